@@ -1,0 +1,137 @@
+"""Ask a library of paper abstracts; every sentence of the answer is traceable to a verbatim quote.
+
+    from rag import answer, search, stream
+    a = answer("Which sequence model first solved Path-X?")   # shipped abstracts, no key, no network
+    print(a)                      # sentences with [1] marks, or an honest "this library does not say"
+    a.citations[0].quote          # verbatim: a.citations[0].paper.abstract[start:end]
+
+`library` is a path, a name or None for the shipped abstracts; `model` a chat model's name or a
+llama-index LLM object, `base_url` its server; `k` how many papers may be drawn on; `history`
+earlier Answers (or their dicts, or (question, text) pairs), oldest first. All raise RagError, whose
+text is one line. Importing this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import (
+    Cancelled,
+    EmbedError,
+    LibraryBusy,
+    LibraryDamaged,
+    LibraryError,
+    LibraryMissing,
+    LibraryNewer,
+    ModelError,
+    PaperNotFound,
+    PromptError,
+    RagError,
+    ReadError,
+    UsageError,
+)
+from rag.library import Library
+from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, FrozenMap, Hit, Paper, Usage
+
+if TYPE_CHECKING:
+    from rag.assistant import Assistant
+
+__version__ = "0.1.0"
+__all__ = [
+    "Answer", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
+    "Hit", "Library", "LibraryBusy", "LibraryDamaged", "LibraryError", "LibraryMissing", "LibraryNewer",
+    "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
+    "aanswer", "answer", "search", "stream",
+]  # fmt: skip
+
+
+def answer(
+    question: str,
+    *,
+    library: str | None = None,
+    history: Sequence[Any] = (),
+    model: Any = None,
+    base_url: str | None = None,
+    k: int | None = None,
+) -> Answer:
+    """Answer a question from a library's abstracts. Works where an event loop already runs, too."""
+    return _assistant(library, model, base_url, k).answer(question, history)
+
+
+async def aanswer(
+    question: str,
+    *,
+    library: str | None = None,
+    history: Sequence[Any] = (),
+    model: Any = None,
+    base_url: str | None = None,
+    k: int | None = None,
+) -> Answer:
+    """`answer` in a thread. Cancelling the task stops the work before its next stage."""
+    import asyncio
+    import threading
+
+    stop = threading.Event()
+
+    def work() -> Answer:
+        return _assistant(library, model, base_url, k).answer(question, history, cancelled=stop.is_set)
+
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        stop.set()
+        raise
+
+
+def search(query: str, *, library: str | None = None, k: int = 8) -> tuple[Hit, ...]:
+    """The `k` papers nearest to a query, best first, each saying what found it and how."""
+    return _assistant(library, "extractive", None, k).search(query, k)
+
+
+def stream(
+    question: str,
+    *,
+    library: str | None = None,
+    history: Sequence[Any] = (),
+    model: Any = None,
+    base_url: str | None = None,
+    k: int | None = None,
+) -> Stream:
+    """The answer as an iterable of whole, already verified sentences; use it in a `with`."""
+    return Stream(lambda: answer(question, library=library, history=history, model=model, base_url=base_url, k=k))
+
+
+class Stream:
+    """Sentences of one answer; `"".join(stream) == stream.answer.text`."""
+
+    def __init__(self, work: Any) -> None:
+        self._work = work
+        self._answer: Answer | None = None
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[str]:
+        from rag.assistant import pieces
+
+        yield from pieces(self.answer)
+
+    @property
+    def answer(self) -> Answer:
+        """The whole Answer; computed when first asked for or iterated."""
+        if self._answer is None:
+            self._answer = self._work()
+        return self._answer
+
+
+def _assistant(library: str | None, model: Any, base_url: str | None, k: int | None) -> Assistant:
+    from rag.assistant import shared_assistant
+    from rag.settings import load
+
+    name = model if isinstance(model, str) else None
+    settings = load(library=str(library) if library is not None else None, model=name, base_url=base_url, k=k)
+    return shared_assistant(settings, None if isinstance(model, str) else model)

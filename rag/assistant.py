@@ -1,0 +1,312 @@
+"""The online half, in order; the only module that knows it.
+
+    question -followup-> query -retrieve-> hits -rerank-> evidence -synthesize-> draft -verify-> Answer
+
+Each stage gets the value before it and the callables or numbers it needs; this module hands them
+over, times them, and turns the outcome into an Answer. When nothing of a chat model's draft
+survives `verify`, the extractive answer takes its place, and `Answer.model` says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag import followup, ingest
+from rag.chat_models import Complete, open_model
+from rag.embed import Embedder, open_embedder
+from rag.errors import Cancelled, LibraryError, UsageError
+from rag.library import Library
+from rag.records import EXTRACTIVE, Answer, Claim, Draft, Evidence, FrozenMap, Hit, Paper, Status, Traced, Usage
+from rag.relevance import Asked, Scored, asked, score_sentences
+from rag.rerank import rerank
+from rag.retrieve import retrieve
+from rag.settings import Settings
+from rag.synthesize import Reply, extract, write
+from rag.text import printable, readable
+from rag.vectors import Stale, Vectors
+from rag.verify import Verified, verify
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LONGEST_QUESTION = 8000  # characters; a longer text is a document, not a question
+SHARED = 8  # assistants one process keeps open
+NEAREST = 3  # papers a refusal names
+
+
+class Assistant:
+    """A library, its embedder and perhaps a chat model, ready for questions. Thread-safe for reading."""
+
+    def __init__(self, settings: Settings, library: Library, embedder: Embedder, model: Any = None) -> None:
+        self.settings = settings
+        self.library = library
+        self.embedder = embedder
+        self._vectors = Vectors(library.path / "chroma")
+        self._generation = library.generation
+        self._guard = threading.Lock()
+        chosen = model if model is not None else settings.model
+        self._model: tuple[str, Complete] | None = None
+        if chosen is not None and chosen != EXTRACTIVE:
+            self._model = open_model(
+                chosen,
+                settings.base_url,
+                timeout=settings.timeout,
+                reply_tokens=settings.reply_tokens,
+                temperature=settings.temperature,
+            )
+
+    @property
+    def model(self) -> str:
+        """The chat model's name, or "extractive"."""
+        return self._model[0] if self._model else EXTRACTIVE
+
+    def close(self) -> None:
+        """Let go of the library's files."""
+        self._vectors.close()
+        self.library.close()
+
+    # --- doors ----------------------------------------------------------------------------------
+
+    def search(self, query: str, k: int) -> tuple[Hit, ...]:
+        """The best `k` papers for a query, best first. Raises UsageError for a query that is none."""
+        query = checked(query)
+        return self._retrieve(query, self._vector(query), max(k, self.settings.pool))[:k]
+
+    def answer(
+        self, question: str, history: Sequence[Any] = (), *, cancelled: Callable[[], bool] | None = None
+    ) -> Answer:
+        """Answer a question. `history` holds Answers, their dicts or (question, text) pairs.
+
+        Raises UsageError for a question that is none, ModelError when the chat model fails,
+        Cancelled between two stages once `cancelled()` is true.
+        """
+        question = checked(question)
+        clock = _Clock(cancelled)
+        with clock("followup"):
+            turns = followup.turns(history)
+            query = followup.stand_alone(question, turns)
+        with clock("retrieve"):
+            vector = self._vector(query)
+            hits = self._retrieve(query, vector, self.settings.pool)
+        with clock("rerank"):
+            compared = self._asked(query, vector)
+            scored = self._scorer(compared, hits)
+            evidence = rerank(hits, scored, self.settings.k)
+        with clock("synthesize"):
+            draft = self._draft(question if query == question else query, compared, evidence, scored)
+        with clock("verify"):
+            checked_draft = self._verify(draft, followup.numbers(turns))
+            if draft.status != "refused" and not checked_draft.claims and self._model:
+                draft = replace(self._extract(compared, evidence, scored), usage=draft.usage)
+                checked_draft = self._fallback(draft, followup.numbers(turns), checked_draft.removed)
+        return self._answer(question, query, hits, draft, checked_draft, clock)
+
+    # --- stages, with what they need ------------------------------------------------------------
+
+    def _vector(self, query: str) -> np.ndarray:
+        vector: np.ndarray = self.embedder.encode([query])[0]
+        return vector
+
+    def _retrieve(self, query: str, vector: np.ndarray, pool: int) -> tuple[Hit, ...]:
+        return retrieve(
+            query,
+            dense=lambda n: self._dense(vector, n),
+            lexical=lambda n: self.library.lexical(query, n),
+            chunks=self.library.chunks,
+            pool=pool,
+            dense_weight=self.settings.dense_weight,
+        )
+
+    def _dense(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
+        """Ask the collection; one that is behind the library, or broken, is filled again first."""
+        with self._guard:
+            if self.library.generation != self._generation:
+                self._vectors.close()  # another process wrote: an open client would not see it
+                self._generation = self.library.generation
+            try:
+                if self.library.filled():
+                    return self._vectors.query(vector, limit)
+            except Stale:
+                pass
+            ingest.refill(self.library, self._vectors)
+            try:
+                return self._vectors.query(vector, limit)
+            except Stale as error:
+                raise LibraryError(f"Chroma does not find what it was given ({error}); delete {self._vectors.folder}") from error
+
+    def _asked(self, query: str, vector: np.ndarray) -> Asked:
+        return asked(query, vector, self.library.document_frequency, len(self.library))
+
+    def _scorer(self, question: Asked, hits: Sequence[Hit]) -> Callable[[Paper], Sequence[Scored]]:
+        sentences = self.library.sentences([hit.paper.id for hit in hits])
+        done: dict[str, Sequence[Scored]] = {}
+
+        def scored(paper: Paper) -> Sequence[Scored]:
+            if paper.id not in done:
+                done[paper.id] = score_sentences(question, paper, sentences.get(paper.id, ()))
+            return done[paper.id]
+
+        return scored
+
+    def _draft(
+        self, query: str, compared: Asked, evidence: tuple[Evidence, ...], scored: Callable[[Paper], Sequence[Scored]]
+    ) -> Draft:
+        if self._model is None:
+            return self._extract(compared, evidence, scored)
+        name, complete = self._model
+        prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
+        return write(query, evidence, prompt, lambda s, u: Reply(*complete(s, u)), model=name, tokens=room)
+
+    def _extract(
+        self, compared: Asked, evidence: tuple[Evidence, ...], scored: Callable[[Paper], Sequence[Scored]]
+    ) -> Draft:
+        s = self.settings
+        return extract(
+            compared,
+            evidence,
+            scored,
+            least_support=s.least_support,
+            most_papers=s.most_papers,
+            most_sentences=s.most_sentences,
+        )
+
+    def _verify(self, draft: Draft, numbers: dict[str, int]) -> Verified:
+        return verify(draft, least_support=self.settings.claim_support, numbers=numbers)
+
+    def _fallback(self, draft: Draft, numbers: dict[str, int], removed: tuple[Claim, ...]) -> Verified:
+        return self._verify(draft, numbers)._replace(removed=removed)
+
+    # --- the answer -----------------------------------------------------------------------------
+
+    def _answer(
+        self, question: str, query: str, hits: Sequence[Hit], draft: Draft, verified: Verified, clock: _Clock
+    ) -> Answer:
+        refused = not verified.claims
+        status: Status = "refused" if refused else draft.status
+        citations = dict.fromkeys(citation for claim in verified.claims for citation in claim.citations)
+        model = draft.model if draft.model == self.model or not self._model else EXTRACTIVE
+        return Answer(
+            question=question,
+            query=query,
+            text=refusal([e.paper for e in draft.passages]) if refused else verified.text,
+            status=status,
+            claims=verified.claims,
+            removed=verified.removed,
+            citations=tuple(citations),
+            evidence=draft.passages,
+            model=model,
+            usage=draft.usage if isinstance(draft.usage, Usage) else Usage(),
+            seconds=FrozenMap(clock.seconds),
+            trace=_trace(hits, draft.passages, verified),
+            run=self._run(),
+        )
+
+    def _run(self) -> str:
+        made_by = "\0".join([self.settings.fingerprint, self.model, self.library.fingerprint])
+        return hashlib.sha256(made_by.encode()).hexdigest()[:12]
+
+
+def open_assistant(settings: Settings, model: Any = None, progress: ingest.Progress | None = None) -> Assistant:
+    """An assistant for the library that the settings name; the shipped one is built if need be.
+
+    Raises LibraryError for a library that is not there, is damaged, or was made by another embedder.
+    """
+    embedder = open_embedder()
+    library = open_library(settings.library, embedder, progress)
+    if library.embedder != embedder.name:
+        raise LibraryError(f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}")
+    return Assistant(settings, library, embedder, model)
+
+
+_shared: dict[Any, Assistant] = {}
+_sharing = threading.Lock()
+
+
+def shared_assistant(settings: Settings, model: Any = None) -> Assistant:
+    """The assistant of this process for these settings, opened once; model objects are told by identity."""
+    key = (settings, os.environ.get("RAG_HOME"), id(model) if model is not None else None)
+    with _sharing:
+        if key not in _shared:
+            if len(_shared) >= SHARED:
+                _shared.pop(next(iter(_shared)))
+            _shared[key] = open_assistant(settings, model)
+        return _shared[key]
+
+
+def open_library(name: str | None, embedder: Embedder, progress: ingest.Progress | None = None) -> Library:
+    """The library of that name or path; None is the shipped one."""
+    return ingest.open_shipped(embedder, progress) if name is None else Library.open(_folder(name))
+
+
+def _folder(name: str) -> Path:
+    if not name.strip():
+        raise UsageError("the library's name is empty; leave it out to ask the shipped abstracts")
+    return ingest.named_folder(name)
+
+
+def checked(question: str) -> str:
+    """The question without surrounding white space. Raises UsageError when it cannot be one."""
+    if not isinstance(question, str):
+        raise UsageError(f"the question is {type(question).__name__}, not text")
+    question = question.strip()
+    if not question:
+        raise UsageError('the question is empty; type: rag ask "your question"')
+    if "\0" in question or printable(question).count("\ufffd") > max(3, len(question) // 20):
+        raise UsageError("the question is not text but binary data; type it, or pipe a text file")
+    if len(question) > LONGEST_QUESTION:
+        raise UsageError(f"the question has {len(question):,} characters; at most {LONGEST_QUESTION:,}, ask in fewer words")
+    if not any(char.isalnum() for char in question):
+        raise UsageError(f"the question {question[:20]!r} has no word in it; ask in words")
+    return printable(question)
+
+
+def refusal(nearest: Sequence[Paper]) -> str:
+    """What is said when the library does not hold the answer."""
+    names = "; ".join(f"“{readable(paper.title)}”" for paper in nearest[:NEAREST])
+    return "This library does not say." + (f" The nearest papers are {names}." if names else " It holds no paper near it.")
+
+
+def pieces(answer: Answer) -> Iterator[str]:
+    """The text of an answer, sentence by sentence; joined they are `answer.text`."""
+    at = 0
+    for claim in answer.claims[1:]:
+        yield answer.text[at : claim.start]
+        at = claim.start
+    yield answer.text[at:]
+
+
+def _trace(hits: Sequence[Hit], evidence: Sequence[Evidence], verified: Verified) -> FrozenMap[tuple[Traced, ...]]:
+    stages: dict[str, tuple[Traced, ...]] = {}
+    for search in ("dense", "lexical"):
+        found = [(f.rank, f.score, h.chunk.id) for h in hits for f in h.found if f.search == search]
+        stages[search] = tuple(Traced(id, rank, score) for rank, score, id in sorted(found))
+    stages["retrieve"] = tuple(Traced(h.chunk.id, h.rank, h.score) for h in hits)
+    stages["rerank"] = tuple(Traced(e.chunk.id, e.rank, e.score) for e in evidence)
+    stages["unknown marks"] = (Traced("", verified.unknown_marks, 0.0),) if verified.unknown_marks else ()
+    return FrozenMap(stages)
+
+
+class _Clock:
+    """Wall seconds per stage; before each stage the caller may have asked to stop."""
+
+    def __init__(self, cancelled: Callable[[], bool] | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._cancelled = cancelled
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        if self._cancelled and self._cancelled():
+            raise Cancelled(f"stopped before {stage}; nothing was lost")
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = time.perf_counter() - began

@@ -1,0 +1,291 @@
+"""The `rag` command: parse, call, print, exit code.
+
+Results go to stdout, progress and notices to stderr. Exit codes: 0 done, 1 failed, 2 usage,
+3 refused (`ask` only), 130 Ctrl-C. An error is one line that says what to type next; a traceback is
+a bug. Nothing heavy is imported until a command needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from rag.errors import RagError, UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rag.assistant import Assistant
+    from rag.records import Answer
+    from rag.settings import Settings
+
+REFUSED = 3
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+        return code
+    except RagError as error:
+        print(f"rag: {_one_line(error)}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("rag: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader had enough: say nothing
+        return 0
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def ask(arguments: argparse.Namespace) -> int:
+    """Answer one question."""
+    question = _question(arguments.question)
+    answer = _assistant(arguments).answer(question)
+    _show_answer(answer, arguments.json)
+    return REFUSED if answer.status == "refused" else 0
+
+
+def search(arguments: argparse.Namespace) -> int:
+    """List the papers nearest to a query."""
+    from rag import render
+
+    query = _question(arguments.query)
+    hits = _assistant(arguments, model="extractive").search(query, arguments.k or 8)
+    if arguments.json:
+        _print_json([_hit(hit) for hit in hits])
+    else:
+        _show(lambda: render.rich_hits(hits), lambda: render.plain_hits(hits))
+    return 0
+
+
+def chat(arguments: argparse.Namespace) -> int:
+    """Ask several questions, each with those before it in mind."""
+    from rag import repl
+
+    assistant = _assistant(arguments)
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def show(answer: Answer) -> None:
+        _show_answer(answer, arguments.json)
+        print(flush=True)
+
+    repl.chat(assistant.answer, show, say)
+    return 0
+
+
+def list_papers(arguments: argparse.Namespace) -> int:
+    """Print the papers of the library, a line each."""
+    from rag.render import shown
+
+    library = _assistant(arguments, model="extractive").library
+    if arguments.json:
+        _print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in library])
+    else:
+        for paper in library:
+            print(f"{paper.id}  {shown(paper.title)}")
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print one paper."""
+    from rag import render
+
+    paper = _assistant(arguments, model="extractive").library.paper(" ".join(arguments.paper))
+    if arguments.json:
+        _print_json(paper.to_dict())
+    else:
+        _show(lambda: render.rich_paper(paper), lambda: render.plain_paper(paper))
+    return 0
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Say what the library holds, where it lies, and what answers."""
+    facts = _status(_settings(arguments))
+    if arguments.json:
+        _print_json(facts)
+        return 0
+    for name, value in facts.items():
+        shown = f"{len(value)} pieces of the files (listed by --json)" if isinstance(value, list) else value
+        print(f"{name.replace('_', ' '):<12} {shown}")
+    return 0
+
+
+def _status(settings: Settings) -> dict[str, Any]:
+    from rag import __version__
+    from rag.embed import open_embedder
+    from rag.ingest import named_folder, shipped_folder
+    from rag.library import Library
+
+    embedder = open_embedder()
+    name = settings.library
+    folder = shipped_folder(embedder) if name is None else named_folder(name)
+    facts: dict[str, Any] = {"version": __version__, "library": name or "shipped abstracts", "folder": str(folder)}
+    if name is None and not (folder / "library.sqlite").exists():
+        facts["state"] = "not built yet; the first question builds it"
+    else:
+        library = Library.open(folder)
+        journal = library.journal()
+        facts |= {"state": "ready" if library.generation else "being built", **library.counts()}
+        facts |= {"generation": library.generation, "changed": journal[-1]["at"] if journal else "never"}
+        facts |= {"embedder": library.embedder, "skipped": [s for entry in journal for s in entry.get("skipped", [])]}
+        facts |= {"fingerprint": library.fingerprint}
+    facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
+    if settings.model:
+        facts["server"] = settings.base_url or "https://api.openai.com/v1"
+    return facts
+
+
+# --- what commands share ------------------------------------------------------------------------
+
+
+def _settings(arguments: argparse.Namespace, model: str | None = None) -> Settings:
+    from rag.settings import load
+
+    chosen = {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "k")}
+    return load(**(chosen | ({"model": model} if model else {})))
+
+
+def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
+    from rag.assistant import open_assistant
+    from rag.progress import Bar
+
+    with Bar() as bar:
+        return open_assistant(_settings(arguments, model), progress=bar)
+
+
+def _question(words: Sequence[str]) -> str:
+    if list(words) != ["-"] and words:
+        return " ".join(words)
+    if not words and sys.stdin.isatty():
+        raise UsageError('no question; type: rag ask "your question", or pipe one in')
+    raw = sys.stdin.buffer.read(1 << 20)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError("standard input is not UTF-8 text; pipe a text file") from None
+
+
+def _show_answer(answer: Answer, as_json: bool) -> None:
+    from rag import render
+
+    if as_json:
+        _print_json(answer.to_dict())
+    else:
+        _show(lambda: render.rich_answer(answer), lambda: render.plain_answer(answer))
+
+
+def _show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False).print(rich())
+    else:
+        print(plain())
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=True, indent=2))
+
+
+def _hit(hit: Any) -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "score": hit.score,
+        "paper": {"id": hit.paper.id, "title": hit.paper.title},
+        "chunk": {"id": hit.chunk.id, "start": hit.chunk.start, "end": hit.chunk.end, "text": hit.chunk.text},
+        "found": [{"search": f.search, "rank": f.rank, "score": f.score} for f in hit.found],
+    }
+
+
+def _one_line(error: BaseException) -> str:
+    from rag.text import printable
+
+    return " ".join(printable(str(error)).split())
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with errors of one line that say what was meant or what to type."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message.removeprefix('argument ')}{self._hint(message)}; type: {self.prog} --help")
+
+    def _hint(self, message: str) -> str:
+        known = [option for action in self._actions for option in action.option_strings]
+        known += [str(name) for action in self._actions for name in (action.choices or ())]
+        wrong = [part.strip("',:") for part in message.split() if part.strip("',:") not in known]
+        near = [match for part in wrong for match in get_close_matches(part, known, 1, 0.6)][:1]
+        return f"; did you mean {near[0]}?" if near else ""
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="rag",
+        description="Ask a library of paper abstracts; every sentence of an answer is a verbatim quote or checked against one.",
+        epilog="With no command: chat. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask), 130 stopped.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.set_defaults(run=chat, library=None, model=None, base_url=None, k=None, json=False)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    command = _command(commands, "ask", ask, "answer one question, with sources")
+    command.add_argument("question", nargs="*", help="the question; - or nothing reads it from a pipe")
+    _model_options(command)
+    command = _command(commands, "search", search, "list the papers nearest to a query")
+    command.add_argument("query", nargs="*", help="words or a question; - or nothing reads it from a pipe")
+    command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
+    command = _command(commands, "chat", chat, "ask several questions, with follow-ups")
+    _model_options(command)
+    _command(commands, "list", list_papers, "print the papers of the library")
+    command = _command(commands, "show", show, "print one paper")
+    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    command = _command(commands, "status", status, "say what the library holds and where it lies")
+    _model_options(command)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+    )
+    command.set_defaults(run=run)
+    command.add_argument("--library", metavar="NAME", help="a library's folder or name (default: the shipped abstracts)")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    return command
+
+
+def _model_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", metavar="NAME", help="a chat model to write the answer (default: none)")
+    command.add_argument("--base-url", metavar="URL", help="its OpenAI-compatible server (default: OpenAI)")
+    command.add_argument("-k", type=int, metavar="N", help="papers an answer may draw on (default 8)")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from rag import __version__
+
+        print(f"rag {__version__}")
+        raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

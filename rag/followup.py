@@ -1,0 +1,83 @@
+"""Earlier turns + a question -> a question that stands alone.
+
+A follow-up leaves out what was said before ("and its cost?"). When a question leans on the turns
+before it (a pronoun, an opening like "and" or "what about", or next to no words of its own), the
+last question and the titles of the papers cited there join what is searched. A question that
+stands alone is searched as it is, so that a change of topic is not dragged back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rag.errors import UsageError
+from rag.records import Answer, Paper
+from rag.text import readable, terms
+
+OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
+TITLES = 2
+_LEANS = re.compile(
+    r"^\s*(?:and|but|so|also|or|what about|how about|what else|why|why not|how so|really|then)\b|"
+    r"\b(?:it|its|they|their|them|this|that|these|those|he|she|the same|the (?:first|second|third|other|former|"
+    r"latter|last)(?: one| paper)?|both|one)\b",
+    re.IGNORECASE,
+)
+_NAMED = re.compile(r"\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier question with its answer; `papers` are those cited, by number."""
+
+    question: str
+    text: str
+    papers: tuple[tuple[int, Paper], ...] = ()
+
+
+def turns(history: Sequence[Any]) -> tuple[Turn, ...]:
+    """Turns from Answers, their dicts, or (question, text) pairs, oldest first. Raises UsageError."""
+    return tuple(_turn(item) for item in history)
+
+
+def _turn(item: Any) -> Turn:
+    try:
+        if isinstance(item, Mapping):
+            item = Answer.from_dict(item)
+        if isinstance(item, Answer):
+            return Turn(item.query, item.text, tuple(item.numbers.items()))
+        question, text = item
+        if isinstance(question, str) and isinstance(text, str):
+            return Turn(question, text)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"history holds no Answer, dict of one, or (question, text) pair: {error}") from error
+    raise UsageError(f"history holds {type(item).__name__}; give Answers, their dicts, or (question, text) pairs")
+
+
+def stand_alone(question: str, history: Sequence[Turn]) -> str:
+    """The question to search: as asked, or with what the earlier turns were about."""
+    if not history or not leans(question):
+        return question
+    last = history[-1]
+    cited = dict(last.papers)
+    named = [cited[int(n)] for n in _NAMED.findall(question) if int(n) in cited]
+    papers = named or [paper for _, paper in last.papers][:TITLES]
+    about = [readable(paper.title) for paper in papers]
+    earlier = [] if named else [last.question]
+    return " ".join([_NAMED.sub("", question).strip(), *earlier, *about])
+
+
+def leans(question: str) -> bool:
+    """Does the question need an earlier turn to be understood?"""
+    return bool(_LEANS.search(question) or _NAMED.search(question)) or len(set(terms(question))) <= OWN_TERMS
+
+
+def numbers(history: Sequence[Turn]) -> dict[str, int]:
+    """The numbers that papers already have, by paper id; the first one given stays."""
+    given: dict[str, int] = {}
+    for turn in history:
+        for number, paper in turn.papers:
+            given.setdefault(paper.id, number)
+    return given

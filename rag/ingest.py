@@ -1,0 +1,148 @@
+"""The offline half, in order: read, chunk, embed, store.
+
+Embedding comes first and is kept as it is made; then one transaction stores papers, chunks,
+sentences and full text together; then the Chroma collection follows. Whatever is cut short goes on
+from there: texts that have a vector are not embedded again, and a collection that is behind the
+library is filled from it.
+
+The shipped library is built on first use in the user's cache, in a folder named after what it is
+made of (abstracts, embedder, schema, chunk size): a new version builds beside the old one. Two
+first runs at once are safe: the second waits for the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.chunks import chunk, passage
+from rag.embed import Embedder
+from rag.errors import LibraryMissing, RagError
+from rag.library import SCHEMA, Embedded, Entry, Library, vector_key, writer
+from rag.readers import Reading, Skipped, read
+from rag.records import Paper
+from rag.settings import home, resource
+from rag.text import readable, sentences
+from rag.vectors import Vectors
+
+CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
+BATCH = 256  # texts embedded between two stores
+
+Progress = Callable[[str, int, int], None]  # (what is going on, done, of how many)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an ingest did. `embedded` counts texts (chunks and sentences), not papers."""
+
+    records: int
+    papers: int
+    chunks: int
+    embedded: int
+    generation: int
+    skipped: tuple[Skipped, ...]
+
+
+def shipped_folder(embedder: Embedder) -> Path:
+    """Where the library of the shipped abstracts lies, or will."""
+    digest = hashlib.sha256(f"{embedder.name}\0{SCHEMA}\0{CHUNK_TOKENS}".encode())
+    for file in _shipped_files():
+        digest.update(file.name.encode() + file.read_bytes())
+    return home("cache") / f"shipped-{digest.hexdigest()[:12]}"
+
+
+def named_folder(name: str) -> Path:
+    """The folder of a library named on the command line: a path if it looks like one, else by name."""
+    path = Path(name).expanduser()
+    if path.exists() or path.is_absolute() or os.sep in name or name.startswith("."):
+        return path
+    return home("data") / "libraries" / name
+
+
+def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Library:
+    """The shipped library, built if it is not there. Raises LibraryError."""
+    folder = shipped_folder(embedder)
+    try:
+        library = Library.open(folder)
+        if library.generation:
+            return library
+        library.close()
+    except LibraryMissing:
+        if folder.is_file():
+            raise
+    waiting = (lambda: progress("waiting for another process to build the library", 0, 0)) if progress else None
+    with writer(folder, wait=True, waiting=waiting):
+        library = Library.create(folder, embedder.name, embedder.dimensions)
+        if not library.generation:
+            store(library, read(_shipped_files()), embedder, progress)
+            fill(library, Vectors(folder / "chroma"))
+    return library
+
+
+def store(library: Library, reading: Reading, embedder: Embedder, progress: Progress | None = None) -> Report:
+    """Chunk, embed and store the papers that were read. Call it under the writer's lock.
+
+    Papers stored before stay; one with the same id is replaced. Raises EmbedError or LibraryError,
+    with nothing stored but vectors, which the next run uses.
+    """
+    entries, texts = _prepared(reading.papers, embedder)
+    embedded = _embed(library, texts, embedder, progress)
+    detail = {"records": reading.records, "papers": len(reading.papers), "skipped": [str(s) for s in reading.skipped[:200]]}
+    generation = library.replace(entries, (), "store", detail)
+    chunks = sum(len(entry.chunks) for entry in entries)
+    return Report(reading.records, len(entries), chunks, embedded, generation, reading.skipped)
+
+
+def fill(library: Library, vectors: Vectors) -> None:
+    """Fill the Chroma collection from the library, without embedding. Under the writer's lock."""
+    vectors.fill(library.vectors())
+    library.set_filled()
+
+
+def refill(library: Library, vectors: Vectors) -> None:
+    """Bring the collection in step, waiting for a writer; nothing to do if that writer already did."""
+    with writer(library.path, wait=True):
+        fill(library, vectors)
+
+
+def _shipped_files() -> list[Path]:
+    files = sorted(resource("data").glob("*.txt"))
+    if not files:
+        raise RagError(f"no abstracts in {resource('data')}; reinstall abstracts-rag")
+    return files
+
+
+def _prepared(papers: Iterable[Paper], embedder: Embedder) -> tuple[list[Entry], dict[bytes, str]]:
+    """Entries to store, and the text behind every vector key they name."""
+    texts: dict[bytes, str] = {}
+
+    def key(text: str) -> bytes:
+        found = vector_key(embedder.name, text)
+        texts.setdefault(found, text)
+        return found
+
+    entries = []
+    for paper in papers:
+        chunks = chunk(paper, embedder.count, min(CHUNK_TOKENS, embedder.max_tokens - 2))
+        keyed = tuple((c, key(passage(paper, c.start, c.end))) for c in chunks)
+        spans = sentences(paper.abstract)
+        parts = tuple(Embedded(s.start, s.end, key(readable(paper.abstract[s.start : s.end]))) for s in spans)
+        entries.append(Entry(paper, keyed, parts))
+    return entries, texts
+
+
+def _embed(library: Library, texts: dict[bytes, str], embedder: Embedder, progress: Progress | None) -> int:
+    """Embed what has no vector yet; how many texts that were."""
+    missing = library.missing(texts)
+    wanted = sorted((key for key in texts if key in missing), key=lambda key: (len(texts[key]), key))
+    for at in range(0, len(wanted), BATCH):
+        if progress:
+            progress("embedding", at, len(wanted))
+        keys: Sequence[bytes] = wanted[at : at + BATCH]
+        library.store_vectors(keys, embedder.encode([texts[key] for key in keys]))
+    if progress:
+        progress("embedding", len(wanted), len(wanted))
+    return len(wanted)

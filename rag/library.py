@@ -1,0 +1,419 @@
+"""One SQLite file, the source of truth of a library.
+
+It holds the papers, the spans of their chunks and sentences (offsets, never copies), a full-text
+index (FTS5, Porter stems), every vector under the hash of the text it was made from, a journal of
+changes, and a generation number that grows by one with each change. What can be computed again
+from here lives elsewhere: the Chroma collection next to it is rebuilt from the vectors.
+
+A change is one transaction, under a lock of the operating system that only one process can hold.
+Vectors are stored as they are made, before that transaction: a build that is killed goes on where
+it stopped, and a text that was embedded once is never embedded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
+from rag.records import Chunk, Paper
+from rag.text import Span, readable, terms, title_key, words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SCHEMA = 1
+FILE = "library.sqlite"
+COMMON = 0.1  # a word in more than this share of the papers is left out of a lexical query
+COMMON_FROM = 5000  # ... in libraries of at least this many papers, where such words cost time
+
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE papers (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, title TEXT NOT NULL,
+    title_key TEXT NOT NULL, record TEXT NOT NULL);
+CREATE INDEX papers_title ON papers (title_key);
+CREATE TABLE chunks (id TEXT PRIMARY KEY, paper TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    tokens INTEGER NOT NULL, key BLOB NOT NULL);
+CREATE INDEX chunks_paper ON chunks (paper);
+CREATE TABLE sentences (paper TEXT NOT NULL, number INTEGER NOT NULL, start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (paper, number)) WITHOUT ROWID;
+CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE journal (generation INTEGER NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row);
+"""
+
+
+class Embedded(NamedTuple):
+    """A span of a paper with the key of its vector."""
+
+    start: int
+    end: int
+    key: bytes
+
+
+class Entry(NamedTuple):
+    """A paper as it is stored: with its chunks and sentences, each naming its vector."""
+
+    paper: Paper
+    chunks: tuple[tuple[Chunk, bytes], ...]
+    sentences: tuple[Embedded, ...]
+
+
+def vector_key(embedder: str, text: str) -> bytes:
+    """Under which a vector is stored: it depends on the embedder and the text embedded."""
+    return hashlib.sha256(f"{embedder}\0{text}".encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+class Library:
+    """A folder with one SQLite file; `open` and `create` make one. Usable from several threads."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = connection
+        self._guard = threading.RLock()
+        self._papers: dict[str, Paper] = {}
+        self._seen = -1
+
+    # --- opening --------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, path: Path | str) -> Library:
+        """The library in that folder. Raises LibraryMissing, LibraryDamaged or LibraryNewer."""
+        folder = Path(path)
+        if folder.is_file():
+            raise LibraryMissing(f"{folder} is a file; a library is a folder, see: rag status")
+        if not (folder / FILE).is_file():
+            raise LibraryMissing(f"no library at {folder}; leave --library out to ask the shipped abstracts")
+        library = cls(folder, _connect(folder / FILE))
+        library._check()
+        return library
+
+    @classmethod
+    def create(cls, path: Path | str, embedder: str, dimensions: int) -> Library:
+        """A new, empty library in that folder, or the one already there. Call it under `writer`."""
+        folder = Path(path)
+        if (folder / FILE).is_file() and (folder / FILE).stat().st_size:
+            return cls.open(folder)
+        connection = _connect(folder / FILE)
+        with _translated(folder), connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_TABLES}")
+            meta = {"schema": SCHEMA, "generation": 0, "content": 0, "collection": -1, "embedder": embedder, "dimensions": dimensions}
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", [(k, str(v)) for k, v in meta.items()])
+        return cls.open(folder)
+
+    def _check(self) -> None:
+        try:
+            schema = int(self.meta("schema"))
+        except (LibraryError, ValueError) as error:
+            raise LibraryDamaged(f"{self.path / FILE} is not a library of this package; {_remedy()}") from error
+        if schema > SCHEMA:
+            raise LibraryNewer(
+                f"{self.path} was written by a later version (schema {schema}, this reads {SCHEMA}); "
+                "type: pip install --upgrade abstracts-rag"
+            )
+
+    def close(self) -> None:
+        """Give the file back; the object is of no use afterwards."""
+        with self._guard:
+            self._db.close()
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def meta(self, key: str) -> str:
+        """A value of the library's own records. Raises LibraryDamaged when it is not there."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        if not rows:
+            raise LibraryDamaged(f"{self.path / FILE}: no {key!r} in it; {_remedy()}")
+        return str(rows[0][0])
+
+    @property
+    def generation(self) -> int:
+        """How often the library has changed; 0 while it was never filled."""
+        return int(self.meta("generation"))
+
+    @property
+    def embedder(self) -> str:
+        """The name of the embedder that made the vectors."""
+        return self.meta("embedder")
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits of what the library holds: the same papers give the same one anywhere.
+
+        From a sum of hashes kept with every change (AdHash, Bellare and Micciancio, 1997), so that it
+        depends on neither order nor history and costs nothing to read.
+        """
+        return hashlib.sha256(f"{self.embedder}\0{self.meta('content')}".encode()).hexdigest()[:12]
+
+    def __len__(self) -> int:
+        return int(self._rows("SELECT count(*) FROM papers")[0][0])
+
+    def __iter__(self) -> Iterator[Paper]:
+        """The papers in the order they were added."""
+        for (record,) in self._rows("SELECT record FROM papers ORDER BY number"):
+            yield Paper.from_dict(json.loads(record))
+
+    def counts(self) -> dict[str, int]:
+        """Rows of each kind: papers, chunks, sentences, vectors."""
+        tables = ("papers", "chunks", "sentences", "vectors")
+        return {table: int(self._rows(f"SELECT count(*) FROM {table}")[0][0]) for table in tables}
+
+    def journal(self) -> list[dict[str, Any]]:
+        """The changes, oldest first: generation, at (ISO 8601, UTC), action, and its details."""
+        rows = self._rows("SELECT generation, at, action, detail FROM journal ORDER BY generation")
+        return [{"generation": g, "at": at, "action": action} | json.loads(detail) for g, at, action, detail in rows]
+
+    def paper(self, name: str) -> Paper:
+        """The paper with that id, the beginning of an id (4 or more digits), or that title.
+
+        Raises PaperNotFound, with the nearest titles or the ids it could be.
+        """
+        wanted = name.strip()
+        rows = self._rows("SELECT record FROM papers WHERE id = ? OR title_key = ?", wanted.lower(), title_key(wanted))
+        if not rows and len(wanted) >= 4 and wanted.isalnum():
+            rows = self._rows("SELECT record FROM papers WHERE id GLOB ? LIMIT 5", wanted.lower() + "*")
+        papers = [Paper.from_dict(json.loads(record)) for (record,) in rows]
+        if len(papers) == 1:
+            return papers[0]
+        if papers:
+            raise PaperNotFound(f"{wanted!r} fits several papers: {', '.join(p.id for p in papers)}; type more of the id")
+        raise PaperNotFound(f"no paper {_short(wanted)!r} in this library{self._nearest(wanted)}")
+
+    def _nearest(self, name: str) -> str:
+        found = self.lexical(name, 1)
+        if not found:
+            return "; type: rag list"
+        near = self.papers([found[0][0]])[found[0][0]]
+        return f"; the nearest title is {_short(readable(near.title))!r}, type: rag show {near.id}"
+
+    def papers(self, ids: Iterable[str]) -> dict[str, Paper]:
+        """The papers with those ids; an unknown id is left out."""
+        wanted = list(dict.fromkeys(ids))
+        self._forget_if_changed()
+        missing = [id for id in wanted if id not in self._papers]
+        for (record,) in self._many("SELECT record FROM papers WHERE id IN ({})", missing):
+            paper = Paper.from_dict(json.loads(record))
+            self._papers[paper.id] = paper
+        return {id: self._papers[id] for id in wanted if id in self._papers}
+
+    def chunks(self, papers: Iterable[str]) -> dict[str, tuple[Chunk, ...]]:
+        """The chunks of each of those papers, in order."""
+        found = self.papers(papers)
+        chunks: dict[str, list[Chunk]] = {id: [] for id in found}
+        query = 'SELECT id, paper, start, "end", tokens FROM chunks WHERE paper IN ({}) ORDER BY paper, start'
+        for id, paper, start, end, tokens in self._many(query, list(found)):
+            chunks[paper].append(Chunk(id, found[paper], start, end, tokens))
+        return {id: tuple(chunks[id]) for id in found}
+
+    def sentences(self, papers: Iterable[str]) -> dict[str, tuple[tuple[Span, np.ndarray], ...]]:
+        """The sentences of each of those papers in order, each with its vector (float32, unit length)."""
+        import numpy as np
+
+        spans: dict[str, list[tuple[Span, np.ndarray]]] = {}
+        query = (
+            'SELECT paper, start, "end", vector FROM sentences JOIN vectors USING (key) '
+            "WHERE paper IN ({}) ORDER BY paper, number"
+        )
+        for paper, start, end, vector in self._many(query, list(dict.fromkeys(papers))):
+            spans.setdefault(paper, []).append((Span(start, end), np.frombuffer(vector, np.float32)))
+        return {paper: tuple(found) for paper, found in spans.items()}
+
+    def lexical(self, query: str, limit: int) -> list[tuple[str, float]]:
+        """(paper id, BM25 score) of the papers that share a word with the query, best first.
+
+        FTS5's BM25 (k1 1.2, b 0.75) over title and abstract, any word sufficing; sign turned so
+        that more is better.
+        """
+        wanted = self._query_words(query)
+        if not wanted:
+            return []
+        match = " OR ".join(f'"{word}"' for word in wanted)
+        rows = self._rows(
+            "SELECT papers.id, -bm25(passages, 1.0, 1.0) AS score FROM passages JOIN papers "
+            "ON papers.number = passages.rowid WHERE passages MATCH ? ORDER BY score DESC, papers.number LIMIT ?",
+            match,
+            limit,
+        )
+        return [(id, float(score)) for id, score in rows]
+
+    def _query_words(self, query: str) -> list[str]:
+        meaning = set(terms(query))
+        found = list(dict.fromkeys(word for word in words(query) if set(terms(word)) & meaning))[:200]
+        total = len(self)
+        if total < COMMON_FROM:
+            return found
+        rare = [word for word in found if self.document_frequency(word) <= COMMON * total]
+        return rare or found
+
+    def document_frequency(self, word: str) -> int:
+        """In how many papers a word stands, whatever its ending."""
+        rows = self._rows("SELECT count(*) FROM passages WHERE passages MATCH ?", f'"{word}"') if word else []
+        return int(rows[0][0]) if rows else 0
+
+    def vectors(self) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
+        """Batches of (chunk ids, their vectors, their papers): what the Chroma collection holds."""
+        import numpy as np
+
+        with self._guard, _translated(self.path):
+            cursor = self._db.execute("SELECT id, vector, paper FROM chunks JOIN vectors USING (key) ORDER BY id")
+            while rows := cursor.fetchmany(1000):
+                matrix = np.stack([np.frombuffer(row[1], np.float32) for row in rows])
+                yield [row[0] for row in rows], matrix, [row[2] for row in rows]
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def missing(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Those keys under which no vector is stored."""
+        wanted = list(dict.fromkeys(keys))
+        stored = {row[0] for row in self._many("SELECT key FROM vectors WHERE key IN ({})", wanted)}
+        return set(wanted) - stored
+
+    def store_vectors(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
+        """Keep vectors, float32 of shape (len(keys), dimensions). Safe to repeat."""
+        rows = [(key, vector.astype("float32").tobytes()) for key, vector in zip(keys, vectors, strict=True)]
+        with self._guard, _translated(self.path), self._db:
+            self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+
+    def replace(self, entries: Sequence[Entry], gone: Iterable[str], action: str, detail: Mapping[str, Any]) -> int:
+        """Store entries, delete the papers in `gone`, note it in the journal; returns the generation.
+
+        One transaction: all of it happens or nothing.
+        """
+        with self._guard, _translated(self.path), self._db:
+            content = int(self.meta("content"))
+            content -= sum(self._delete(id) for id in dict.fromkeys([*gone, *(entry.paper.id for entry in entries)]))
+            content += sum(self._insert(entry) for entry in entries)
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'content'", (str(content % 2**128),))
+            generation = self.generation + 1
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (str(generation),))
+            self._db.execute(
+                "INSERT INTO journal VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
+                (generation, action, json.dumps(dict(detail))),
+            )
+        return generation
+
+    def filled(self) -> bool:
+        """Does the Chroma collection next to the file hold what the file does?"""
+        return int(self.meta("collection")) == self.generation
+
+    def set_filled(self) -> None:
+        """Note that the collection now holds what the file does."""
+        with self._guard, _translated(self.path), self._db:
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'collection'", (str(self.generation),))
+
+    def _delete(self, id: str) -> int:
+        """Delete a paper if it is there; the hash of its record, 0 if there was none."""
+        digest = 0
+        for number, record in self._rows("SELECT number, record FROM papers WHERE id = ?", id):
+            self._db.execute("DELETE FROM passages WHERE rowid = ?", (number,))
+            digest += _digest(record)
+        self._db.execute("DELETE FROM papers WHERE id = ?", (id,))
+        for table in ("chunks", "sentences"):
+            self._db.execute(f"DELETE FROM {table} WHERE paper = ?", (id,))
+        return digest
+
+    def _insert(self, entry: Entry) -> int:
+        paper, db = entry.paper, self._db
+        record = json.dumps(paper.to_dict(), ensure_ascii=True)
+        number = db.execute(
+            "INSERT INTO papers (id, title, title_key, record) VALUES (?, ?, ?, ?)",
+            (paper.id, paper.title, title_key(paper.title), record),
+        ).lastrowid
+        indexed = (number, readable(paper.title), readable(paper.abstract))
+        db.execute("INSERT INTO passages (rowid, title, abstract) VALUES (?, ?, ?)", indexed)
+        chunks = [(c.id, paper.id, c.start, c.end, c.tokens, key) for c, key in entry.chunks]
+        db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", chunks)
+        sentences = [(paper.id, n, s.start, s.end, s.key) for n, s in enumerate(entry.sentences)]
+        db.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?, ?)", sentences)
+        return _digest(record)
+
+    # --- the database ---------------------------------------------------------------------------
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._guard, _translated(self.path):
+            return self._db.execute(query, values).fetchall()
+
+    def _many(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Rows of a query with `IN ({})`, asked in pieces that SQLite takes."""
+        rows: list[tuple[Any, ...]] = []
+        for at in range(0, len(values), 500):
+            piece = values[at : at + 500]
+            rows += self._rows(query.format(",".join("?" * len(piece))), *piece)
+        return rows
+
+    def _forget_if_changed(self) -> None:
+        generation = self.generation
+        if generation != self._seen or len(self._papers) > 50_000:
+            self._papers.clear()
+            self._seen = generation
+
+
+@contextmanager
+def writer(folder: Path, *, wait: bool = False, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the writer's lock of a library's folder (made if need be).
+
+    Raises LibraryBusy at once when another process holds it; with `wait`, calls `waiting` and
+    stays until it is free. The lock is the operating system's: it ends with its process.
+    """
+    import filelock
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / "writer.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            if not wait:
+                raise LibraryBusy(f"another process is writing to {folder}; try again when it is done") from None
+            if waiting:
+                waiting()
+            lock.acquire()
+    except OSError as error:
+        raise LibraryError(f"{folder}: cannot be written ({error.strerror}); set RAG_HOME to a folder of yours") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _digest(record: str) -> int:
+    return int.from_bytes(hashlib.sha256(record.encode()).digest()[:16])
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    with _translated(file.parent):
+        connection = sqlite3.connect(file, timeout=30, check_same_thread=False, isolation_level="IMMEDIATE")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours, each with what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text:
+            raise LibraryBusy(f"another process is writing to {path}; try again when it is done") from error
+        if "no such" in text or "malformed" in text:
+            raise LibraryDamaged(f"{path / FILE} is damaged ({text}); {_remedy()}") from error
+        raise LibraryError(f"{path / FILE}: {text}; check the disk's space and permissions") from error
+    except sqlite3.DatabaseError as error:
+        raise LibraryDamaged(f"{path / FILE} is damaged ({error}); {_remedy()}") from error
+
+
+def _remedy() -> str:
+    return "delete the folder, and the next question builds it anew if it is the shipped library"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 70 else text[:67] + "..."

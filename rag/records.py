@@ -1,0 +1,383 @@
+"""The values that travel: what a stage gives to the next, and what a caller gets.
+
+    Paper -> Chunk -> Hit -> Evidence -> Draft -> Claim (with Citations) -> Answer
+
+All are frozen, hashable and picklable. What a later step needs is carried, not fetched: an
+Answer keeps its evidence, evidence its chunk, a chunk its paper, a paper the files it came from.
+`Answer.to_dict` writes versioned JSON in which each paper stands once, under "papers"; everything
+else names it by {"id", "title"}, and `Answer.from_dict` gives back an equal Answer.
+
+Offsets are code points into `Paper.abstract`, half open. A Citation that does not quote its
+abstract verbatim cannot be made: the constructor raises.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from rag.errors import PromptError
+
+Status = Literal["answered", "partial", "refused"]
+Verdict = Literal["quoted", "supported", "partial", "unsupported", "uncited"]
+V = TypeVar("V")
+
+JSON_VERSION = 1
+EXTRACTIVE = "extractive"  # `Answer.model` when no chat model wrote it
+
+
+class FrozenMap(Mapping[str, V]):
+    """A mapping that cannot change and can be hashed; keeps the order it was given."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, V] | None = None) -> None:
+        object.__setattr__(self, "_items", dict(items or {}))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a FrozenMap cannot be changed")
+
+    def __getitem__(self, key: str) -> V:
+        return self._items[key]  # type: ignore[attr-defined, no-any-return]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)  # type: ignore[attr-defined]
+
+    def __len__(self) -> int:
+        return len(self._items)  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.items()))
+
+    def __repr__(self) -> str:
+        return f"FrozenMap({dict(self)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenMap, (dict(self),)
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """One paper. `abstract` is as the file gave it; `sources` are "file:line" of each record of it."""
+
+    id: str
+    title: str
+    abstract: str
+    authors: tuple[str, ...] = ()
+    year: int | None = None
+    venue: str | None = None
+    doi: str | None = None
+    url: str | None = None
+    sources: tuple[str, ...] = ()
+    extra: FrozenMap[str] = field(default_factory=FrozenMap)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "abstract": self.abstract,
+            "authors": list(self.authors),
+            "year": self.year,
+            "venue": self.venue,
+            "doi": self.doi,
+            "url": self.url,
+            "sources": list(self.sources),
+            "extra": dict(self.extra),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Paper:
+        """The Paper that `to_dict` wrote."""
+        return cls(
+            id=data["id"],
+            title=data["title"],
+            abstract=data["abstract"],
+            authors=tuple(data.get("authors", ())),
+            year=data.get("year"),
+            venue=data.get("venue"),
+            doi=data.get("doi"),
+            url=data.get("url"),
+            sources=tuple(data.get("sources", ())),
+            extra=FrozenMap(data.get("extra", {})),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of an abstract, embedded as one. `tokens` as the embedder counts them, title included."""
+
+    id: str
+    paper: Paper
+    start: int
+    end: int
+    tokens: int
+
+    @property
+    def text(self) -> str:
+        """The span itself: `paper.abstract[start:end]`."""
+        return self.paper.abstract[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one search said of a chunk: `search` is "dense" or "lexical", rank 1 is best."""
+
+    search: str
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk that a search found. `score` is the fused one (0..1 within one question)."""
+
+    chunk: Chunk
+    score: float
+    rank: int
+    found: tuple[Found, ...]
+
+    @property
+    def paper(self) -> Paper:
+        """The paper of the chunk."""
+        return self.chunk.paper
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A chunk worth answering from. `score` is 0..1 and comparable between questions."""
+
+    chunk: Chunk
+    rank: int
+    score: float
+
+    @property
+    def paper(self) -> Paper:
+        """The paper of the chunk."""
+        return self.chunk.paper
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a chat model was asked to do for one answer; zeros when none was."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt file: a version line, a system part and a user part with $variables."""
+
+    name: str
+    version: int
+    system: str
+    user: str
+
+    def fill(self, **values: str) -> str:
+        """The user part with every variable filled in.
+
+        Raises PromptError when a variable has no value or a value no variable; an empty value is
+        an error too, since a prompt with a hole in it is answered all the same.
+        """
+        wanted = set(string.Template(self.user).get_identifiers())
+        empty = {name for name, value in values.items() if not value.strip()}
+        if wanted != set(values) or empty:
+            wrong = ", ".join(sorted(wanted ^ set(values) | empty))
+            raise PromptError(f"prompt {self.name!r} (version {self.version}): not filled rightly: {wrong}")
+        return string.Template(self.user).substitute(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An answer before it is checked, sentence by sentence.
+
+    A mark `[n]` in a sentence names `passages[n-1]`. `status` "refused" means that the writer found
+    no answer in the passages; `sentences` is empty then. `model` is "extractive" or the chat
+    model's name.
+    """
+
+    sentences: tuple[str, ...]
+    passages: tuple[Evidence, ...]
+    status: Status
+    model: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A verbatim quote: `paper.abstract[start:end] == quote`. `number` is the paper's mark."""
+
+    number: int
+    paper: Paper
+    quote: str
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not self.quote or self.paper.abstract[self.start : self.end] != self.quote:
+            raise ValueError(f"not verbatim at {self.start}:{self.end} of paper {self.paper.id}: {self.quote!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence of an answer, `start:end` in the answer's text (0:0 when it was removed)."""
+
+    text: str
+    start: int
+    end: int
+    citations: tuple[Citation, ...]
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """One line of a trace: a chunk or paper id with its rank and score at a stage."""
+
+    id: str
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the library says about a question, and everything needed to check it.
+
+    question    as asked
+    query       the stand-alone form that was searched
+    text        sentences with `[n]` marks; for a refusal, what the library lacks
+    status      "answered", "partial" (the text says which part was not found) or "refused"
+    claims      the sentences of the text, in order
+    removed     sentences that were taken out, each with its reason
+    citations   those of the claims, in order of first mention; a number names a paper
+    evidence    what the answer was written from, best first
+    model       "extractive" or the chat model's name
+    usage       calls and tokens of the chat model
+    seconds     wall seconds per stage, in the order run
+    trace       ids, ranks and scores at each stage
+    run         fingerprint of settings, prompts, model and library
+    """
+
+    question: str
+    query: str
+    text: str
+    status: Status
+    claims: tuple[Claim, ...]
+    removed: tuple[Claim, ...]
+    citations: tuple[Citation, ...]
+    evidence: tuple[Evidence, ...]
+    model: str
+    usage: Usage
+    seconds: FrozenMap[float]
+    trace: FrozenMap[tuple[Traced, ...]]
+    run: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def numbers(self) -> dict[int, Paper]:
+        """The papers cited, by their mark, in order of first mention."""
+        return {citation.number: citation.paper for citation in self.citations}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Versioned plain JSON; each paper stands once, under "papers"."""
+        return {
+            "version": JSON_VERSION,
+            "question": self.question,
+            "query": self.query,
+            "text": self.text,
+            "status": self.status,
+            "claims": [_claim_dict(claim) for claim in self.claims],
+            "removed": [_claim_dict(claim) for claim in self.removed],
+            "citations": [_citation_dict(citation) for citation in self.citations],
+            "evidence": [_evidence_dict(evidence) for evidence in self.evidence],
+            "model": self.model,
+            "usage": {name: getattr(self.usage, name) for name in ("calls", "prompt_tokens", "completion_tokens")},
+            "seconds": dict(self.seconds),
+            "trace": {stage: [[t.id, t.rank, t.score] for t in traced] for stage, traced in self.trace.items()},
+            "run": self.run,
+            "papers": {paper.id: paper.to_dict() for paper in self._papers()},
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Answer:
+        """The Answer that `to_dict` wrote.
+
+        Raises ValueError for another version, KeyError or TypeError for what is no answer at all.
+        """
+        if data.get("version") != JSON_VERSION:
+            raise ValueError(f"answer JSON of version {data.get('version')!r}; this package reads {JSON_VERSION}")
+        papers = {id: Paper.from_dict(paper) for id, paper in data["papers"].items()}
+        return cls(
+            question=data["question"],
+            query=data["query"],
+            text=data["text"],
+            status=data["status"],
+            claims=tuple(_claim(claim, papers) for claim in data["claims"]),
+            removed=tuple(_claim(claim, papers) for claim in data["removed"]),
+            citations=tuple(_citation(citation, papers) for citation in data["citations"]),
+            evidence=tuple(_evidence(evidence, papers) for evidence in data["evidence"]),
+            model=data["model"],
+            usage=Usage(**data["usage"]),
+            seconds=FrozenMap(data["seconds"]),
+            trace=FrozenMap({s: tuple(Traced(*t) for t in traced) for s, traced in data["trace"].items()}),
+            run=data["run"],
+        )
+
+    def _papers(self) -> Iterator[Paper]:
+        for claim in (*self.claims, *self.removed):
+            yield from (citation.paper for citation in claim.citations)
+        yield from (citation.paper for citation in self.citations)
+        yield from (evidence.paper for evidence in self.evidence)
+
+
+def _name(paper: Paper) -> dict[str, str]:
+    return {"id": paper.id, "title": paper.title}
+
+
+def _citation_dict(c: Citation) -> dict[str, Any]:
+    return {"number": c.number, "paper": _name(c.paper), "quote": c.quote, "start": c.start, "end": c.end}
+
+
+def _claim_dict(claim: Claim) -> dict[str, Any]:
+    return {
+        "text": claim.text,
+        "start": claim.start,
+        "end": claim.end,
+        "citations": [_citation_dict(citation) for citation in claim.citations],
+        "verdict": claim.verdict,
+        "reason": claim.reason,
+    }
+
+
+def _evidence_dict(evidence: Evidence) -> dict[str, Any]:
+    c = evidence.chunk
+    chunk = {"id": c.id, "paper": _name(c.paper), "start": c.start, "end": c.end, "tokens": c.tokens}
+    return {"chunk": chunk, "rank": evidence.rank, "score": evidence.score}
+
+
+def _citation(data: Mapping[str, Any], papers: Mapping[str, Paper]) -> Citation:
+    return Citation(data["number"], papers[data["paper"]["id"]], data["quote"], data["start"], data["end"])
+
+
+def _claim(data: Mapping[str, Any], papers: Mapping[str, Paper]) -> Claim:
+    citations = tuple(_citation(citation, papers) for citation in data["citations"])
+    return Claim(data["text"], data["start"], data["end"], citations, data["verdict"], data["reason"])
+
+
+def _evidence(data: Mapping[str, Any], papers: Mapping[str, Paper]) -> Evidence:
+    c = data["chunk"]
+    chunk = Chunk(c["id"], papers[c["paper"]["id"]], c["start"], c["end"], c["tokens"])
+    return Evidence(chunk, data["rank"], data["score"])

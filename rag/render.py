@@ -1,0 +1,160 @@
+"""Answers, hits and papers -> what a person reads: rich at a terminal, plain text elsewhere.
+
+Everything that came from a file, a model or a server is passed through `printable` here, and is
+never parsed as rich markup. The plain form has no colour, no wrapping and no box, so that it can be
+piped into anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rag.records import EXTRACTIVE, Answer, Citation, Hit, Paper
+from rag.text import Span, printable, readable
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+QUOTED = "bold green"
+MARK = "bold cyan"
+
+
+# --- plain --------------------------------------------------------------------------------------
+
+
+def plain_answer(answer: Answer) -> str:
+    """The text, then the numbered sources with their quotes, then notes."""
+    lines = [printable(answer.text)]
+    if answer.citations:
+        lines += ["", "Sources"]
+    for number, citations in by_number(answer).items():
+        lines.append(f"[{number}] {shown(citations[0].paper.title)}  ({citations[0].paper.id})")
+        lines += [f'    "{shown(citation.quote)}"' for citation in citations]
+    return "\n".join([*lines, *notes(answer)])
+
+
+def plain_hits(hits: Sequence[Hit]) -> str:
+    """One line a paper: rank, id, title, fused score, and what found it."""
+    return "\n".join(
+        f"{hit.rank:>3}  {hit.paper.id}  {shown(hit.paper.title)}  ({hit.score:.3f}; {found(hit)})" for hit in hits
+    )
+
+
+def plain_paper(paper: Paper) -> str:
+    """Title, abstract and where it came from."""
+    facts = [f"{name}: {printable(str(value))}" for name, value in details(paper)]
+    return "\n".join([shown(paper.title), "", shown(paper.abstract), "", *facts])
+
+
+# --- rich ---------------------------------------------------------------------------------------
+
+
+def rich_answer(answer: Answer) -> Group:
+    """The text, then each source with the quoted sentences marked inside its abstract, then notes."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.rule import Rule
+    from rich.text import Text
+
+    parts: list[RenderableType] = [_marked_text(answer)]
+    if answer.citations:
+        parts += [Text(), Rule("Sources", style="dim", align="left")]
+    for number, citations in by_number(answer).items():
+        paper = citations[0].paper
+        head = Text.assemble((f"[{number}] ", MARK), (shown(paper.title), "bold"), (f"  {paper.id}", "dim"))
+        body = highlighted(paper, [Span(c.start, c.end) for c in citations])
+        parts += [head, Padding(body, (0, 0, 1, 4))]
+    return Group(*parts, *(Text(note, "dim") for note in notes(answer)))
+
+
+def rich_hits(hits: Sequence[Hit]) -> Group:
+    """Ranked titles with their ids, scores and what found them."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(
+        *(
+            Text.assemble(
+                (f"{hit.rank:>3} ", MARK), (shown(hit.paper.title), "bold"), "\n    ",
+                (f"{hit.paper.id}  {hit.score:.3f}  {found(hit)}", "dim"),
+            )
+            for hit in hits
+        )
+    )  # fmt: skip
+
+
+def rich_paper(paper: Paper) -> Group:
+    """Title, abstract and where it came from."""
+    from rich.console import Group
+    from rich.text import Text
+
+    facts = [Text(f"{name}: {printable(str(value))}", "dim") for name, value in details(paper)]
+    return Group(Text(shown(paper.title), "bold"), Text(), Text(shown(paper.abstract)), Text(), *facts)
+
+
+def highlighted(paper: Paper, spans: Sequence[Span]) -> Text:
+    """The abstract, dim, with the spans standing out."""
+    from rich.text import Text
+
+    text, at = Text(), 0
+    for start, end in sorted(set(spans)):
+        if start < at:
+            continue
+        text.append(shown(paper.abstract[at:start], strip=False), "dim")
+        text.append(shown(paper.abstract[start:end], strip=False), QUOTED)
+        at = end
+    return text.append(shown(paper.abstract[at:], strip=False), "dim")
+
+
+def _marked_text(answer: Answer) -> Text:
+    from rich.text import Text
+
+    text = Text(printable(answer.text))
+    text.highlight_regex(r"\[\d+\]", MARK)
+    return text
+
+
+# --- both ---------------------------------------------------------------------------------------
+
+
+def shown(text: str, *, strip: bool = True) -> str:
+    """Text as a person reads it: LaTeX residue made readable, nothing a terminal obeys, one line."""
+    plain = printable(readable(text)).replace("\n", " ").replace("\t", " ")
+    return plain.strip() if strip else plain
+
+
+def by_number(answer: Answer) -> dict[int, list[Citation]]:
+    """The citations of each mark, in order of first mention."""
+    grouped: dict[int, list[Citation]] = {}
+    for citation in answer.citations:
+        grouped.setdefault(citation.number, []).append(citation)
+    return grouped
+
+
+def notes(answer: Answer) -> list[str]:
+    """What the reader should know besides: sentences taken out, marks dropped, a model given up."""
+    lines = []
+    if answer.removed:
+        count = len(answer.removed)
+        lines.append(f"{count} sentence{'s' if count > 1 else ''} of the model taken out: no support found.")
+    unknown = answer.trace.get("unknown marks", ())
+    if unknown:
+        lines.append(f"{unknown[0].rank} mark{'s' if unknown[0].rank > 1 else ''} of the model named no passage: dropped.")
+    if answer.usage.calls and answer.model == EXTRACTIVE:
+        lines.append("Nothing of the model's answer was supported; these are the abstracts' own sentences instead.")
+    return ["", *lines] if lines else []
+
+
+def found(hit: Hit) -> str:
+    """What found a hit and how, in words."""
+    return ", ".join(f"{f.search} #{f.rank} {f.score:.2f}" for f in hit.found)
+
+
+def details(paper: Paper) -> list[tuple[str, object]]:
+    """What is known of a paper besides title and abstract, in the order shown."""
+    known: list[tuple[str, object]] = [("id", paper.id)]
+    known += [("authors", ", ".join(paper.authors)), ("year", paper.year), ("venue", paper.venue)]
+    known += [("doi", paper.doi), ("url", paper.url), ("from", ", ".join(paper.sources)), *paper.extra.items()]
+    return [(name, value) for name, value in known if value]

@@ -1,0 +1,153 @@
+"""Numbers and prompt texts in, one fingerprint out.
+
+What a caller may choose comes from four places, the nearest wins: an argument, an environment
+variable, the settings file, the default below. Stages never see Settings: `assistant` and `ingest`
+hand each of them the few numbers it needs. `fingerprint` changes when any number or prompt does,
+so that two answers can be told apart by what made them.
+
+    RAG_HOME      one folder for everything this package writes (else the platform's own places)
+    RAG_LIBRARY   the library to ask
+    RAG_MODEL     the chat model; a key in the environment alone never selects one
+    RAG_BASE_URL  its server
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from rag.errors import PromptError, UsageError
+from rag.records import EXTRACTIVE, Prompt
+
+APP = "abstracts-rag"
+_ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL"}
+_CHOICES = {"library": str, "model": str, "base_url": str, "k": int}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that shapes an answer.
+
+    library          name or path; None is the shipped one
+    model            chat model; None answers without a model
+    base_url         the model's server; None is OpenAI's
+    k                papers an answer may draw on
+    pool             chunks taken from each search before fusion
+    dense_weight     share of the dense score in the fused one, 0..1
+    least_support    evidence score under which the answer is a refusal, 0..1
+    most_papers      papers an extractive answer may quote
+    most_sentences   sentences an extractive answer may hold
+    prompt_tokens    room for passages in a chat model's prompt
+    reply_tokens     longest reply of a chat model
+    temperature      sent to the model only if not None
+    timeout          seconds a chat model may take for one call
+    claim_support    least support of a model's sentence by its quotes, 0..1
+    """
+
+    library: str | None = None
+    model: str | None = None
+    base_url: str | None = None
+    k: int = 8
+    pool: int = 50
+    dense_weight: float = 0.5
+    least_support: float = 0.5
+    most_papers: int = 4
+    most_sentences: int = 4
+    prompt_tokens: int = 3000
+    reply_tokens: int = 500
+    temperature: float | None = None
+    timeout: float = 120.0
+    claim_support: float = 0.5
+    prompts: tuple[Prompt, ...] = field(default=())
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits that change with any number or prompt text (not with library or model)."""
+        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ENVIRONMENT, "prompts")}
+        texts = [(prompt.name, prompt.version, prompt.system, prompt.user) for prompt in self.prompts]
+        return hashlib.sha256(json.dumps([numbers, texts], sort_keys=True).encode()).hexdigest()[:12]
+
+    def prompt(self, name: str) -> Prompt:
+        """The prompt of that name. Raises PromptError."""
+        for prompt in self.prompts:
+            if prompt.name == name:
+                return prompt
+        raise PromptError(f"no prompt named {name!r} in {resource('prompts')}")
+
+
+def load(**chosen: Any) -> Settings:
+    """Settings from arguments (None means not given), environment, settings file and defaults.
+
+    Raises UsageError for a wrong value or a settings file that cannot be read.
+    """
+    values = _file() | {name: os.environ[var] for name, var in _ENVIRONMENT.items() if os.environ.get(var)}
+    values |= {name: value for name, value in chosen.items() if value is not None}
+    if values.get("model") == EXTRACTIVE:
+        values["model"] = None
+    k = values.get("k", Settings.k)
+    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 100:
+        raise UsageError(f"k is {k!r}; it counts papers, from 1 to 100")
+    return replace(Settings(prompts=_prompts()), **values)
+
+
+def home(kind: str) -> Path:
+    """The folder for "cache", "data" or "config"; `RAG_HOME` holds all three when it is set."""
+    root = os.environ.get("RAG_HOME")
+    if root:
+        return Path(root).expanduser() / kind
+    import platformdirs
+
+    place = {"cache": platformdirs.user_cache_path, "data": platformdirs.user_data_path}
+    return place.get(kind, platformdirs.user_config_path)(APP, appauthor=False)
+
+
+def resource(kind: str) -> Path:
+    """The folder of shipped files: "prompts", "data" or "weights". In a wheel they lie in the package."""
+    package = Path(__file__).parent
+    if (package / kind).is_dir():
+        return package / kind
+    checkout = package.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / kind).is_dir():
+        return checkout / kind
+    raise PromptError(f"the shipped folder {kind!r} is missing; reinstall {APP}")
+
+
+def _file() -> dict[str, Any]:
+    path = home("config") / "settings.toml"
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    for name, value in values.items():
+        kind = _CHOICES.get(name)
+        if kind is None:
+            near = get_close_matches(name, _CHOICES, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it may set {', '.join(_CHOICES)}"
+            raise UsageError(f"{path}: unknown setting {name!r}{hint}")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise UsageError(f"{path}: {name} is {value!r}, not {'a number' if kind is int else 'a text'}")
+    return values
+
+
+@cache
+def _prompts() -> tuple[Prompt, ...]:
+    return tuple(_prompt(path) for path in sorted(resource("prompts").glob("*.md")) if path.name != "README.md")
+
+
+def _prompt(path: Path) -> Prompt:
+    match = re.fullmatch(
+        r"version: (\d+)\n+## system\n(.+?)\n## user\n(.+)", path.read_text("utf-8"), re.DOTALL
+    )
+    if not match:
+        raise PromptError(f"{path}: not 'version: N', then '## system', then '## user'")
+    return Prompt(path.stem, int(match[1]), match[2].strip(), match[3].strip())

@@ -1,0 +1,290 @@
+"""What words, sentences and numbers are, for every stage alike.
+
+Three views of one abstract: as given (stored and quoted), readable (LaTeX and HTML residue turned
+into characters; shown and indexed) and folded (case, accents of typography and white space gone;
+compared). The last two come with offsets back into the first, so that whatever is found in a view
+can be quoted verbatim. `printable` is the only door to a terminal: text from files, models and
+servers passes through it, so that no control sequence survives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+
+class Span(NamedTuple):
+    """Half-open code-point offsets."""
+
+    start: int
+    end: int
+
+
+# --- identity -----------------------------------------------------------------------------------
+
+
+def title_key(title: str) -> str:
+    """The words of a title, without case, punctuation or LaTeX: equal for the same title typed twice."""
+    plain = unicodedata.normalize("NFKC", readable(title)).casefold().replace("_", " ")
+    return " ".join(re.findall(r"\w+", plain))
+
+
+def paper_id(title: str) -> str:
+    """12 hex digits that depend on the normalised title alone."""
+    return hashlib.sha256(title_key(title).encode()).hexdigest()[:12]
+
+
+# --- sentences ----------------------------------------------------------------------------------
+
+_STOP = re.compile(r"[.!?…]+[\"'”’)\]}]*(?=\s)|\n\s*\n|(?<=[。！？])")  # noqa: RUF001
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|al|resp|approx|fig|figs|eq|eqs|sec|no|nos|vol|dr|mr|mrs|ms|prof|st|"
+    r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",
+    re.IGNORECASE,
+)
+_ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-z])\)?[.)]+")
+_CLOSED = re.compile(r"(?:^|\s)[a-zα-ω]\.$")  # "of size n." ends a sentence; "A. Smith" does not  # noqa: RUF001
+
+
+def sentences(text: str) -> tuple[Span, ...]:
+    """Spans of the sentences of `text`, in order, without surrounding white space.
+
+    Together they hold every character that is not white space. Rules for scholarly prose: no stop
+    after an abbreviation or an initial, nor before a lower-case word.
+    """
+    spans, start = [], 0
+    for stop in _STOP.finditer(text):
+        if _ends_sentence(text, start, stop.end()):
+            spans.append(_trimmed(text, start, stop.end()))
+            start = stop.end()
+    spans.append(_trimmed(text, start, len(text)))
+    return tuple(span for span in spans if span.start < span.end)
+
+
+def _ends_sentence(text: str, start: int, end: int) -> bool:
+    if _ENUMERATOR.fullmatch(text[start:end].strip()):
+        return False
+    if "\n" in text[end - 1 : end] or text[end - 1 : end] in "。！？":  # noqa: RUF001
+        return True
+    following = text[end:].lstrip()[:2]
+    if following[:1].islower() and not following[1:].isupper():  # "mGPT is" starts a sentence, "is" does not
+        return False
+    before = text[max(start, end - 12) : end].rstrip("\"'”’)]}")  # noqa: RUF001
+    return bool(_CLOSED.search(before)) or not _ABBREVIATION.search(before)
+
+
+def _trimmed(text: str, start: int, end: int) -> Span:
+    piece = text[start:end]
+    return Span(start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip()))
+
+
+# --- readable -----------------------------------------------------------------------------------
+
+_SYMBOLS = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ",
+    "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π",
+    "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω",
+    "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ",
+    "Psi": "Ψ", "Omega": "Ω", "times": "×", "cdot": "·", "pm": "±", "leq": "≤", "le": "≤", "geq": "≥",
+    "ge": "≥", "neq": "≠", "approx": "≈", "sim": "~", "infty": "∞", "rightarrow": "→", "to": "→",
+    "ll": "≪", "gg": "≫", "in": "∈", "ell": "ℓ", "log": "log", "exp": "exp", "max": "max", "min": "min",
+    "ldots": "…", "dots": "…", "LaTeX": "LaTeX", "TeX": "TeX", "ie": "i.e.", "eg": "e.g.", "etal": "et al.",
+}  # fmt: skip
+_FONTS = (
+    "textbf|textit|textrm|textsc|texttt|textsf|textsuperscript|textsubscript|emph|text|mathbf|mathrm|mathcal|"
+    "mathbb|mathit|mathsf|mathtt|operatorname|underline|url|mbox|bm|boldsymbol"
+)
+_STRIPPED = "mathcal|mathbb|mathbf|textbf|textit|teal|orange|red|blue|green|purple"  # seen without backslash
+_MATH = re.compile(r"\$(?:[^$\s][^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$")
+_BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
+_RESIDUE = re.compile(
+    rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
+    r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+)|(?P<open>\{)|(?P<close>\})|"
+    r"(?P<quote>``|'')|(?P<dollar>\$)|"
+    r"(?P<entity>&(?:[A-Za-z]{2,8}|#\d{2,6}|#x[0-9A-Fa-f]{2,5});)|"
+    r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A text made from another. `offsets[i]` is where character i came from; one more for the end."""
+
+    text: str
+    offsets: tuple[int, ...]
+
+    def source(self, start: int, end: int) -> Span:
+        """The span of the original that `text[start:end]` came from; start < end."""
+        return Span(self.offsets[start], self.offsets[end - 1] + 1)
+
+
+def readable(text: str) -> str:
+    """`text` as a person would want to read it: LaTeX and HTML residue turned into characters."""
+    return readable_view(text).text if _RESIDUE.search(text) else text
+
+
+def readable_view(text: str) -> View:
+    """`readable` with the way back: an offset into `text` for every character."""
+    out: list[str] = []
+    offsets: list[int] = []
+    for piece, start, literal in _pieces(text):
+        out.append(piece)
+        offsets.extend(range(start, start + len(piece)) if literal else [start] * len(piece))
+    return View("".join(out), (*offsets, len(text)))
+
+
+def _pieces(text: str) -> Iterator[tuple[str, int, bool]]:
+    """(text, where it came from, copied as it stood) for each piece of the readable form."""
+    dropped: list[bool] = []  # for each open brace: was it dropped, so that its partner goes too?
+    in_math, at = False, 0
+    for found in _RESIDUE.finditer(text):
+        yield text[at : found.start()], at, True
+        at = found.end()
+        kind, piece = str(found.lastgroup), found[0]
+        shown = _shown(kind, piece)
+        if kind == "dollar":
+            closes, in_math = in_math, not in_math and bool(_MATH.match(text, found.start()))
+            shown = "" if closes or in_math else piece
+        elif kind in ("font", "switch", "open"):
+            dropped.append(kind != "open" or bool(_BARE_BRACE.search(text[:at][-2:] + text[at : at + 1])))
+            shown = "" if dropped[-1] else piece
+        elif kind == "close" and dropped and dropped.pop():
+            shown = ""
+        yield shown, found.start(), shown == piece
+    yield text[at:], at, True
+
+
+def _shown(kind: str, piece: str) -> str:
+    if kind == "escaped":
+        return piece[1]
+    if kind == "symbol":
+        return _SYMBOLS.get(piece[1:], piece)
+    if kind == "entity":
+        return html.unescape(piece)
+    return {"quote": '"', "math": "", "tag": ""}.get(kind, piece)
+
+
+# --- folded -------------------------------------------------------------------------------------
+
+_TYPOGRAPHY = str.maketrans(
+    {c: "-" for c in "‐‑‒–—−"} | {c: "'" for c in "‘’‚ʼ`"} | {c: '"' for c in "“”„«»"} | {"×": "x", "\u00ad": ""}  # noqa: RUF001
+)
+
+
+def folded_view(text: str) -> View:
+    """Readable, without case, typographic variants, zero-width characters and repeated white space."""
+    base = readable_view(text)
+    out: list[str] = []
+    offsets: list[int] = []
+    for char, offset in zip(base.text, base.offsets, strict=False):
+        for piece in unicodedata.normalize("NFKC", char).translate(_TYPOGRAPHY).casefold():
+            if piece.isspace():
+                if not out or out[-1] == " ":
+                    continue
+                piece = " "
+            elif unicodedata.category(piece) == "Cf":
+                continue
+            out.append(piece)
+            offsets.append(offset)
+    return View("".join(out), (*offsets, len(text)))
+
+
+def folded(text: str) -> str:
+    """The text of `folded_view`, trimmed."""
+    return folded_view(text).text.strip()
+
+
+# --- words --------------------------------------------------------------------------------------
+
+_WORD = re.compile(r"[^\W_]+(?:[.'’+#-][^\W_]+)*\+*", re.UNICODE)  # noqa: RUF001
+STOPWORDS = frozenset(
+    """a about above after again against all also am an and any are as at be because been before being below
+    between both but by can could did do does doing down during each few for from further had has have having he
+    her here hers him his how i if in into is it its itself just like many may me might more most much my no nor
+    not now of off on once one only or other our ours out over own per please s same shall she should so some such
+    t tell than that the their theirs them then there these they this those through to too under until up us use
+    used uses using very via was we were what when where which while who whom whose why will with within without
+    would you your yours any anything does say says said paper papers abstract abstracts library show find give
+    explain describe list name know""".split()
+)
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """The Snowball (Porter 2) English stem of a folded word."""
+    return str(_stemmer().stemWord(word))
+
+
+def words(text: str) -> list[str]:
+    """Folded words in order; "State-Space" gives "state", "space" and "BERT-4" also "bert-4"."""
+    found: list[str] = []
+    for word in _WORD.findall(folded(text)):
+        parts = re.split(r"[.'’+#-]+", word) if not re.fullmatch(r"[\d.,]+", word) else [word]  # noqa: RUF001
+        found.extend(part for part in parts if part)
+    return found
+
+
+def terms(text: str) -> list[str]:
+    """Stems of the words that carry meaning, in order, repeats kept."""
+    return [stem(word) for word in words(text) if word not in STOPWORDS]
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"  # noqa: E501
+_NUMERALS = {word: float(value) for value, word in enumerate(_SMALL.split())} | {
+    word: 10.0 * tens for tens, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
+_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "k": 1e3, "m": 1e6, "b": 1e9}  # noqa: E501  # fmt: skip
+_UNITS = {"times": "x", "x": "x", "fold": "x", "%": "%", "percent": "%", "pp": "%", "point": "%", "points": "%"}
+_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_QUANTITY = re.compile(
+    rf"(?<![\w.])(?P<number>{_DIGITS}|(?:{'|'.join(_NUMERALS)})(?![a-z]))"
+    r"(?:[ -]?(?P<scale>hundred|thousand|million|billion|trillion|[kmb](?![a-z])))?"
+    r"(?:[ -]?(?P<unit>%|times|x(?![a-z])|fold|percentage points?|percent|pp|points?|[a-z]+))?"
+)
+
+
+class Quantity(NamedTuple):
+    """A number with its unit: "x" for a factor, "%" for a share, else the word after it or ""."""
+
+    value: float
+    unit: str
+
+
+def quantities(text: str) -> tuple[Quantity, ...]:
+    """The numbers of a text in order; "60times", "60x" and "sixty times" are all (60.0, "x")."""
+    found = []
+    for match in _QUANTITY.finditer(folded(text)):
+        number = match["number"]
+        value = _NUMERALS[number] if number in _NUMERALS else float(number.replace(",", ""))
+        unit = (match["unit"] or "").split()[0] if match["unit"] else ""
+        unit = "%" if unit == "percentage" else _UNITS.get(unit, stem(unit) if unit not in STOPWORDS else "")
+        found.append(Quantity(value * _SCALES.get(match["scale"] or "", 1.0), unit))
+    return tuple(found)
+
+
+# --- the terminal -------------------------------------------------------------------------------
+
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, bidirectional overrides and lone surrogates made harmless.
+
+    Newlines and tabs stay; everything a terminal could obey becomes the replacement character.
+    """
+    return _UNSAFE.sub("\ufffd", text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))

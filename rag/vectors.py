@@ -1,0 +1,132 @@
+"""The Chroma collection of a library: ids and vectors, nothing that is not elsewhere too.
+
+Chroma answers the dense search. It gets no text (that is what costs there) and is never the only
+home of anything: the SQLite file has every vector, so that a lost, stale or damaged collection is
+filled again without embedding. Chroma is not safe between processes: writing happens under the
+library's lock, and a reader takes a fresh client when the generation has moved on. A collection
+whose index files are gone still counts its rows but finds few of them; `query` notices.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import LibraryError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+COLLECTION = "chunks"
+BATCH = 5000  # Chroma takes at most 5,461 rows at once
+BREADTH = 300  # ef_search: recall@10 of .999 at 100,000 rows
+Batch = tuple[list[str], "np.ndarray", list[str]]
+
+
+class Stale(Exception):
+    """The collection is not what the library holds: fill it again."""
+
+
+class Vectors:
+    """The collection in `folder`. Raises LibraryError when Chroma cannot work there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._client: Any = None
+        self._collection: Any = None
+
+    def query(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
+        """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer.
+
+        Raises Stale when the collection is missing, cannot be opened, or does not reach its rows.
+        """
+        if not (self.folder / "chroma.sqlite3").is_file():
+            raise Stale(f"no collection in {self.folder}")
+        try:
+            collection = self._open()
+            wanted = min(limit, collection.count())
+            found = collection.query(vector[None, :], n_results=wanted, include=["distances"]) if wanted else None
+        except Exception as error:  # whatever a damaged collection raises: it is filled again
+            raise Stale(f"{self.folder}: {error}") from error
+        ids, distances = (found["ids"][0], found["distances"][0]) if found else ([], [])
+        if len(ids) < wanted:
+            raise Stale(f"{self.folder}: {len(ids)} of {wanted} rows within reach")
+        return [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)]
+
+    def count(self) -> int:
+        """Rows in the collection; 0 when there is none. Raises Stale when it cannot be opened."""
+        if not (self.folder / "chroma.sqlite3").is_file():
+            return 0
+        try:
+            return int(self._open().count())
+        except Exception as error:
+            raise Stale(f"{self.folder}: {error}") from error
+
+    def fill(self, batches: Iterable[Batch]) -> None:
+        """Throw the collection away and fill it with (chunk ids, vectors, paper ids). Under the lock."""
+        self.close()
+        with _translated(self.folder):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._upsert(batches)
+
+    def update(self, batches: Iterable[Batch], gone: Sequence[str]) -> None:
+        """Delete the chunks in `gone`, then insert or replace the batches. Under the lock."""
+        with _translated(self.folder):
+            collection = self._open()
+            for at in range(0, len(gone), BATCH):
+                collection.delete(ids=list(gone[at : at + BATCH]))
+            self._upsert(batches)
+
+    def close(self) -> None:
+        """Let go of the files; the next call opens them afresh."""
+        if self._client is not None:
+            self._client.close()
+        self._client = self._collection = None
+
+    def _upsert(self, batches: Iterable[Batch]) -> None:
+        collection = self._open()
+        for ids, vectors, papers in batches:
+            for at in range(0, len(ids), BATCH):
+                part = slice(at, at + BATCH)
+                metadata = [{"paper": paper} for paper in papers[part]]
+                collection.upsert(ids=ids[part], embeddings=vectors[part], metadatas=metadata)
+
+    def _open(self) -> Any:
+        if self._collection is None:
+            chromadb = _chromadb()
+            quiet = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
+            self._client = chromadb.PersistentClient(path=str(self.folder), settings=quiet)
+            self._collection = self._client.get_or_create_collection(
+                COLLECTION,
+                embedding_function=None,
+                configuration={"hnsw": {"space": "cosine", "ef_search": BREADTH, "ef_construction": 200}},
+            )
+        return self._collection
+
+
+def _chromadb() -> Any:
+    """The package. Importing it reads a .env file of the current folder, whatever that holds: not here."""
+    here = Path.cwd() if Path(".env").exists() else None
+    try:
+        if here:
+            os.chdir(Path(__file__).parent)
+        import chromadb
+        import chromadb.config
+    finally:
+        if here:
+            os.chdir(here)
+    return chromadb
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LibraryError(f"{folder}: Chroma cannot write there ({first}); check the disk's space and permissions") from error
