@@ -140,7 +140,9 @@ class Assistant:
             try:
                 return self._vectors.query(vector, limit)
             except Stale as error:
-                raise LibraryError(f"Chroma does not find what it was given ({error}); delete {self._vectors.folder}") from error
+                raise LibraryError(
+                    f"Chroma does not find what it was given ({error}); delete {self._vectors.folder}"
+                ) from error
 
     def _asked(self, query: str, vector: np.ndarray) -> Asked:
         return asked(query, vector, self.library.document_frequency, len(self.library))
@@ -222,7 +224,9 @@ def open_assistant(settings: Settings, model: Any = None, progress: ingest.Progr
     embedder = open_embedder()
     library = open_library(settings.library, embedder, progress)
     if library.embedder != embedder.name:
-        raise LibraryError(f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}")
+        raise LibraryError(
+            f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}"
+        )
     return Assistant(settings, library, embedder, model)
 
 
@@ -262,7 +266,9 @@ def checked(question: str) -> str:
     if "\0" in question or printable(question).count("\ufffd") > max(3, len(question) // 20):
         raise UsageError("the question is not text but binary data; type it, or pipe a text file")
     if len(question) > LONGEST_QUESTION:
-        raise UsageError(f"the question has {len(question):,} characters; at most {LONGEST_QUESTION:,}, ask in fewer words")
+        raise UsageError(
+            f"the question has {len(question):,} characters; at most {LONGEST_QUESTION:,}, ask in fewer words"
+        )
     if not any(char.isalnum() for char in question):
         raise UsageError(f"the question {question[:20]!r} has no word in it; ask in words")
     return printable(question)
@@ -271,7 +277,9 @@ def checked(question: str) -> str:
 def refusal(nearest: Sequence[Paper]) -> str:
     """What is said when the library does not hold the answer."""
     names = "; ".join(f"“{readable(paper.title)}”" for paper in nearest[:NEAREST])
-    return "This library does not say." + (f" The nearest papers are {names}." if names else " It holds no paper near it.")
+    return "This library does not say." + (
+        f" The nearest papers are {names}." if names else " It holds no paper near it."
+    )
 
 
 def pieces(answer: Answer) -> Iterator[str]:

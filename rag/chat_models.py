@@ -82,7 +82,7 @@ def _openai_like(
 ) -> Any:
     from llama_index.llms.openai_like import OpenAILike
 
-    class Plain(OpenAILike):
+    class Plain(OpenAILike):  # type: ignore[misc]
         """Sends a temperature only if one was chosen: newer models reject it."""
 
         def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
@@ -142,7 +142,9 @@ def _translated(error: Exception, model: str, where: str) -> ModelError:
         return ModelError(f"{where} did not answer in time; try again, or leave --model out")
     if kind == "APIConnectionError":
         return ModelError(f"{where} cannot be reached; is the server running? check --base-url, or leave --model out")
-    return ModelError(f"{model} at {where} gave no usable answer ({kind}: {_first_line(error)}); leave --model out to go on")
+    return ModelError(
+        f"{model} at {where} gave no usable answer ({kind}: {_first_line(error)}); leave --model out to go on"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -263,12 +263,16 @@ def _parser() -> _Parser:
     return parser
 
 
-def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str
+) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
     )
     command.set_defaults(run=run)
-    command.add_argument("--library", metavar="NAME", help="a library's folder or name (default: the shipped abstracts)")
+    command.add_argument(
+        "--library", metavar="NAME", help="a library's folder or name (default: the shipped abstracts)"
+    )
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
 

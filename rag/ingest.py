@@ -90,7 +90,11 @@ def store(library: Library, reading: Reading, embedder: Embedder, progress: Prog
     """
     entries, texts = _prepared(reading.papers, embedder)
     embedded = _embed(library, texts, embedder, progress)
-    detail = {"records": reading.records, "papers": len(reading.papers), "skipped": [str(s) for s in reading.skipped[:200]]}
+    detail = {
+        "records": reading.records,
+        "papers": len(reading.papers),
+        "skipped": [str(s) for s in reading.skipped[:200]],
+    }
     generation = library.replace(entries, (), "store", detail)
     chunks = sum(len(entry.chunks) for entry in entries)
     return Report(reading.records, len(entries), chunks, embedded, generation, reading.skipped)

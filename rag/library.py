@@ -105,7 +105,14 @@ class Library:
         with _translated(folder), connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {_TABLES}")
-            meta = {"schema": SCHEMA, "generation": 0, "content": 0, "collection": -1, "embedder": embedder, "dimensions": dimensions}
+            meta = {
+                "schema": SCHEMA,
+                "generation": 0,
+                "content": 0,
+                "collection": -1,
+                "embedder": embedder,
+                "dimensions": dimensions,
+            }
             connection.executemany("INSERT INTO meta VALUES (?, ?)", [(k, str(v)) for k, v in meta.items()])
         return cls.open(folder)
 
@@ -184,7 +191,9 @@ class Library:
         if len(papers) == 1:
             return papers[0]
         if papers:
-            raise PaperNotFound(f"{wanted!r} fits several papers: {', '.join(p.id for p in papers)}; type more of the id")
+            raise PaperNotFound(
+                f"{wanted!r} fits several papers: {', '.join(p.id for p in papers)}; type more of the id"
+            )
         raise PaperNotFound(f"no paper {_short(wanted)!r} in this library{self._nearest(wanted)}")
 
     def _nearest(self, name: str) -> str:
@@ -377,7 +386,9 @@ def writer(folder: Path, *, wait: bool = False, waiting: Callable[[], None] | No
                 waiting()
             lock.acquire()
     except OSError as error:
-        raise LibraryError(f"{folder}: cannot be written ({error.strerror}); set RAG_HOME to a folder of yours") from error
+        raise LibraryError(
+            f"{folder}: cannot be written ({error.strerror}); set RAG_HOME to a folder of yours"
+        ) from error
     try:
         yield
     finally:

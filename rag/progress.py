@@ -18,7 +18,9 @@ class Bar:
     def __enter__(self) -> Bar:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -30,7 +32,9 @@ class Bar:
             return
         if self._bar is None:
             self._start()
-        self._bar.update(self._task, description=f"Preparing the library, once: {stage}", completed=done, total=total or None)
+        self._bar.update(
+            self._task, description=f"Preparing the library, once: {stage}", completed=done, total=total or None
+        )
 
     def _start(self) -> None:
         from rich.console import Console

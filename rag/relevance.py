@@ -75,9 +75,7 @@ def asked(question: str, vector: np.ndarray, frequency: Callable[[str], int], pa
     return Asked(question, vector, weights, bool(_ASKS_NUMBER.search(question)))
 
 
-def score_sentences(
-    question: Asked, paper: Paper, sentences: Sequence[tuple[Span, np.ndarray]]
-) -> tuple[Scored, ...]:
+def score_sentences(question: Asked, paper: Paper, sentences: Sequence[tuple[Span, np.ndarray]]) -> tuple[Scored, ...]:
     """Every sentence of a paper, in order, scored. Vectors are of unit length."""
     title = set(terms(readable(paper.title)))
     before: set[str] = set()

@@ -141,7 +141,9 @@ def notes(answer: Answer) -> list[str]:
         lines.append(f"{count} sentence{'s' if count > 1 else ''} of the model taken out: no support found.")
     unknown = answer.trace.get("unknown marks", ())
     if unknown:
-        lines.append(f"{unknown[0].rank} mark{'s' if unknown[0].rank > 1 else ''} of the model named no passage: dropped.")
+        lines.append(
+            f"{unknown[0].rank} mark{'s' if unknown[0].rank > 1 else ''} of the model named no passage: dropped."
+        )
     if answer.usage.calls and answer.model == EXTRACTIVE:
         lines.append("Nothing of the model's answer was supported; these are the abstracts' own sentences instead.")
     return ["", *lines] if lines else []

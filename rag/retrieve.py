@@ -38,7 +38,7 @@ def retrieve(
     fused = fuse(found, {"dense": dense_weight, "lexical": 1.0 - dense_weight})
     known = chunks([paper for paper, _ in fused])
     ranks = {name: {id: (rank, score) for rank, (id, score) in enumerate(r, 1)} for name, r in found.items()}
-    hits = []
+    hits: list[Hit] = []
     for paper, score in fused:
         if paper not in known:  # removed since the collection was filled
             continue

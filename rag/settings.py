@@ -58,7 +58,7 @@ class Settings:
     k: int = 8
     pool: int = 50
     dense_weight: float = 0.5
-    least_support: float = 0.5
+    least_support: float = 0.3
     most_papers: int = 4
     most_sentences: int = 4
     prompt_tokens: int = 3000
@@ -92,10 +92,10 @@ def load(**chosen: Any) -> Settings:
     values |= {name: value for name, value in chosen.items() if value is not None}
     if values.get("model") == EXTRACTIVE:
         values["model"] = None
-    k = values.get("k", Settings.k)
-    if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 100:
-        raise UsageError(f"k is {k!r}; it counts papers, from 1 to 100")
-    return replace(Settings(prompts=_prompts()), **values)
+    settings = replace(Settings(prompts=_prompts()), **values)
+    if not isinstance(settings.k, int) or isinstance(settings.k, bool) or not 1 <= settings.k <= 100:
+        raise UsageError(f"k is {settings.k!r}; it counts papers, from 1 to 100")
+    return settings
 
 
 def home(kind: str) -> Path:
@@ -145,9 +145,7 @@ def _prompts() -> tuple[Prompt, ...]:
 
 
 def _prompt(path: Path) -> Prompt:
-    match = re.fullmatch(
-        r"version: (\d+)\n+## system\n(.+?)\n## user\n(.+)", path.read_text("utf-8"), re.DOTALL
-    )
+    match = re.fullmatch(r"version: (\d+)\n+## system\n(.+?)\n## user\n(.+)", path.read_text("utf-8"), re.DOTALL)
     if not match:
         raise PromptError(f"{path}: not 'version: N', then '## system', then '## user'")
     return Prompt(path.stem, int(match[1]), match[2].strip(), match[3].strip())

@@ -139,7 +139,7 @@ def _harmless(text: str) -> str:
     return re.sub(r"={3,}", "=", plain)
 
 
-_MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"  # noqa: RUF001
+_MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"
 _LATE_MARKS = re.compile(rf"([.!?])((?:\s*{_MARK})+)")
 _THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
@@ -152,7 +152,7 @@ def without_thoughts(text: str) -> str:
 def marked_sentences(text: str) -> tuple[str, ...]:
     """The sentences of a model's text; a mark after the stop belongs to the sentence before it."""
     early = _LATE_MARKS.sub(lambda m: f"{m[2]}{m[1]}", text)
-    found = (early[start:end].strip("-*• \n") for start, end in sentences(early.replace("\n", "\n\n")) )
+    found = (early[start:end].strip("-*• \n") for start, end in sentences(early.replace("\n", "\n\n")))
     return tuple(sentence for sentence in found if sentence)
 
 

@@ -42,14 +42,14 @@ def paper_id(title: str) -> str:
 
 # --- sentences ----------------------------------------------------------------------------------
 
-_STOP = re.compile(r"[.!?…]+[\"'”’)\]}]*(?=\s)|\n\s*\n|(?<=[。！？])")  # noqa: RUF001
+_STOP = re.compile(r"[.!?…]+[\"'”’)\]}]*(?=\s)|\n\s*\n|(?<=[。！？])")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|al|resp|approx|fig|figs|eq|eqs|sec|no|nos|vol|dr|mr|mrs|ms|prof|st|"
     r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",
     re.IGNORECASE,
 )
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-z])\)?[.)]+")
-_CLOSED = re.compile(r"(?:^|\s)[a-zα-ω]\.$")  # "of size n." ends a sentence; "A. Smith" does not  # noqa: RUF001
+_CLOSED = re.compile(r"(?:^|\s)[a-zα-ω]\.$")  # "of size n." ends a sentence; "A. Smith" does not
 
 
 def sentences(text: str) -> tuple[Span, ...]:
@@ -70,12 +70,12 @@ def sentences(text: str) -> tuple[Span, ...]:
 def _ends_sentence(text: str, start: int, end: int) -> bool:
     if _ENUMERATOR.fullmatch(text[start:end].strip()):
         return False
-    if "\n" in text[end - 1 : end] or text[end - 1 : end] in "。！？":  # noqa: RUF001
+    if "\n" in text[end - 1 : end] or text[end - 1 : end] in "。！？":
         return True
     following = text[end:].lstrip()[:2]
     if following[:1].islower() and not following[1:].isupper():  # "mGPT is" starts a sentence, "is" does not
         return False
-    before = text[max(start, end - 12) : end].rstrip("\"'”’)]}")  # noqa: RUF001
+    before = text[max(start, end - 12) : end].rstrip("\"'”’)]}")
     return bool(_CLOSED.search(before)) or not _ABBREVIATION.search(before)
 
 
@@ -173,7 +173,7 @@ def _shown(kind: str, piece: str) -> str:
 # --- folded -------------------------------------------------------------------------------------
 
 _TYPOGRAPHY = str.maketrans(
-    {c: "-" for c in "‐‑‒–—−"} | {c: "'" for c in "‘’‚ʼ`"} | {c: '"' for c in "“”„«»"} | {"×": "x", "\u00ad": ""}  # noqa: RUF001
+    dict.fromkeys("‐‑‒–—−", "-") | dict.fromkeys("‘’‚ʼ`", "'") | dict.fromkeys("“”„«»", '"') | {"×": "x", "\u00ad": ""}
 )
 
 
@@ -202,7 +202,7 @@ def folded(text: str) -> str:
 
 # --- words --------------------------------------------------------------------------------------
 
-_WORD = re.compile(r"[^\W_]+(?:[.'’+#-][^\W_]+)*\+*", re.UNICODE)  # noqa: RUF001
+_WORD = re.compile(r"[^\W_]+(?:[.'’+#-][^\W_]+)*\+*", re.UNICODE)
 STOPWORDS = frozenset(
     """a about above after again against all also am an and any are as at be because been before being below
     between both but by can could did do does doing down during each few for from further had has have having he
@@ -232,7 +232,7 @@ def words(text: str) -> list[str]:
     """Folded words in order; "State-Space" gives "state", "space" and "BERT-4" also "bert-4"."""
     found: list[str] = []
     for word in _WORD.findall(folded(text)):
-        parts = re.split(r"[.'’+#-]+", word) if not re.fullmatch(r"[\d.,]+", word) else [word]  # noqa: RUF001
+        parts = re.split(r"[.'’+#-]+", word) if not re.fullmatch(r"[\d.,]+", word) else [word]
         found.extend(part for part in parts if part)
     return found
 
@@ -244,11 +244,17 @@ def terms(text: str) -> list[str]:
 
 # --- numbers ------------------------------------------------------------------------------------
 
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"  # noqa: E501
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMERALS = {word: float(value) for value, word in enumerate(_SMALL.split())} | {
-    word: 10.0 * tens for tens, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: 10.0 * tens for tens, word in enumerate(_TENS.split(), 2)
 }
-_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "k": 1e3, "m": 1e6, "b": 1e9}  # noqa: E501  # fmt: skip
+_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12} | {
+    "k": 1e3, "m": 1e6, "b": 1e9
+}  # fmt: skip
 _UNITS = {"times": "x", "x": "x", "fold": "x", "%": "%", "percent": "%", "pp": "%", "point": "%", "points": "%"}
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _QUANTITY = re.compile(

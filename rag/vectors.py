@@ -129,4 +129,6 @@ def _translated(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise LibraryError(f"{folder}: Chroma cannot write there ({first}); check the disk's space and permissions") from error
+        raise LibraryError(
+            f"{folder}: Chroma cannot write there ({first}); check the disk's space and permissions"
+        ) from error

@@ -20,7 +20,7 @@ from rag.text import Span, folded, folded_view, quantities, readable, sentences,
 QUOTES = 2  # sentences of one abstract that a claim may rest on
 GAIN = 0.15  # share of the claim's words that a second quote must add
 
-_MARK = re.compile(r"\s*\[\s*(\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*)\s*\]")  # noqa: RUF001
+_MARK = re.compile(r"\s*\[\s*(\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*)\s*\]")
 
 
 class Verified(NamedTuple):

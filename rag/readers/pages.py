@@ -25,7 +25,7 @@ _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
 _FURNITURE = re.compile(
     rf"new|trending|top|by\s?[A-Z].{{0,60}}|get .{{0,60}}(?:e-?mail|inbox).{{0,20}}|{'|'.join(_LABELS)}|"
     rf"(?:(?:published|submitted)( on)?\s)?(?:{_MONTH}\s\d{{1,2}}(?:,\s\d{{4}})?|\d{{1,2}}\s{_MONTH}(?:\s\d{{4}})?|"
-    r"\d{4}-\d{2}-\d{2})|[\d.,]+\s?k?|[·•|–-]+|https?://\S+",  # noqa: RUF001
+    r"\d{4}-\d{2}-\d{2})|[\d.,]+\s?k?|[·•|–-]+|https?://\S+",
     re.IGNORECASE,
 )
 
@@ -77,9 +77,7 @@ def _is_prose(line: str) -> bool:
     return count >= 12 and line[-1] in ".!" and len(sentences(line)) > 1
 
 
-def _record(
-    waiting: list[_Line], abstract: str, first: _Line, name: str, skipped: list[Skipped]
-) -> list[Record]:
+def _record(waiting: list[_Line], abstract: str, first: _Line, name: str, skipped: list[Skipped]) -> list[Record]:
     """The record whose abstract begins at `first`, if a title stands over it; the rest is skipped."""
     title = next((line for line in reversed(waiting) if not _is_furniture(line.text)), None)
     skipped += [_passed_over(line, name) for line in waiting if line is not title]
