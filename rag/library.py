@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.records import Chunk, Paper
-from rag.text import Span, readable, terms, title_key, words
+from rag.text import Span, printable, readable, terms, title_key, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,22 +88,31 @@ class Library:
     def open(cls, path: Path | str) -> Library:
         """The library in that folder. Raises LibraryMissing, LibraryDamaged or LibraryNewer."""
         folder = Path(path)
-        if folder.is_file():
+        if os.path.isfile(folder):  # unlike Path's own, never raises
             raise LibraryMissing(f"{folder} is a file; a library is a folder, see: rag status")
-        if not (folder / FILE).is_file():
+        if not os.path.isfile(folder / FILE):
             raise LibraryMissing(f"no library at {folder}; leave --library out to ask the shipped abstracts")
         library = cls(folder, _connect(folder / FILE))
-        library._check()
+        try:
+            library._check()
+        except LibraryError:
+            library.close()
+            raise
         return library
 
     @classmethod
     def create(cls, path: Path | str, embedder: str, dimensions: int) -> Library:
-        """A new, empty library in that folder, or the one already there. Call it under `writer`."""
+        """A new, empty library in that folder, or the one already there. Call it under `writer`.
+
+        It is made under another name: whoever opens it meanwhile, or after a kill, sees all or nothing.
+        """
         folder = Path(path)
         if (folder / FILE).is_file() and (folder / FILE).stat().st_size:
             return cls.open(folder)
-        connection = _connect(folder / FILE)
-        with _translated(folder), connection:
+        for left in folder.glob(f"{FILE}.new*"):
+            left.unlink()
+        connection = _connect(folder / f"{FILE}.new")
+        with _translated(folder), closing(connection), connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN; {_TABLES}")
             meta = {
@@ -114,12 +124,13 @@ class Library:
                 "dimensions": dimensions,
             }
             connection.executemany("INSERT INTO meta VALUES (?, ?)", [(k, str(v)) for k, v in meta.items()])
+        os.replace(folder / f"{FILE}.new", folder / FILE)
         return cls.open(folder)
 
     def _check(self) -> None:
         try:
             schema = int(self.meta("schema"))
-        except (LibraryError, ValueError) as error:
+        except (LibraryDamaged, ValueError) as error:
             raise LibraryDamaged(f"{self.path / FILE} is not a library of this package; {_remedy()}") from error
         if schema > SCHEMA:
             raise LibraryNewer(
@@ -183,7 +194,7 @@ class Library:
 
         Raises PaperNotFound, with the nearest titles or the ids it could be.
         """
-        wanted = name.strip()
+        wanted = printable(name.strip())
         rows = self._rows("SELECT record FROM papers WHERE id = ? OR title_key = ?", wanted.lower(), title_key(wanted))
         if not rows and len(wanted) >= 4 and wanted.isalnum():
             rows = self._rows("SELECT record FROM papers WHERE id GLOB ? LIMIT 5", wanted.lower() + "*")
@@ -264,7 +275,8 @@ class Library:
 
     def document_frequency(self, word: str) -> int:
         """In how many papers a word stands, whatever its ending."""
-        rows = self._rows("SELECT count(*) FROM passages WHERE passages MATCH ?", f'"{word}"') if word else []
+        quoted = '"' + word.replace('"', '""') + '"'
+        rows = self._rows("SELECT count(*) FROM passages WHERE passages MATCH ?", quoted) if word else []
         return int(rows[0][0]) if rows else 0
 
     def vectors(self) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:

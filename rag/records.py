@@ -190,12 +190,15 @@ class Prompt:
         Raises PromptError when a variable has no value or a value no variable; an empty value is
         an error too, since a prompt with a hole in it is answered all the same.
         """
-        wanted = set(string.Template(self.user).get_identifiers())
+        template = string.Template(self.user)
+        if not template.is_valid():
+            raise PromptError(f"prompt {self.name!r} (version {self.version}): a $ that names no variable; write $$")
+        wanted = set(template.get_identifiers())
         empty = {name for name, value in values.items() if not value.strip()}
         if wanted != set(values) or empty:
             wrong = ", ".join(sorted(wanted ^ set(values) | empty))
             raise PromptError(f"prompt {self.name!r} (version {self.version}): not filled rightly: {wrong}")
-        return string.Template(self.user).substitute(values)
+        return template.substitute(values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ _FONTS = (
     "mathbb|mathit|mathsf|mathtt|operatorname|underline|url|mbox|bm|boldsymbol"
 )
 _STRIPPED = "mathcal|mathbb|mathbf|textbf|textit|teal|orange|red|blue|green|purple"  # seen without backslash
-_MATH = re.compile(r"\$(?:[^$\s][^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$")
+_MATH = re.compile(r"\$(?:(?=\S)[^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$")
 _BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
 _RESIDUE = re.compile(
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
@@ -114,14 +114,15 @@ _RESIDUE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A text made from another. `offsets[i]` is where character i came from; one more for the end."""
+    """A text made from another. Character i came from `offsets[i]:ends[i]`; one more offset for the end."""
 
     text: str
     offsets: tuple[int, ...]
+    ends: tuple[int, ...]
 
     def source(self, start: int, end: int) -> Span:
         """The span of the original that `text[start:end]` came from; start < end."""
-        return Span(self.offsets[start], self.offsets[end - 1] + 1)
+        return Span(self.offsets[start], self.ends[end - 1])
 
 
 def readable(text: str) -> str:
@@ -133,18 +134,21 @@ def readable_view(text: str) -> View:
     """`readable` with the way back: an offset into `text` for every character."""
     out: list[str] = []
     offsets: list[int] = []
-    for piece, start, literal in _pieces(text):
+    ends: list[int] = []
+    for piece, start, end in _pieces(text):
+        copied = len(piece) == end - start
         out.append(piece)
-        offsets.extend(range(start, start + len(piece)) if literal else [start] * len(piece))
-    return View("".join(out), (*offsets, len(text)))
+        offsets.extend(range(start, end) if copied else [start] * len(piece))
+        ends.extend(range(start + 1, end + 1) if copied else [end] * len(piece))
+    return View("".join(out), (*offsets, len(text)), tuple(ends))
 
 
-def _pieces(text: str) -> Iterator[tuple[str, int, bool]]:
-    """(text, where it came from, copied as it stood) for each piece of the readable form."""
+def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
+    """(text, start and end of what it came from) for each piece of the readable form."""
     dropped: list[bool] = []  # for each open brace: was it dropped, so that its partner goes too?
     in_math, at = False, 0
     for found in _RESIDUE.finditer(text):
-        yield text[at : found.start()], at, True
+        yield text[at : found.start()], at, found.start()
         at = found.end()
         kind, piece = str(found.lastgroup), found[0]
         shown = _shown(kind, piece)
@@ -156,8 +160,8 @@ def _pieces(text: str) -> Iterator[tuple[str, int, bool]]:
             shown = "" if dropped[-1] else piece
         elif kind == "close" and dropped and dropped.pop():
             shown = ""
-        yield shown, found.start(), shown == piece
-    yield text[at:], at, True
+        yield shown, found.start(), found.end()
+    yield text[at:], at, len(text)
 
 
 def _shown(kind: str, piece: str) -> str:
@@ -182,7 +186,8 @@ def folded_view(text: str) -> View:
     base = readable_view(text)
     out: list[str] = []
     offsets: list[int] = []
-    for char, offset in zip(base.text, base.offsets, strict=False):
+    ends: list[int] = []
+    for char, offset, end in zip(base.text, base.offsets, base.ends, strict=False):
         for piece in unicodedata.normalize("NFKC", char).translate(_TYPOGRAPHY).casefold():
             if piece.isspace():
                 if not out or out[-1] == " ":
@@ -192,7 +197,8 @@ def folded_view(text: str) -> View:
                 continue
             out.append(piece)
             offsets.append(offset)
-    return View("".join(out), (*offsets, len(text)))
+            ends.append(end)
+    return View("".join(out), (*offsets, len(text)), tuple(ends))
 
 
 def folded(text: str) -> str:
@@ -257,8 +263,9 @@ _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "tri
 }  # fmt: skip
 _UNITS = {"times": "x", "x": "x", "fold": "x", "%": "%", "percent": "%", "pp": "%", "point": "%", "points": "%"}
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+_NUMERAL = rf"(?:{'|'.join(_TENS.split())})[ -](?:{'|'.join(_SMALL.split()[1:10])})|{'|'.join(_NUMERALS)}"
 _QUANTITY = re.compile(
-    rf"(?<![\w.])(?P<number>{_DIGITS}|(?:{'|'.join(_NUMERALS)})(?![a-z]))"
+    rf"(?<![\w.])(?P<number>{_DIGITS}|(?:{_NUMERAL})(?![a-z]))"
     r"(?:[ -]?(?P<scale>hundred|thousand|million|billion|trillion|[kmb](?![a-z])))?"
     r"(?:[ -]?(?P<unit>%|times|x(?![a-z])|fold|percentage points?|percent|pp|points?|[a-z]+))?"
 )
@@ -276,7 +283,10 @@ def quantities(text: str) -> tuple[Quantity, ...]:
     found = []
     for match in _QUANTITY.finditer(folded(text)):
         number = match["number"]
-        value = _NUMERALS[number] if number in _NUMERALS else float(number.replace(",", ""))
+        if number[0].isalpha():  # "sixty-four"
+            value = sum(_NUMERALS[part] for part in re.split("[ -]", number))
+        else:
+            value = float(number.replace(",", ""))
         unit = (match["unit"] or "").split()[0] if match["unit"] else ""
         unit = "%" if unit == "percentage" else _UNITS.get(unit, stem(unit) if unit not in STOPWORDS else "")
         found.append(Quantity(value * _SCALES.get(match["scale"] or "", 1.0), unit))

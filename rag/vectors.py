@@ -4,7 +4,8 @@ Chroma answers the dense search. It gets no text (that is what costs there) and 
 home of anything: the SQLite file has every vector, so that a lost, stale or damaged collection is
 filled again without embedding. Chroma is not safe between processes: writing happens under the
 library's lock, and a reader takes a fresh client when the generation has moved on. A collection
-whose index files are gone still counts its rows but finds few of them; `query` notices.
+whose index files are gone still counts its rows but finds only the last of them, up to 1,000; the
+first query of a client asks for more than that, and notices.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 COLLECTION = "chunks"
 BATCH = 5000  # Chroma takes at most 5,461 rows at once
 BREADTH = 300  # ef_search: recall@10 of .999 at 100,000 rows
+REACH = 1100  # rows the first query asks for: more than Chroma keeps outside its index files
 Batch = tuple[list[str], "np.ndarray", list[str]]
 
 
@@ -38,6 +40,7 @@ class Vectors:
         self.folder = folder
         self._client: Any = None
         self._collection: Any = None
+        self._whole = False  # has a query reached more rows than those outside the index files?
 
     def query(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer.
@@ -48,14 +51,15 @@ class Vectors:
             raise Stale(f"no collection in {self.folder}")
         try:
             collection = self._open()
-            wanted = min(limit, collection.count())
+            wanted = min(limit if self._whole else max(limit, REACH), collection.count())
             found = collection.query(vector[None, :], n_results=wanted, include=["distances"]) if wanted else None
         except Exception as error:  # whatever a damaged collection raises: it is filled again
             raise Stale(f"{self.folder}: {error}") from error
         ids, distances = (found["ids"][0], found["distances"][0]) if found else ([], [])
         if len(ids) < wanted:
             raise Stale(f"{self.folder}: {len(ids)} of {wanted} rows within reach")
-        return [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)]
+        self._whole = True
+        return [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)][:limit]
 
     def count(self) -> int:
         """Rows in the collection; 0 when there is none. Raises Stale when it cannot be opened."""
@@ -87,6 +91,7 @@ class Vectors:
         if self._client is not None:
             self._client.close()
         self._client = self._collection = None
+        self._whole = False
 
     def _upsert(self, batches: Iterable[Batch]) -> None:
         collection = self._open()

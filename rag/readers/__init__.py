@@ -7,6 +7,7 @@ came from and keeps the fullest abstract. Each problem names file and line.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,22 +39,24 @@ def read(paths: Iterable[Path]) -> Reading:
     """
     records: list[Record] = []
     skipped: list[Skipped] = []
-    files = [file for path in paths for file in _files(path)]
+    paths = list(paths)
+    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
     for file in files:
         found, passed_over = pages.read(_text(file), file.name)
         records += found
         skipped += passed_over
     if not records:
-        names = ", ".join(str(file) for file in files) or "no file"
+        names = ", ".join(str(path) for path in files or paths) or "no file"
         raise ReadError(f"no title with an abstract below it found in {names}; see data/README.md for the layouts read")
     return Reading(_merged(records), len(records), tuple(skipped))
 
 
 def _files(path: Path) -> list[Path]:
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path's own, never raises
         inside = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.name != "README.md")
-        return [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
-    if not path.exists():
+        shown = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+        return [file for file in shown if not file.is_dir()]
+    if not os.path.exists(path):
         raise ReadError(f"{path}: no such file or folder")
     return [path]
 

@@ -10,6 +10,7 @@ it ("SubscribeOn the ..."): the label is taken off when the page shows it to be 
 
 from __future__ import annotations
 
+import io
 import re
 from typing import NamedTuple
 
@@ -61,7 +62,7 @@ def read(text: str, name: str) -> tuple[list[Record], list[Skipped]]:
 
 def _lines(text: str) -> list[_Line]:
     found, at = [], 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):  # lines as editors count them
         bare = line.strip().lstrip("\ufeff")
         if bare:
             start = at + line.index(bare)
@@ -84,15 +85,15 @@ def _record(waiting: list[_Line], abstract: str, first: _Line, name: str, skippe
     if title is None:
         skipped.append(Skipped(f"{name}:{first.number}", abstract, "an abstract with no title over it"))
         return []
-    glued = _GLUED.match(title.text) if _is_label(title.text, waiting) else None
+    glued = _GLUED.match(title.text) if _is_label(title, waiting) else None
     if glued:
         skipped.append(Skipped(f"{name}:{title.number}", glued[0], "a button's label, glued to the title"))
     return [Record(title.text[glued.end() if glued else 0 :], abstract, f"{name}:{title.number}")]
 
 
-def _is_label(title: str, waiting: list[_Line]) -> bool:
+def _is_label(title: _Line, waiting: list[_Line]) -> bool:
     """Only where page furniture stands directly over it: a paper may be called "ShareGPT4V"."""
-    over = [line for line in waiting if line.text != title]
+    over = [line for line in waiting if line.number < title.number]
     return bool(over) and _is_furniture(over[-1].text)
 
 

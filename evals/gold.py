@@ -1,0 +1,126 @@
+"""The gold set: questions with what a right answer must state and cite.
+
+One JSON object a line in `gold.jsonl`, written by hand from reading the abstracts (`card.md` says
+how, and where it is weak). `load` validates every row; each problem names file and line. A row's
+(id, rev) is its identity: an id is never used again, and any edit of a row raises its rev, so that
+a comparison never pairs two different questions.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from evals.match import fires
+
+GOLD = Path(__file__).parent / "gold.jsonl"
+Kind = Literal["single", "multi", "list", "unanswerable", "followup", "robustness"]
+Split = Literal["dev", "gate"]
+
+
+class GoldError(Exception):
+    """The gold set cannot be used; the text names file and line."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Support(_Row):
+    """A verbatim quote that states a fact, and the id of the paper it stands in."""
+
+    paper: str
+    quote: str = Field(min_length=1)
+
+
+class Fact(_Row):
+    """One atomic thing a right answer states; `vital` ones must all be there."""
+
+    id: str
+    text: str
+    match: dict[str, Any]
+    support: tuple[Support, ...] = Field(min_length=1, strict=False)
+    vital: bool = True
+
+    @field_validator("match")
+    @classmethod
+    def _known(cls, match: dict[str, Any]) -> dict[str, Any]:
+        try:
+            fires(match, "")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a matcher: {error}") from error
+        return match
+
+
+class Forbidden(_Row):
+    """What a typical wrong answer says."""
+
+    text: str
+    why: str
+    match: dict[str, Any] | None = None
+
+
+class Question(_Row):
+    """One row. `papers` grades papers by id: 2 answers, 1 acceptable to cite, 0 a hard negative.
+
+    `history` holds the questions asked before, oldest first; `variants` other wordings of the same
+    question; `missing` what the library lacks, for unanswerable ones; `group` the cluster whose rows
+    are resampled together and share a split.
+    """
+
+    id: str = Field(pattern=r"^[a-z]{2}\d{3}$")
+    rev: int = Field(ge=1)
+    question: str = Field(min_length=1)
+    kind: Kind
+    split: Split
+    group: str = Field(min_length=1)
+    history: tuple[str, ...] = Field(default=(), strict=False)
+    variants: tuple[str, ...] = Field(default=(), strict=False)
+    papers: dict[str, Literal[0, 1, 2]] = {}
+    facts: tuple[Fact, ...] = Field(default=(), strict=False)
+    reference: str = ""
+    forbidden: tuple[Forbidden, ...] = Field(default=(), strict=False)
+    missing: str | None = None
+    tags: tuple[str, ...] = Field(default=(), strict=False)
+    notes: str = ""
+
+    @property
+    def answerable(self) -> bool:
+        """Does the library hold the answer?"""
+        return self.missing is None
+
+    @property
+    def essential(self) -> frozenset[str]:
+        """The papers a right answer must cite."""
+        return frozenset(paper for paper, grade in self.papers.items() if grade == 2)
+
+    @property
+    def acceptable(self) -> frozenset[str]:
+        """The papers a right answer may cite."""
+        return frozenset(paper for paper, grade in self.papers.items() if grade >= 1)
+
+
+def load(path: Path = GOLD) -> tuple[Question, ...]:
+    """The questions of a gold file. Raises GoldError naming the first line that is wrong."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoldError(f"{path}: cannot be read: {error}") from error
+    questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    if not questions:
+        raise GoldError(f"{path}: holds no question")
+    return questions
+
+
+def _question(path: Path, number: int, line: str) -> Question:
+    try:
+        return Question.model_validate(json.loads(line))
+    except json.JSONDecodeError as error:
+        raise GoldError(f"{path.name}:{number}: not JSON: {error.msg} at column {error.colno}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "row"
+        raise GoldError(f"{path.name}:{number}: {where}: {first['msg']}") from error
