@@ -42,7 +42,7 @@ __all__ = [
     "Answer", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
     "Hit", "Library", "LibraryBusy", "LibraryDamaged", "LibraryError", "LibraryMissing", "LibraryNewer",
     "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
-    "aanswer", "answer", "search", "stream",
+    "aanswer", "answer", "open_library", "search", "stream",
 ]  # fmt: skip
 
 
@@ -100,6 +100,14 @@ def stream(
 ) -> Stream:
     """The answer as an iterable of whole, already verified sentences; use it in a `with`."""
     return Stream(lambda: answer(question, library=library, history=history, model=model, base_url=base_url, k=k))
+
+
+def open_library(name: str | None = None) -> Library:
+    """The library of that name or path; None is the shipped one, which is built if need be."""
+    from rag.assistant import open_library
+    from rag.embed import open_embedder
+
+    return open_library(name, open_embedder())
 
 
 class Stream:

@@ -24,7 +24,7 @@ from rag.chat_models import Complete, open_model
 from rag.embed import Embedder, open_embedder
 from rag.errors import Cancelled, LibraryError, UsageError
 from rag.library import Library
-from rag.records import EXTRACTIVE, Answer, Claim, Draft, Evidence, FrozenMap, Hit, Paper, Status, Traced, Usage
+from rag.records import EXTRACTIVE, Answer, Draft, Evidence, FrozenMap, Hit, Paper, Status, Traced, Usage
 from rag.relevance import Asked, Scored, asked, score_sentences
 from rag.rerank import rerank
 from rag.retrieve import retrieve
@@ -106,7 +106,7 @@ class Assistant:
             checked_draft = self._verify(draft, followup.numbers(turns))
             if draft.status != "refused" and not checked_draft.claims and self._model:
                 draft = replace(self._extract(compared, evidence, scored), usage=draft.usage)
-                checked_draft = self._fallback(draft, followup.numbers(turns), checked_draft.removed)
+                checked_draft = self._fallback(draft, followup.numbers(turns), checked_draft)
         return self._answer(question, query, hits, draft, checked_draft, clock)
 
     # --- stages, with what they need ------------------------------------------------------------
@@ -183,8 +183,9 @@ class Assistant:
     def _verify(self, draft: Draft, numbers: dict[str, int]) -> Verified:
         return verify(draft, least_support=self.settings.claim_support, numbers=numbers)
 
-    def _fallback(self, draft: Draft, numbers: dict[str, int], removed: tuple[Claim, ...]) -> Verified:
-        return self._verify(draft, numbers)._replace(removed=removed)
+    def _fallback(self, draft: Draft, numbers: dict[str, int], first: Verified) -> Verified:
+        """The draft verified, with what was wrong in the `first` one kept for the reader."""
+        return self._verify(draft, numbers)._replace(removed=first.removed, unknown_marks=first.unknown_marks)
 
     # --- the answer -----------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 REFUSED = 3
+EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "rapidfuzz", "scipy", "tenacity")
 INTERRUPTED = 130
+LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any length
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    _prepare_streams()
     try:
-        arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+        arguments = _parsed(_with_command(sys.argv[1:] if argv is None else argv))
         code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code
@@ -44,9 +45,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("rag: stopped", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader had enough: say nothing
+    except BrokenPipeError:  # the reader had enough: say nothing
+        _discard_output()
         return 0
+    except OSError as error:  # what no module foresaw; most likely standard output, on a full disk
+        print(f"rag: {_one_line(error)}; free some space, or write elsewhere", file=sys.stderr)
+        _discard_output()
+        return 1
+
+
+def _prepare_streams() -> None:
+    """Streams that take any character; one that the caller closed leads nowhere."""
+    sys.stdin, sys.stdout, sys.stderr = (
+        stream or open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  open until the end
+        for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+    )
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere: the interpreter flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -76,11 +97,12 @@ def search(arguments: argparse.Namespace) -> int:
 def chat(arguments: argparse.Namespace) -> int:
     """Ask several questions, each with those before it in mind."""
     from rag import repl
+    from rag.text import printable
 
     assistant = _assistant(arguments)
 
     def say(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
     def show(answer: Answer) -> None:
         _show_answer(answer, arguments.json)
@@ -117,14 +139,32 @@ def show(arguments: argparse.Namespace) -> int:
 
 def status(arguments: argparse.Namespace) -> int:
     """Say what the library holds, where it lies, and what answers."""
+    from rag.render import shown
+
     facts = _status(_settings(arguments))
     if arguments.json:
         _print_json(facts)
         return 0
     for name, value in facts.items():
-        shown = f"{len(value)} pieces of the files (listed by --json)" if isinstance(value, list) else value
-        print(f"{name.replace('_', ' '):<12} {shown}")
+        text = f"{len(value)} pieces of the files (listed by --json)" if isinstance(value, list) else str(value)
+        print(f"{name.replace('_', ' '):<12} {shown(text)}")
     return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Ask the gold questions and judge the answers against the baseline."""
+    from importlib import import_module
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    checkout = Path(__file__).parent.parent
+    if not (checkout / "evals" / "command.py").is_file():
+        raise RagError("rag eval needs a checkout of the repository, with its gold set; clone it and run it there")
+    if missing := [name for name in EVAL_NEEDS if not find_spec(name)]:
+        raise RagError(f"rag eval needs {', '.join(missing)}; type: pip install -e '.[evals]'")
+    sys.path.insert(0, str(checkout))
+    code: int = import_module("evals.command").main(arguments.rest)
+    return code
 
 
 def _status(settings: Settings) -> dict[str, Any]:
@@ -159,7 +199,10 @@ def _settings(arguments: argparse.Namespace, model: str | None = None) -> Settin
     from rag.settings import load
 
     chosen = {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "k")}
-    return load(**(chosen | ({"model": model} if model else {})))
+    settings = load(**(chosen | ({"model": model} if model else {})))
+    if chosen["base_url"] and not chosen["model"] and not settings.model:
+        raise UsageError("--base-url names a server but no model; add --model NAME")
+    return settings
 
 
 def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
@@ -171,6 +214,13 @@ def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assis
 
 
 def _question(words: Sequence[str]) -> str:
+    """The question typed or piped, before anything is opened or built for it. Raises UsageError."""
+    from rag.assistant import checked
+
+    return checked(_text(words))
+
+
+def _text(words: Sequence[str]) -> str:
     if list(words) != ["-"] and words:
         return " ".join(words)
     if not words and sys.stdin.isatty():
@@ -217,35 +267,62 @@ def _hit(hit: Any) -> dict[str, Any]:
 def _one_line(error: BaseException) -> str:
     from rag.text import printable
 
-    return " ".join(printable(str(error)).split())
+    line = " ".join(printable(str(error)).split())
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
 
 
 # --- the command line ---------------------------------------------------------------------------
 
 
-class _Parser(argparse.ArgumentParser):
+_BAD_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from .*\)", re.DOTALL)
+
+
+class OneLineParser(argparse.ArgumentParser):
     """argparse, with errors of one line that say what was meant or what to type."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message.removeprefix('argument ')}{self._hint(message)}; type: {self.prog} --help")
+        message = _BAD_COMMAND.sub(r"no command '\1'", message.removeprefix("argument "))
+        raise UsageError(f"{message}{self._hint(message)} type: {self.prog} --help")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()  # a closed pipe shows here, where `main` can take it
+        super().exit(status, message)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # said here, by the command whose options it could have been
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def _hint(self, message: str) -> str:
-        known = [option for action in self._actions for option in action.option_strings]
+        known = [option for action in self._actions for option in action.option_strings] + ["--version"]
         known += [str(name) for action in self._actions for name in (action.choices or ())]
-        wrong = [part.strip("',:") for part in message.split() if part.strip("',:") not in known]
-        near = [match for part in wrong for match in get_close_matches(part, known, 1, 0.6)][:1]
-        return f"; did you mean {near[0]}?" if near else ""
+        wrong = re.findall(r"(?<=command ').+(?=')|(?<=\s)--?\w\S*", message)
+        near = [match for part in wrong for match in get_close_matches(part.split("=")[0], known, 1, 0.6)][:1]
+        return f"; did you mean {near[0]}?" if near else ";"
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _with_command(argv: Sequence[str]) -> list[str]:
+    """`rag` and `rag --library NAME` are `rag chat`."""
+    alone = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"))
+    return ["chat", *argv] if alone else list(argv)
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """`rag eval` has a command line of its own, which only a checkout holds."""
+    if argv[0] == "eval":
+        return argparse.Namespace(run=evaluate, rest=argv[1:])
+    return _parser().parse_args(argv)
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
         prog="rag",
         description="Ask a library of paper abstracts; every sentence of an answer is a verbatim quote or checked against one.",
         epilog="With no command: chat. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask), 130 stopped.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    parser.set_defaults(run=chat, library=None, model=None, base_url=None, k=None, json=False)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     command = _command(commands, "ask", ask, "answer one question, with sources")
     command.add_argument("question", nargs="*", help="the question; - or nothing reads it from a pipe")
@@ -260,6 +337,7 @@ def _parser() -> _Parser:
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
     command = _command(commands, "status", status, "say what the library holds and where it lies")
     _model_options(command)
+    commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
     return parser
 
 
@@ -288,7 +366,7 @@ class _Version(argparse.Action):
         from rag import __version__
 
         print(f"rag {__version__}")
-        raise SystemExit(0)
+        parser.exit()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
@@ -241,8 +241,8 @@ class Endpoint:
             self._dimensions = self._dimensions or vectors.shape[1]
         if vectors.shape[1] != self._dimensions:
             raise EmbedError(
-                f"{self.base_url} changed the length of its vectors ({self._dimensions} to {vectors.shape[1]}); "
-                f"check what it serves as {self.name!r}, then embed again"
+                f"{self.base_url} answered with vectors of {vectors.shape[1]} numbers after some of "
+                f"{self._dimensions}; check what it serves as {self.name!r}, then embed again"
             )
         return vectors
 
@@ -271,8 +271,8 @@ def open_embedder(
     return Endpoint(name, base_url or OPENAI, api_key or _key(base_url or OPENAI))
 
 
-def _in_parallel(function: Callable[[str], Any], texts: Sequence[str]) -> Iterator[Any]:
-    """The results in the order of the texts, by a few threads; closing it drops what has not begun."""
+def _in_parallel(function: Callable[[str], Any], texts: Sequence[str]) -> Generator[Any, None, None]:
+    """Results in the order of the texts, by a few threads; closing it drops what has not begun."""
     from concurrent.futures import ThreadPoolExecutor
 
     workers = min(len(texts), _cores())
@@ -369,7 +369,7 @@ def _checked(base_url: str) -> str:
 
 
 def _unit_rows(data: Any, size: int) -> Vectors:
-    """The embeddings of a reply in the order of their `index`, each of length 1. ValueError if they are not."""
+    """The embeddings of a reply in the order of their `index`, of length 1. ValueError if they are not."""
     import numpy as np
 
     rows = {item.index: item.embedding for item in data}

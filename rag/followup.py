@@ -2,8 +2,9 @@
 
 A follow-up leaves out what was said before ("and its cost?"). When a question leans on the turns
 before it (a pronoun, an opening like "and" or "what about", or next to no words of its own), the
-last question and the titles of the papers cited there join what is searched. A question that
-stands alone is searched as it is, so that a change of topic is not dragged back.
+last question and the title of the paper cited first there join what is searched; with a mark like
+[2] the title of that paper does. A question that stands alone is searched as it is, so that a
+change of topic is not dragged back.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from rag.errors import UsageError
 from rag.records import Answer, Paper
 from rag.text import readable, terms
 
+REACH = 3  # turns gone back to find what a question leans on
 OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
-TITLES = 2
+TITLES = 1  # "it" is the paper cited first
 _LEANS = re.compile(
     r"^\s*(?:and|but|so|also|or|what about|how about|what else|why|why not|how so|really|then)\b|"
-    r"\b(?:it|its|they|their|them|this|that|these|those|he|she|the same|the (?:first|second|third|other|former|"
-    r"latter|last)(?: one| paper)?|both|one)\b",
+    r"\b(?:it|its|they|their|them|this|these|those|he|she|the same|(?:this|that|which) one|the (?:first|second|third|"
+    r"other|former|latter|last)(?: one| paper)?)\b|"
+    r"\b(?:is|was|does|did|of|about|than|like|with|why) that\b|\bthat (?:paper|model|method|work|result)\b|\bthat\W*$",
     re.IGNORECASE,
 )
 _NAMED = re.compile(r"\[(\d+)\]")
@@ -39,6 +42,8 @@ class Turn:
 
 def turns(history: Sequence[Any]) -> tuple[Turn, ...]:
     """Turns from Answers, their dicts, or (question, text) pairs, oldest first. Raises UsageError."""
+    if isinstance(history, (Answer, Mapping, str)):
+        raise UsageError(f"history is one {type(history).__name__}, not a list of turns; give history=[...]")
     return tuple(_turn(item) for item in history)
 
 
@@ -47,11 +52,11 @@ def _turn(item: Any) -> Turn:
         if isinstance(item, Mapping):
             item = Answer.from_dict(item)
         if isinstance(item, Answer):
-            return Turn(item.query, item.text, tuple(item.numbers.items()))
-        question, text = item
+            return Turn(item.question, item.text, tuple(item.numbers.items()))
+        question, text = item if not isinstance(item, str) else (None, None)
         if isinstance(question, str) and isinstance(text, str):
             return Turn(question, text)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"history holds no Answer, dict of one, or (question, text) pair: {error}") from error
     raise UsageError(f"history holds {type(item).__name__}; give Answers, their dicts, or (question, text) pairs")
 
@@ -60,13 +65,22 @@ def stand_alone(question: str, history: Sequence[Turn]) -> str:
     """The question to search: as asked, or with what the earlier turns were about."""
     if not history or not leans(question):
         return question
-    last = history[-1]
-    cited = dict(last.papers)
+    cited = {number: paper for turn in history for number, paper in turn.papers}
     named = [cited[int(n)] for n in _NAMED.findall(question) if int(n) in cited]
-    papers = named or [paper for _, paper in last.papers][:TITLES]
-    about = [readable(paper.title) for paper in papers]
-    earlier = [] if named else [last.question]
-    return " ".join([_NAMED.sub("", question).strip(), *earlier, *about])
+    leant = [] if named else _leant_on(history)
+    papers = named or [paper for turn in leant for _, paper in turn.papers][:TITLES]
+    own = " ".join(_NAMED.sub(" ", question).split())
+    return " ".join([own, *(turn.question for turn in leant), *(readable(paper.title) for paper in papers)])
+
+
+def _leant_on(history: Sequence[Turn]) -> list[Turn]:
+    """The turns a question leans on, latest first: back to one that names papers or stands alone."""
+    found: list[Turn] = []
+    for turn in reversed(history[-REACH:]):
+        found.append(turn)
+        if turn.papers or not leans(turn.question):
+            break
+    return found
 
 
 def leans(question: str) -> bool:
@@ -75,9 +89,10 @@ def leans(question: str) -> bool:
 
 
 def numbers(history: Sequence[Turn]) -> dict[str, int]:
-    """The numbers that papers already have, by paper id; the first one given stays."""
+    """The numbers that papers already have, by paper id; the first one given stays, and names one paper only."""
     given: dict[str, int] = {}
     for turn in history:
         for number, paper in turn.papers:
-            given.setdefault(paper.id, number)
+            if number not in given.values():
+                given.setdefault(paper.id, number)
     return given

@@ -56,8 +56,8 @@ def shipped_folder(embedder: Embedder) -> Path:
 
 def named_folder(name: str) -> Path:
     """The folder of a library named on the command line: a path if it looks like one, else by name."""
-    path = Path(name).expanduser()
-    if path.exists() or path.is_absolute() or os.sep in name or name.startswith("."):
+    path = Path(os.path.expanduser(name))  # the functions of os.path never raise
+    if os.path.exists(path) or path.is_absolute() or os.sep in name or name.startswith("."):
         return path
     return home("data") / "libraries" / name
 

@@ -177,7 +177,7 @@ class Library:
     def __iter__(self) -> Iterator[Paper]:
         """The papers in the order they were added."""
         for (record,) in self._rows("SELECT record FROM papers ORDER BY number"):
-            yield Paper.from_dict(json.loads(record))
+            yield self._paper(record)
 
     def counts(self) -> dict[str, int]:
         """Rows of each kind: papers, chunks, sentences, vectors."""
@@ -198,7 +198,7 @@ class Library:
         rows = self._rows("SELECT record FROM papers WHERE id = ? OR title_key = ?", wanted.lower(), title_key(wanted))
         if not rows and len(wanted) >= 4 and wanted.isalnum():
             rows = self._rows("SELECT record FROM papers WHERE id GLOB ? LIMIT 5", wanted.lower() + "*")
-        papers = [Paper.from_dict(json.loads(record)) for (record,) in rows]
+        papers = [self._paper(record) for (record,) in rows]
         if len(papers) == 1:
             return papers[0]
         if papers:
@@ -206,6 +206,12 @@ class Library:
                 f"{wanted!r} fits several papers: {', '.join(p.id for p in papers)}; type more of the id"
             )
         raise PaperNotFound(f"no paper {_short(wanted)!r} in this library{self._nearest(wanted)}")
+
+    def _paper(self, record: str) -> Paper:
+        try:
+            return Paper.from_dict(json.loads(record))
+        except (ValueError, KeyError, TypeError) as error:
+            raise LibraryDamaged(f"{self.path / FILE} is damaged (a record: {error}); {_remedy()}") from error
 
     def _nearest(self, name: str) -> str:
         found = self.lexical(name, 1)
@@ -220,7 +226,7 @@ class Library:
         self._forget_if_changed()
         missing = [id for id in wanted if id not in self._papers]
         for (record,) in self._many("SELECT record FROM papers WHERE id IN ({})", missing):
-            paper = Paper.from_dict(json.loads(record))
+            paper = self._paper(record)
             self._papers[paper.id] = paper
         return {id: self._papers[id] for id in wanted if id in self._papers}
 

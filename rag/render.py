@@ -15,6 +15,7 @@ from rag.text import Span, printable, readable
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
+    from rich.table import Table
     from rich.text import Text
 
 QUOTED = "bold green"
@@ -54,7 +55,6 @@ def plain_paper(paper: Paper) -> str:
 def rich_answer(answer: Answer) -> Group:
     """The text, then each source with the quoted sentences marked inside its abstract, then notes."""
     from rich.console import Group
-    from rich.padding import Padding
     from rich.rule import Rule
     from rich.text import Text
 
@@ -63,9 +63,9 @@ def rich_answer(answer: Answer) -> Group:
         parts += [Text(), Rule("Sources", style="dim", align="left")]
     for number, citations in by_number(answer).items():
         paper = citations[0].paper
-        head = Text.assemble((f"[{number}] ", MARK), (shown(paper.title), "bold"), (f"  {paper.id}", "dim"))
+        head = Text.assemble((shown(paper.title), "bold"), (f"  {paper.id}", "dim"))
         body = highlighted(paper, [Span(c.start, c.end) for c in citations])
-        parts += [head, Padding(body, (0, 0, 1, 4))]
+        parts += [_entry(f"[{number}]", head, body), Text()]
     return Group(*parts, *(Text(note, "dim") for note in notes(answer)))
 
 
@@ -76,13 +76,14 @@ def rich_hits(hits: Sequence[Hit]) -> Group:
 
     return Group(
         *(
-            Text.assemble(
-                (f"{hit.rank:>3} ", MARK), (shown(hit.paper.title), "bold"), "\n    ",
-                (f"{hit.paper.id}  {hit.score:.3f}  {found(hit)}", "dim"),
+            _entry(
+                f"{hit.rank:>3}",
+                Text(shown(hit.paper.title), "bold"),
+                Text(f"{hit.paper.id}  {hit.score:.3f}  {found(hit)}", "dim"),
             )
             for hit in hits
         )
-    )  # fmt: skip
+    )
 
 
 def rich_paper(paper: Paper) -> Group:
@@ -106,6 +107,17 @@ def highlighted(paper: Paper, spans: Sequence[Span]) -> Text:
         text.append(shown(paper.abstract[start:end], strip=False), QUOTED)
         at = end
     return text.append(shown(paper.abstract[at:], strip=False), "dim")
+
+
+def _entry(mark: str, *lines: Text) -> Table:
+    """Lines to the right of a mark; what wraps stays there."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    entry = Table.grid(padding=(0, 1))
+    entry.add_row(Text(mark, MARK, no_wrap=True), Group(*lines))
+    return entry
 
 
 def _marked_text(answer: Answer) -> Text:

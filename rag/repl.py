@@ -1,6 +1,7 @@
 """`rag chat`: a question a line, answers with their sources, follow-ups in between.
 
-Ctrl-C stops the answer, not the chat; Ctrl-D leaves. Works piped: one question a line.
+Ctrl-C stops the answer, not the chat; Ctrl-D leaves. Works piped, one question a line; there Ctrl-C
+stops all of it.
 """
 
 from __future__ import annotations
@@ -18,15 +19,20 @@ Reply = Callable[[str, list[Answer]], Answer]
 def chat(reply: Reply, show: Callable[[Answer], None], say: Callable[[str], None]) -> None:
     """Read questions from standard input until it ends. `reply` may raise RagError: it is shown."""
     history: list[Answer] = []
-    if sys.stdin.isatty():
+    typed = sys.stdin.isatty()
+    if typed:
         say(HELP)
     while True:
         try:
             line = _read()
         except KeyboardInterrupt:
-            say("(Ctrl-D leaves)")
+            if not typed:
+                raise
+            say("\n(Ctrl-D leaves)")
             continue
         except EOFError:
+            if typed:
+                say("")
             return
         if line in ("/quit", "/exit"):
             return
@@ -44,6 +50,8 @@ def _turn(
     try:
         answer = reply(line, history)
     except KeyboardInterrupt:
+        if not sys.stdin.isatty():
+            raise
         say("stopped")
     except RagError as error:
         say(f"rag: {error}")

@@ -102,7 +102,7 @@ def home(kind: str) -> Path:
     """The folder for "cache", "data" or "config"; `RAG_HOME` holds all three when it is set."""
     root = os.environ.get("RAG_HOME")
     if root:
-        return Path(root).expanduser() / kind
+        return Path(os.path.expanduser(root)) / kind
     import platformdirs
 
     place = {"cache": platformdirs.user_cache_path, "data": platformdirs.user_data_path}
@@ -124,10 +124,10 @@ def _file() -> dict[str, Any]:
     path = home("config") / "settings.toml"
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"{path}: cannot be read ({str(error).splitlines()[0]}); mend it or delete it") from error
     for name, value in values.items():
         kind = _CHOICES.get(name)
         if kind is None:

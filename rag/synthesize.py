@@ -55,7 +55,7 @@ def extract(
     chosen = _chosen(question, ranked, most_sentences)
     order = {s.paper.id: at for at, s in reversed(list(enumerate(chosen)))}
     chosen.sort(key=lambda s: (order[s.paper.id], s.span))
-    texts = (f"{readable(s.text)} [{number[s.paper.id]}]" for s in chosen)
+    texts = (f"{_unmarked(readable(s.text))} [{number[s.paper.id]}]" for s in chosen)
     return Draft(tuple(texts), passages, "answered", EXTRACTIVE)
 
 
@@ -141,7 +141,12 @@ def _harmless(text: str) -> str:
 
 _MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"
 _LATE_MARKS = re.compile(rf"([.!?])((?:\s*{_MARK})+)")
-_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+
+
+def _unmarked(text: str) -> str:
+    """An abstract's own "[38]" as "(38)", which no reader takes for a mark; `verify` finds it all the same."""
+    return re.sub(_MARK, lambda mark: f"({mark[0][1:-1]})", text)
 
 
 def without_thoughts(text: str) -> str:

@@ -44,8 +44,8 @@ def paper_id(title: str) -> str:
 
 _STOP = re.compile(r"[.!?…]+[\"'”’)\]}]*(?=\s)|\n\s*\n|(?<=[。！？])")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|al|resp|approx|fig|figs|eq|eqs|sec|no|nos|vol|dr|mr|mrs|ms|prof|st|"
-    r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",
+    r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|al|resp|approx|fig|figs|eq|eqs|sec|no|nos|vol|(?-i:Dr|Mr|Mrs|Ms|Prof|St)|"
+    r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",  # "Ms. Lee" goes on; "in 5 ms." ends
     re.IGNORECASE,
 )
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-z])\)?[.)]+")
@@ -56,24 +56,24 @@ def sentences(text: str) -> tuple[Span, ...]:
     """Spans of the sentences of `text`, in order, without surrounding white space.
 
     Together they hold every character that is not white space. Rules for scholarly prose: no stop
-    after an abbreviation or an initial, nor before a lower-case word.
+    after an abbreviation or an initial, nor before a lower-case word (unless all of the text is).
     """
-    spans, start = [], 0
+    spans, start, cased = [], 0, text != text.lower()
     for stop in _STOP.finditer(text):
-        if _ends_sentence(text, start, stop.end()):
+        if _ends_sentence(text, start, stop.end(), cased):
             spans.append(_trimmed(text, start, stop.end()))
             start = stop.end()
     spans.append(_trimmed(text, start, len(text)))
     return tuple(span for span in spans if span.start < span.end)
 
 
-def _ends_sentence(text: str, start: int, end: int) -> bool:
+def _ends_sentence(text: str, start: int, end: int, cased: bool) -> bool:
     if _ENUMERATOR.fullmatch(text[start:end].strip()):
         return False
     if "\n" in text[end - 1 : end] or text[end - 1 : end] in "。！？":
         return True
     following = text[end:].lstrip()[:2]
-    if following[:1].islower() and not following[1:].isupper():  # "mGPT is" starts a sentence, "is" does not
+    if cased and following[:1].islower() and not following[1:].isupper():  # "mGPT is" starts a sentence, "is" does not
         return False
     before = text[max(start, end - 12) : end].rstrip("\"'”’)]}")
     return bool(_CLOSED.search(before)) or not _ABBREVIATION.search(before)
@@ -102,6 +102,7 @@ _FONTS = (
 )
 _STRIPPED = "mathcal|mathbb|mathbf|textbf|textit|teal|orange|red|blue|green|purple"  # seen without backslash
 _MATH = re.compile(r"\$(?:(?=\S)[^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$")
+_CLOSING = re.compile(r"\}|\\[)\]]|</")
 _BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
 _RESIDUE = re.compile(
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
@@ -131,15 +132,31 @@ def readable(text: str) -> str:
 
 
 def readable_view(text: str) -> View:
-    """`readable` with the way back: an offset into `text` for every character."""
+    """`readable` with the way back: where in `text` every character came from.
+
+    Markup that is not shown belongs to the character it opens before or closes after, so that a
+    quote found in the view has both of its braces.
+    """
     out: list[str] = []
     offsets: list[int] = []
     ends: list[int] = []
+    opened: int | None = None  # where markup began that the next character takes along
+    in_math = False
     for piece, start, end in _pieces(text):
-        copied = len(piece) == end - start
-        out.append(piece)
-        offsets.extend(range(start, end) if copied else [start] * len(piece))
-        ends.extend(range(start + 1, end + 1) if copied else [end] * len(piece))
+        if not piece and start < end:
+            in_math ^= text[start] == "$"
+            closes = _CLOSING.match(text, start) or (text[start] == "$" and not in_math)
+            if closes and ends and opened is None:
+                ends[-1] = end
+            elif opened is None:
+                opened = start
+        elif piece:
+            copied = len(piece) == end - start
+            out.append(piece)
+            offsets.extend(range(start, end) if copied else [start] * len(piece))
+            ends.extend(range(start + 1, end + 1) if copied else [end] * len(piece))
+            offsets[-len(piece)] = start if opened is None else opened
+            opened = None
     return View("".join(out), (*offsets, len(text)), tuple(ends))
 
 
@@ -177,7 +194,10 @@ def _shown(kind: str, piece: str) -> str:
 # --- folded -------------------------------------------------------------------------------------
 
 _TYPOGRAPHY = str.maketrans(
-    dict.fromkeys("‐‑‒–—−", "-") | dict.fromkeys("‘’‚ʼ`", "'") | dict.fromkeys("“”„«»", '"') | {"×": "x", "\u00ad": ""}
+    dict.fromkeys("‐‑‒–—−", "-")
+    | dict.fromkeys("‘’‚ʼ`", "'")
+    | dict.fromkeys("“”„«»", '"')
+    | {"×": "x", "\u00ad": "", "[": "(", "]": ")"}
 )
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from rag.records import Citation, Claim, Draft, Paper, Verdict
 from rag.text import Span, folded, folded_view, quantities, readable, sentences, terms
 
+WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
 QUOTES = 2  # sentences of one abstract that a claim may rest on
 GAIN = 0.15  # share of the claim's words that a second quote must add
 
@@ -68,7 +69,7 @@ def _marks(sentence: str) -> tuple[str, list[int]]:
 def _judged(bare: str, papers: Sequence[Paper], least: float) -> tuple[Verdict, str, list[tuple[Paper, Span]]]:
     if not papers:
         return "uncited", "no passage is named for it", []
-    exact = [(paper, span) for paper in papers if (span := locate(bare, paper.abstract))]
+    exact = [(paper, span) for paper in papers if (span := _exact(bare, paper.abstract))]
     if exact:
         return "quoted", "stands in the abstract word for word", exact
     located = [(paper, span) for paper in papers for span in supporting(bare, paper.abstract)]
@@ -83,16 +84,29 @@ def _judged(bare: str, papers: Sequence[Paper], least: float) -> tuple[Verdict, 
 
 
 def locate(quote: str, source: str) -> Span | None:
-    """Where a quote stands in a source, whatever the case, white space, typography or LaTeX; or None."""
+    """Where a quote stands in a source, whatever the case, white space, typography or LaTeX; or None.
+
+    Whole words and numbers only: "novel" does not hold "no", nor "4.5" a "4". Markup and stops at the
+    edge of a sentence belong to it.
+    """
     wanted = folded(quote).rstrip(".")
     view = folded_view(source)
-    at = view.text.find(wanted) if wanted else -1
-    if at < 0:
+    whole_words = rf"(?<!\w)(?:(?<!\d[.,])|(?!\d)){re.escape(wanted)}(?!\w|(?<=\d)[.,]\d)"
+    found = re.search(whole_words, view.text) if wanted else None
+    if not found:
         return None
-    start, end = view.source(at, at + len(wanted))
-    while end < len(source) and source[end] in ".!?":
-        end += 1
+    start, end = view.source(*found.span())
+    for whole in sentences(source):
+        if whole.start < start < whole.end and not folded(source[whole.start : start]):
+            start = whole.start
+        if whole.start < end < whole.end and not folded(source[end : whole.end]).strip(".!?}"):
+            end = whole.end
     return Span(start, end)
+
+
+def _exact(bare: str, abstract: str) -> Span | None:
+    span = locate(bare, abstract)
+    return span if span and (len(bare.split()) >= WORDS or span in sentences(abstract)) else None
 
 
 def supporting(claim: str, abstract: str) -> list[Span]:

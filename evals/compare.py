@@ -1,0 +1,332 @@
+"""The gate: is this run worse than the baseline, and can that be said with confidence?
+
+Measure, then judge. The baseline stores answers, so both sides are scored here by today's metrics
+and paired per question, never as two averages. The verdict is the first that holds:
+
+    not comparable  another corpus, other gold rows, or another answerer
+    invalid         too many rows are errors, or too few pairs are left
+    regression      (a) a promise is broken in any answer: citations name papers of the library, quote
+                    verbatim, and every claim carries one; (b) everything that went in is the same and
+                    yet retrieval differs; (c) hard breaks: questions right in every sample of the
+                    baseline, wrong now, confirmed by fresh samples where answers vary, and more of
+                    them than were fixed; (d) a guarded metric fell by more than a margin that matters,
+                    and the one-sided upper bound of its paired cluster bootstrap is below zero
+    inconclusive    a primary metric fell by more than the margin, but it could be chance
+    pass
+
+Reasons are named in the order of the pipeline, so that the first points at the stage to look at.
+The level of (d) is shared among all metrics and slices (Bonferroni), so that looking at many does
+not cry wolf; `evals/bench/gate.py` measures both error rates on a seeded noisy answerer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from evals import metrics
+from evals.gold import Question
+from evals.records import EXIT, Record, Run, Verdict
+from evals.statistics import Estimate, detectable, estimate, sign_test, upper_bound
+
+ALPHA = 0.03  # over all guarded metrics together
+MARGIN = 0.02  # a smaller fall of a mean does not matter
+LEAST_COVERAGE = 0.98
+LEAST_PAIRS = 30
+CONFIRM = 3  # fresh samples for a question that looks broken
+PRIMARY = ("correct", "cited f1", "utility")
+STAGES: Mapping[str, tuple[str, ...]] = {
+    "retrieval": ("recall@5", "recall@10", "mrr@10", "ndcg@10"),
+    "refusal": ("coverage", "refused"),
+    "citations": ("first cited", "gold recall", "gold precision", "cited f1", "quote whole", "claim supported"),
+    "answer": ("facts", "correct", "utility"),
+}
+SLICED = ("recall@5", "coverage", "gold recall", "facts", "correct")  # these also by kind of question
+
+Confirm = Callable[[Sequence[str], int], Sequence[Record]]  # (question ids, samples) -> fresh records
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One metric on the pairs (`slice` "all" or a kind): both means, their difference, and its test."""
+
+    metric: str
+    slice: str
+    baseline: Estimate
+    candidate: Estimate
+    change: Estimate
+    bound: float
+    worse: int
+    better: int
+    fell: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A question whose outcome changed: "broken", "newly flaky", "fixed" or "error"."""
+
+    id: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The verdict with everything that led to it; `reasons` in pipeline order, one line each."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    deltas: tuple[Delta, ...] = ()
+    changed: tuple[Changed, ...] = ()
+    pairs: int = 0
+    detectable: float | None = None
+    confirmations: tuple[Record, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with."""
+        return EXIT[self.verdict]
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The metrics the reasons name, in order, once each."""
+        return tuple(dict.fromkeys(reason.split(":")[0].split(" (")[0] for reason in self.reasons))
+
+
+Scores = dict[str, dict[str, float | None]]  # question id -> metric -> mean over samples and variants
+
+
+def compare(
+    baseline: Run,
+    candidate: Run,
+    questions: Sequence[Question],
+    abstracts: Mapping[str, str],
+    confirm: Confirm | None = None,
+) -> Comparison:
+    """Judge a run. `confirm` draws fresh samples where answers vary; None when they do not."""
+    if reason := _not_comparable(baseline, candidate):
+        return Comparison("not comparable", (reason,))
+    known = {question.id: question for question in questions}
+    paired = _paired(baseline.records, candidate.records, known)
+    if reason := _invalid(candidate.records, paired):
+        return Comparison("invalid", (reason,), pairs=len(paired))
+    old = scored(baseline.records, known, abstracts, paired)
+    new = scored(candidate.records, known, abstracts, paired)
+    deltas = tuple(_deltas(old, new, known))
+    changed, fresh = _changed(baseline, candidate, known, abstracts, paired, confirm)
+    reasons = [
+        *_broken_promises(candidate.records, known, abstracts),
+        *_not_identical(baseline, candidate),
+        *(_fall(delta) for delta in deltas if delta.fell),
+        *_hard_breaks(changed),
+    ]
+    verdict: Verdict = "regression" if reasons else "pass"
+    least = _detectable(old, new, known)
+    if verdict == "pass" and (doubts := [d for d in deltas if d.slice == "all" and _doubtful(d)]):
+        verdict, reasons = "inconclusive", [_doubt(d, least) for d in doubts]
+    return Comparison(verdict, tuple(reasons), deltas, changed, len(paired), least, fresh)
+
+
+def scored(
+    records: Iterable[Record],
+    known: Mapping[str, Question],
+    abstracts: Mapping[str, str],
+    ids: Iterable[str] | None = None,
+) -> Scores:
+    """Metrics per question, averaged over its samples; errors and unknown questions are left out.
+
+    Only the question as written counts here; other wordings have their own figures in the report.
+    """
+    wanted = set(known) if ids is None else set(ids)
+    rows: dict[str, list[dict[str, float | None]]] = {}
+    for record in records:
+        question = known.get(record.id)
+        if question and record.id in wanted and record.answer is not None and record.variant == 0:
+            rows.setdefault(record.id, []).append(metrics.score(question, record.answer, abstracts))
+    return {id: _averaged(samples) for id, samples in sorted(rows.items())}
+
+
+def _averaged(samples: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    averaged: dict[str, float | None] = {}
+    for name in samples[0]:
+        values = [value for sample in samples if (value := sample[name]) is not None]
+        averaged[name] = sum(values) / len(values) if values else None
+    return averaged
+
+
+# --- can they be compared at all? ----------------------------------------------------------------
+
+
+def _not_comparable(baseline: Run, candidate: Run) -> str | None:
+    old, new = baseline.manifest, candidate.manifest
+    if old.corpus != new.corpus:
+        return f"corpus: the library is not the one of the baseline ({new.corpus}, baseline {old.corpus}); bless a new baseline"
+    if old.model != new.model:
+        return f"model: answers are by {new.model!r}, the baseline's by {old.model!r}; name its baseline with --baseline"
+    return None
+
+
+def _paired(old: Iterable[Record], new: Iterable[Record], known: Mapping[str, Question]) -> list[str]:
+    """Ids answered on both sides at the revision that the gold set now has."""
+
+    def answered(records: Iterable[Record]) -> set[str]:
+        return {r.id for r in records if r.answer is not None and r.id in known and r.rev == known[r.id].rev}
+
+    return sorted(answered(old) & answered(new))
+
+
+def _invalid(records: Sequence[Record], paired: Sequence[str]) -> str | None:
+    answered = sum(record.answer is not None for record in records)
+    if answered < LEAST_COVERAGE * len(records):
+        return f"coverage: only {answered} of {len(records)} rows were answered, {LEAST_COVERAGE:.0%} are needed; repeat the run"
+    if len(paired) < LEAST_PAIRS:
+        return f"pairs: {len(paired)} questions are in both runs, {LEAST_PAIRS} are needed; run a whole split"
+    return None
+
+
+# --- reasons ------------------------------------------------------------------------------------
+
+
+def _broken_promises(
+    records: Iterable[Record], known: Mapping[str, Question], abstracts: Mapping[str, str]
+) -> list[str]:
+    broken: dict[str, list[str]] = {}
+    for record in records:
+        if record.answer is None or record.id not in known:
+            continue
+        for name in metrics.PROMISED:
+            value = metrics.BY_NAME[name].score(known[record.id], record.answer, abstracts)
+            if value is not None and value < 1:
+                broken.setdefault(name, []).append(record.id)
+    return [f"{name}: promised of every answer, broken in {_listed(ids)}" for name, ids in broken.items()]
+
+
+def _not_identical(baseline: Run, candidate: Run) -> list[str]:
+    """Same code, settings, library and questions must find the same papers."""
+    old, new = baseline.manifest, candidate.manifest
+    if (old.run, old.code, old.gold) != (new.run, new.code, new.gold):
+        return []
+    before = {record.key: _found(record) for record in baseline.records}
+    differ = [r.id for r in candidate.records if r.key in before and _found(r) != before[r.key]]
+    return [f"retrieval identical: nothing that goes in has changed, yet it differs for {_listed(differ)}"] if differ else []
+
+
+def _found(record: Record) -> list[str] | None:
+    return [paper for paper, _ in record.answer["retrieved"]] if record.answer else None
+
+
+def _fall(delta: Delta) -> str:
+    where = "" if delta.slice == "all" else f" ({delta.slice})"
+    return (
+        f"{delta.metric}{where}: {delta.baseline.mean:.3f} -> {delta.candidate.mean:.3f} on {delta.change.n} questions, "
+        f"{delta.worse} worse and {delta.better} better; upper bound of the change {delta.bound:+.3f}"
+    )
+
+
+def _hard_breaks(changed: Sequence[Changed]) -> list[str]:
+    broken = [c.id for c in changed if c.how == "broken"]
+    fixed = [c.id for c in changed if c.how == "fixed"]
+    if len(broken) <= len(fixed):
+        return []
+    return [f"correct: {len(broken)} right before and wrong now ({_listed(broken)}), {len(fixed)} fixed"]
+
+
+def _doubtful(delta: Delta) -> bool:
+    return delta.metric in PRIMARY and delta.change.mean is not None and delta.change.mean < -MARGIN
+
+
+def _doubt(delta: Delta, least: float | None) -> str:
+    found = f"; a fall of {least:.3f} would have been found" if least else ""
+    return (
+        f"{delta.metric}: fell by {-(delta.change.mean or 0):.3f}, which could be chance{found}; repeat with more samples"
+    )
+
+
+def _listed(ids: Sequence[str], most: int = 6) -> str:
+    shown = ", ".join(ids[:most])
+    return shown if len(ids) <= most else f"{shown} and {len(ids) - most} more"
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+def _deltas(old: Scores, new: Scores, known: Mapping[str, Question]) -> list[Delta]:
+    kinds = sorted({known[id].kind for id in new})
+    wanted = [(name, "all") for names in STAGES.values() for name in names]
+    wanted = [
+        (name, part) for name, all_ in wanted for part in ((all_, *kinds) if name in SLICED else (all_,))
+    ]
+    alpha = ALPHA / len(wanted)
+    made = (_delta(name, part, old, new, known, alpha) for name, part in wanted)
+    return [delta for delta in made if delta]
+
+
+def _delta(
+    name: str, part: str, old: Scores, new: Scores, known: Mapping[str, Question], alpha: float
+) -> Delta | None:
+    ids = [id for id in new if id in old and (part in ("all", known[id].kind))]
+    both = [(id, a, b) for id in ids if (a := old[id][name]) is not None and (b := new[id][name]) is not None]
+    if not both:
+        return None
+    groups = [known[id].group for id, _, _ in both]
+    changes = [b - a for _, a, b in both]
+    binary = metrics.BY_NAME[name].binary
+    change = estimate(changes, groups)
+    bound = upper_bound(changes, groups, alpha)
+    worse, better = sum(c < 0 for c in changes), sum(c > 0 for c in changes)
+    significant = bound < 0 and sign_test(worse, better) < 5 * alpha
+    return Delta(
+        name,
+        part,
+        estimate([a for _, a, _ in both], groups, binary=binary and _whole(a for _, a, _ in both)),
+        estimate([b for _, _, b in both], groups, binary=binary and _whole(b for _, _, b in both)),
+        change,
+        bound,
+        worse,
+        better,
+        fell=significant and (change.mean or 0.0) < -MARGIN,
+    )
+
+
+def _whole(values: Iterable[float]) -> bool:
+    return all(value in (0.0, 1.0) for value in values)
+
+
+def _detectable(old: Scores, new: Scores, known: Mapping[str, Question]) -> float | None:
+    ids = [id for id in new if id in old]
+    changes = [(new[id]["correct"] or 0.0) - (old[id]["correct"] or 0.0) for id in ids]
+    return detectable(changes, [known[id].group for id in ids], ALPHA)
+
+
+# --- questions that changed ---------------------------------------------------------------------
+
+
+def _changed(
+    baseline: Run,
+    candidate: Run,
+    known: Mapping[str, Question],
+    abstracts: Mapping[str, str],
+    paired: Sequence[str],
+    confirm: Confirm | None,
+) -> tuple[tuple[Changed, ...], tuple[Record, ...]]:
+    """What became of each question, hard breaks confirmed with fresh samples."""
+    before = _right(baseline.records, known, abstracts)
+    now = _right(candidate.records, known, abstracts)
+    suspects = [id for id in paired if all(before[id]) and not any(now[id])]
+    fresh = tuple(confirm(suspects, CONFIRM)) if confirm and suspects else ()
+    again = _right(fresh, known, abstracts)
+    changed = [Changed(id, "newly flaky" if any(again.get(id, ())) else "broken") for id in suspects]
+    changed += [Changed(id, "fixed") for id in paired if not any(before[id]) and all(now[id])]
+    errors = {record.id for record in candidate.records if record.error is not None}
+    return tuple([*changed, *(Changed(id, "error") for id in sorted(errors))]), fresh
+
+
+def _right(
+    records: Iterable[Record], known: Mapping[str, Question], abstracts: Mapping[str, str]
+) -> dict[str, list[bool]]:
+    """Per question, was each sample handled right? An error is none."""
+    right: dict[str, list[bool]] = {}
+    for record in records:
+        if record.answer is not None and record.variant == 0 and record.id in known:
+            question = known[record.id]
+            right.setdefault(record.id, []).append(metrics.correct(question, record.answer, abstracts) == 1)
+    return right

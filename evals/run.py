@@ -1,0 +1,236 @@
+"""Ask the questions and keep what came back: resumable, append-only, a crash is a row.
+
+A run is a folder `evals/runs/<time>-<fingerprint>/` with `manifest.json` and `records.jsonl`. Each
+row is flushed to the disk before the next question begins, so Ctrl-C, a kill or a full disk lose at
+most the row being written; a torn last line is cut off on resume. Running the same command again
+goes on: rows that are there are skipped, rows that are errors are tried again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import rag
+from evals.gold import Question
+from evals.records import Key, Manifest, Record, Run
+from rag.records import Answer
+
+RUNS = Path(__file__).parent / "runs"
+SOURCES = Path(__file__).parent.parent
+Ask = Callable[[str, list[Answer], int], Answer]  # (question, earlier answers, sample) -> answer
+Tick = Callable[[int, int], None]
+
+
+class RunError(Exception):
+    """A run cannot be written or read; the text says where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One question to ask: which row, in which wording, which sample."""
+
+    question: Question
+    variant: int
+    sample: int
+
+    @property
+    def key(self) -> Key:
+        """What the record of this task will be known by."""
+        return self.question.id, self.question.rev, self.variant, self.sample
+
+    @property
+    def text(self) -> str:
+        """The wording to ask."""
+        return self.question.question if self.variant == 0 else self.question.variants[self.variant - 1]
+
+
+def tasks(questions: Iterable[Question], samples: int = 1) -> list[Task]:
+    """Every question in every wording, `samples` times."""
+    return [
+        Task(question, variant, sample)
+        for question in questions
+        for variant in range(1 + len(question.variants))
+        for sample in range(samples)
+    ]
+
+
+def execute(folder: Path, todo: Sequence[Task], ask: Ask, *, workers: int = 1, tick: Tick | None = None) -> Run:
+    """Ask what is not yet in the folder, writing each row as it comes. Raises RunError when it cannot write.
+
+    `ask` may raise anything: the row keeps the error. KeyboardInterrupt goes on to the caller, with
+    every finished row on the disk.
+    """
+    manifest, done = read(folder)
+    kept = {record.key: record for record in done if record.error is None}
+    left = [task for task in todo if task.key not in kept]
+    try:
+        with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
+            for at, record in enumerate(_answers(left, ask, workers), 1):
+                _append(file, record)
+                kept[record.key] = record
+                if tick:
+                    tick(at, len(left))
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror}); free some space, then run the same again") from error
+    wanted = [task.key for task in todo]
+    return Run(manifest, tuple(kept[key] for key in wanted if key in kept))
+
+
+def _answers(left: Sequence[Task], ask: Ask, workers: int) -> Iterator[Record]:
+    if workers <= 1:
+        yield from (ask_one(task, ask) for task in left)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield from pool.map(lambda task: ask_one(task, ask), left)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def ask_one(task: Task, ask: Ask) -> Record:
+    began = time.process_time()
+    try:
+        history: list[Answer] = []
+        for earlier in task.question.history:
+            history.append(ask(earlier, history, task.sample))
+        answer = ask(task.text, history, task.sample)
+    except Exception as error:
+        return Record(*task.key, error=f"{type(error).__name__}: {error}")
+    return Record(*task.key, answer=slim(answer) | {"cpu": time.process_time() - began})
+
+
+def slim(answer: Answer) -> dict[str, Any]:
+    """What scoring and reading need of an Answer (see Record)."""
+    score = {found.id: found.score for found in answer.trace.get("retrieve", ())}
+    return {
+        "status": answer.status,
+        "text": answer.text,
+        "query": answer.query,
+        "model": answer.model,
+        "run": answer.run,
+        "claims": [
+            {
+                "text": claim.text,
+                "verdict": claim.verdict,
+                "citations": [
+                    {"number": c.number, "paper": c.paper.id, "start": c.start, "end": c.end, "quote": c.quote}
+                    for c in claim.citations
+                ],
+            }
+            for claim in answer.claims
+        ],
+        "removed": [{"text": c.text, "verdict": c.verdict, "reason": c.reason} for c in answer.removed],
+        "retrieved": [[_paper(chunk), round(value, 6)] for chunk, value in score.items()],
+        "found": {name: [_paper(t.id) for t in answer.trace.get(name, ())] for name in ("dense", "lexical")},
+        "evidence": [[e.paper.id, round(e.score, 6)] for e in answer.evidence],
+        "usage": {"calls": answer.usage.calls, "prompt": answer.usage.prompt_tokens, "reply": answer.usage.completion_tokens},
+        "seconds": {stage: round(value, 6) for stage, value in answer.seconds.items()},
+    }
+
+
+def _paper(chunk: str) -> str:
+    return chunk.rpartition(".")[0]
+
+
+# --- the folder ---------------------------------------------------------------------------------
+
+
+def start(manifest: Manifest, runs: Path = RUNS) -> Path:
+    """The folder of the unfinished run with this manifest, or a new one. Raises RunError."""
+    wanted = _identity(manifest)
+    for folder in sorted(runs.glob("*/"), reverse=True):
+        if (folder / "finished").exists():
+            continue
+        try:
+            if _identity(read(folder)[0]) == wanted:
+                return folder
+        except RunError:
+            continue
+    folder = runs / f"{manifest.created.replace(':', '').replace('-', '')}-{manifest.run[:8]}"
+    try:
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps(manifest.to_dict(), indent=1), "utf-8")
+        (folder / "records.jsonl").touch()
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({error.strerror}); free some space or check its permissions") from error
+    return folder
+
+
+def finish(folder: Path) -> None:
+    """Mark a run as whole, so that the next one begins afresh."""
+    (folder / "finished").touch()
+
+
+def read(folder: Path) -> tuple[Manifest, list[Record]]:
+    """The manifest and records of a run; a torn last line is cut off the file. Raises RunError."""
+    try:
+        manifest = Manifest(**json.loads((folder / "manifest.json").read_text("utf-8")))
+        raw = (folder / "records.jsonl").read_bytes() if (folder / "records.jsonl").exists() else b""
+    except (OSError, TypeError, ValueError) as error:
+        raise RunError(f"{folder}: is no run of this version ({error})") from error
+    whole = raw[: raw.rfind(b"\n") + 1]
+    if whole != raw:
+        os.truncate(folder / "records.jsonl", len(whole))
+    records = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            records.append(Record.from_dict(json.loads(line)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{folder}/records.jsonl:{number}: is no record ({error}); delete the line") from error
+    return manifest, records
+
+
+def _append(file: Any, record: Record) -> None:
+    file.write(json.dumps(record.to_dict(), ensure_ascii=False) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _identity(manifest: Manifest) -> tuple[str, ...]:
+    m = manifest
+    return m.corpus, m.run, m.code, m.gold, m.model, m.split, str(m.samples), json.dumps(dict(m.settings), sort_keys=True)
+
+
+# --- fingerprints -------------------------------------------------------------------------------
+
+
+def manifest_of(
+    questions: Sequence[Question], *, corpus: str, run: str, model: str, split: str, samples: int, settings: Mapping[str, Any]
+) -> Manifest:
+    """The manifest of a run that is about to begin."""
+    return Manifest(
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        corpus=corpus,
+        run=run,
+        code=code_hash(),
+        gold=gold_hash(questions),
+        model=model,
+        version=rag.__version__,
+        split=split,
+        samples=samples,
+        settings=dict(settings),
+    )
+
+
+def code_hash(root: Path = SOURCES) -> str:
+    """12 hex digits of the sources of `rag` and its prompts: what else could change an answer."""
+    digest = hashlib.sha256()
+    for file in sorted([*(root / "rag").rglob("*.py"), *(root / "prompts").glob("*.md")]):
+        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def gold_hash(questions: Iterable[Question]) -> str:
+    """12 hex digits of the rows asked, whatever their order."""
+    rows = sorted(question.model_dump_json() for question in questions)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]

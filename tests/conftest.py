@@ -1,0 +1,105 @@
+"""What every test shares: the shipped papers, one RAG_HOME, a network that is closed, a fresh interpreter.
+
+No test may leave the machine. A connection or a look-up of a name that is not loopback raises, and
+is written down, so that code which swallows the error fails the test all the same when it ends.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from rag.readers import read
+from rag.records import Paper
+from rag.settings import resource
+
+ROOT = Path(__file__).parents[1]
+UNSET = ("RAG_MODEL", "RAG_BASE_URL", "RAG_LIBRARY", "RAG_API_KEY", "OPENAI_API_KEY")
+
+hypothesis.settings.register_profile("rag", deadline=None)
+hypothesis.settings.load_profile("rag")
+
+
+@pytest.fixture(scope="session")
+def papers() -> tuple[Paper, ...]:
+    """The shipped papers, in the order of their files."""
+    return read([resource("data")]).papers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """RAG_HOME for the whole session: the shipped library is built there by the first test that asks."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAG_HOME", str(folder))
+        for name in UNSET:
+            patch.delenv(name, raising=False)
+        yield folder
+
+
+class NetworkUsed(AssertionError):
+    """A test tried to leave the machine."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closed_network() -> Iterator[list[str]]:
+    attempts: list[str] = []
+
+    def guarded(real: Callable[..., Any], host: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **keywords: Any) -> Any:
+            if _is_outside(where := host(*args, **keywords)):
+                attempts.append(f"{real.__name__} to {where}")
+                raise NetworkUsed(f"the network was used: {attempts[-1]}")
+            return real(*args, **keywords)
+
+        return call
+
+    def peer(sock: socket.socket, address: Any) -> Any:
+        return None if sock.family == getattr(socket, "AF_UNIX", None) else address[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guarded(socket.socket.connect, peer))
+        patch.setattr(socket.socket, "connect_ex", guarded(socket.socket.connect_ex, peer))
+        patch.setattr(socket, "getaddrinfo", guarded(socket.getaddrinfo, lambda host, *_, **__: host))
+        yield attempts
+
+
+@pytest.fixture(autouse=True)
+def no_network(_closed_network: list[str]) -> Iterator[list[str]]:
+    """Fails the test at its end if it tried to leave the machine; gives the attempts so far."""
+    _closed_network.clear()
+    yield _closed_network
+    if _closed_network:
+        pytest.fail(f"the network was used: {'; '.join(_closed_network)}")
+
+
+def _is_outside(host: Any) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in (None, "", "localhost"):
+        return False
+    try:
+        address = ipaddress.ip_address(name.split("%")[0])
+    except ValueError:  # a name
+        return True
+    return not (address.is_loopback or address.is_unspecified)
+
+
+@pytest.fixture
+def python(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a piece of code in a fresh interpreter that finds `rag`, with this session's environment."""
+
+    def run(code: str, *args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", code, *map(str, args)]
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+
+    return run

@@ -1,0 +1,323 @@
+"""Sentences, readable and folded views with their way back, words, numbers, and what a terminal may see."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.records import Paper
+from rag.text import (
+    View,
+    folded,
+    folded_view,
+    paper_id,
+    printable,
+    quantities,
+    readable,
+    readable_view,
+    sentences,
+    terms,
+    title_key,
+    words,
+)
+
+PIECES = [
+    *"aZ19 .!?…\n\t,;()\"'”[]{}$_^&<>\\-é。İß×“\u00a0\u200b",
+    *r"\textbf{ {\em \alpha \% \[ \] \unknown mathbb{ $x_1$ &lt; &nbsp; &#955; <sub> </i> <b `` '' \\ e.g. al.".split(),
+    *("\r\n", "\n\n", " A. ", "(i) ", "ﬁ", "e\u0301"),
+]
+scholarly = st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=20)
+
+
+def split(text: str) -> list[str]:
+    return [text[start:end] for start, end in sentences(text)]
+
+
+# --- sentences ----------------------------------------------------------------------------------
+
+
+def assert_nothing_lost(text: str) -> None:
+    spans, at = sentences(text), 0
+    for start, end in spans:
+        assert at <= start < end <= len(text)
+        assert text[start:end] == text[start:end].strip()
+        assert not text[at:start].strip()
+        at = end
+    assert not text[at:].strip()
+
+
+@given(scholarly)
+def test_sentences_hold_every_character_that_is_not_space_in_order(text: str) -> None:
+    assert_nothing_lost(text)
+
+
+def test_sentences_of_the_shipped_abstracts_hold_everything_and_read_as_sentences(papers: tuple[Paper, ...]) -> None:
+    for paper in papers:
+        assert_nothing_lost(paper.abstract)
+        for sentence in split(paper.abstract):
+            assert len(sentence) >= 14, (paper.id, sentence)  # the shortest one is "3) Efficiency."
+            assert not sentence[0].islower() or sentence[1].isupper(), (paper.id, sentence)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It works. | We tried!",
+        "Does it? | It does! | Yes…",
+        'He said "no." | Then "yes!") | End',
+        "As in e.g. Smith et al. and i.e. us. | Next.",
+        "Cf. Eq. (3) and Fig. 4 vs. Sec. 2. | Done.",
+        "By A. Smith and J. R. Jones. | Good.",
+        "Ms. Lee and Dr. Who agree. | Good.",
+        "It runs in 5 ms. | We are glad.",
+        "Of size n. | Then m.",
+        "1. Do it. | 2. Then that.",
+        "(i) Speed. | (ii) Size. | A) More.",
+        "Version 3.5 costs $5.00. | Fine.",
+        "See v1.2.3 of x.y.z today. | Fine.",
+        "We use scikit vs. torch. mathematics goes on.",
+        "It is multilingual. | mGPT is.",
+        "这是。| 那是。| 吗？| 好",
+        "A heading\n\n | and a paragraph",
+        "One line\nof many. | Two.",
+        "No stop at the end",
+        "",
+        " \n\t ",
+    ],
+)
+def test_sentences_end_where_a_reader_would_end_them(text: str) -> None:
+    expected = [piece.strip() for piece in text.split("|") if piece.strip()]
+    assert split(text.replace("| ", "")) == expected
+
+
+# --- readable -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r"up to 64\% of $\textbf{60times}$", "up to 64% of 60times"),
+        (r"\textbf{Bold}, \emph{it} and {\em more}", "Bold, it and more"),
+        (r"\textbf{a {b} c}", "a {b} c"),
+        (r"{\bf not closed", "not closed"),
+        (r"$O(n^2)$ for $k$-NN", "O(n^2) for k-NN"),
+        (r"$\alpha$-divergence, 1$\times$1, H$_2$O", "α-divergence, 1×1, H_2O"),
+        ("only $25 and $10", "only $25 and $10"),
+        (r"x_{i}^{2} in mathbb{R}^d, teal{foo}", "x_i^2 in R^d, foo"),
+        ("{a, b} in JSON", "{a, b} in JSON"),
+        ("a &lt; b &amp; c&#955;", "a < b & cλ"),
+        ("x<sup>2</sup>, <i>a</i> <b>, a < b > c", "x2, a , a < b > c"),
+        ("``Stim'' is new", '"Stim" is new'),
+        (r"\[ x \] and \(y\)", " x  and y"),
+        (r"\unknown{x} \LaTeX \ie this", r"\unknown{x} LaTeX i.e. this"),
+        ("}{ $ $$ \\ \\\\", "}{ $ $$ \\ \\\\"),
+        ("plain", "plain"),
+    ],
+)
+def test_residue_of_latex_and_html_is_shown_as_characters(text: str, shown: str) -> None:
+    assert readable(text) == readable_view(text).text == shown
+
+
+def assert_maps_back(view: View, text: str) -> None:
+    assert len(view.offsets) == len(view.text) + 1
+    assert len(view.ends) == len(view.text)
+    assert view.offsets[-1] == len(text)
+    assert list(view.offsets) == sorted(view.offsets)
+    assert list(view.ends) == sorted(view.ends)
+    assert all(0 <= start < end <= len(text) for start, end in zip(view.offsets, view.ends, strict=False))
+
+
+@given(scholarly)
+def test_every_character_of_the_readable_view_maps_back(text: str) -> None:
+    view = readable_view(text)
+    assert_maps_back(view, text)
+    assert view.text == readable(text)
+    for char, start, end in zip(view.text, view.offsets, view.ends, strict=False):
+        assert end - start > 1 or text[start] == char
+
+
+@given(scholarly)
+def test_every_character_of_the_folded_view_maps_back(text: str) -> None:
+    view = folded_view(text)
+    assert_maps_back(view, text)
+    assert view.text == view.text.casefold()
+    assert "  " not in view.text
+    assert not view.text[:1].isspace()
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "original"),
+    [
+        (r"We gain 64\% there", "64%", r"64\%"),
+        ("a &lt; b here", "a < b", "a &lt; b"),
+        (r"use \textbf{Bold} type", "bold", r"\textbf{Bold}"),
+        (r"use \textbf{Bold} type", "use", "use"),
+        (r"use \textbf{Bold} type", "type", "type"),
+        (r"{\em Arena} is one", "arena is", r"{\em Arena} is"),
+        (r"an $\alpha$ value", "α", r"$\alpha$"),
+        (r"in $O(n^2)$.", "o(n^2)", r"$O(n^2)$"),
+        ("x<sup>2</sup> and", "2", "<sup>2</sup>"),
+        (r"empty \textbf{} here", "here", r"here"),
+        ("say “Path–X”  now", '"path-x" now', "“Path–X”  now"),
+        ("of eﬃcient nets", "efficient", "eﬃcient"),
+    ],
+)
+def test_what_is_found_in_the_folded_view_can_be_quoted_from_the_original(text: str, found: str, original: str) -> None:
+    view = folded_view(text)
+    at = view.text.index(found)
+    start, end = view.source(at, at + len(found))
+    assert text[start:end] == original
+
+
+def test_every_sentence_of_the_shipped_abstracts_is_found_again_through_its_folded_form(
+    papers: tuple[Paper, ...],
+) -> None:
+    for paper in papers:
+        view = folded_view(paper.abstract)
+        for sentence in split(paper.abstract):
+            wanted = folded(sentence)
+            at = view.text.index(wanted)
+            start, end = view.source(at, at + len(wanted))
+            assert folded(paper.abstract[start:end]) == wanted
+
+
+@pytest.mark.parametrize(
+    "variants",
+    [
+        ("State–Space", "state-space", "STATE‐SPACE", "state\u200b-space"),
+        ("“it’s”", "\"it's\"", "``it's''"),
+        ("a  b", " a\n\tb ", "A\u00a0B"),
+        ("ﬁne", "fine", "fi\u00adne"),
+        ("Straße", "STRASSE"),
+    ],
+)
+def test_typographic_variants_fold_to_one(variants: tuple[str, ...]) -> None:
+    assert len({folded(variant) for variant in variants}) == 1
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("State-Space models", ["state", "space", "models"]),
+        ("BERT-4's 3.5 C++ GPU/CPU", ["bert", "4", "s", "3.5", "c", "gpu", "cpu"]),
+        ("naïve 模型 x_y", ["naïve", "模型", "x", "y"]),
+        ("?! 🙂", []),
+    ],
+)
+def test_words_are_folded_and_split_at_hyphens(text: str, found: list[str]) -> None:
+    assert words(text) == found
+
+
+def test_terms_are_stems_of_the_words_that_carry_meaning() -> None:
+    assert terms("Which of these papers solved it?") == terms("what is solving") == ["solv"]
+    assert terms("models, modeling, modeled") == ["model"] * 3
+
+
+@given(scholarly)
+def test_any_text_has_words_and_terms(text: str) -> None:
+    assert len(terms(text)) <= len(words(text))
+    assert all(words(text))
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variants", "value", "unit"),
+    [
+        (("60times", "60x", "sixty times", r"$60\times$", "60-fold", "60 × faster", "Sixty-fold"), 60, "x"),
+        (("64%", r"64\%", "64 percent", "sixty-four percent", "64 pp", "64 percentage points"), 64, "%"),
+        (("1,200", "1200", "1.2k", "1.2 thousand"), 1200, ""),
+        (("1.5k tokens", "1,500 tokens", "1500 token"), 1500, "token"),
+        (("20 million", "20M", "20,000,000", "twenty million"), 2e7, ""),
+        (("7B parameters", "7 billion parameters", "seven billion parameters"), 7e9, "paramet"),
+        ((".5", "0.5", "0.50"), 0.5, ""),
+        (("100-layer", "100 layers", "one hundred layers"), 100, "layer"),
+    ],
+)
+def test_one_quantity_in_many_forms_is_one(variants: tuple[str, ...], value: float, unit: str) -> None:
+    for variant in variants:
+        assert quantities(variant) == (pytest.approx((value, unit)) if not unit else ((value, unit),)) or quantities(
+            variant
+        ) == ((pytest.approx(value), unit),), variant
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("from 2.3 to 1,024 in 2024.", [2.3, 1024, 2024]),
+        ("LLaMA2 and v1.5 and x_3", []),
+        ("GPT-4 scores 86.4%", [4, 86.4]),
+        ("none, ones, attend, tent", []),
+        ("twenty one, thirty", [21, 30]),
+        ("", []),
+    ],
+)
+def test_numbers_are_found_in_order_and_names_are_none(text: str, values: list[float]) -> None:
+    assert [quantity.value for quantity in quantities(text)] == values
+
+
+@given(scholarly)
+def test_any_text_has_quantities(text: str) -> None:
+    assert all(quantity.value >= 0 for quantity in quantities(text))
+
+
+# --- the terminal -------------------------------------------------------------------------------
+
+NASTY = ["\x1b[31m", "\x9b2J", "\x07", "\x00", "\r", "\r\n", "\x85", "\u202e", "\u2066", "\u200f", "\u2028", "\ud800", "\udcff"]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(NASTY) | st.characters(), max_size=20).map("".join))
+def test_nothing_a_terminal_could_obey_survives(text: str) -> None:
+    shown = printable(text)
+    for char in shown:
+        assert char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs")
+        assert unicodedata.bidirectional(char) not in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+        assert char not in "\u061c\u200e\u200f"
+    assert shown.encode() is not None
+    assert printable(shown) == shown
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_harmless_text_around_a_control_survives(nasty: str) -> None:
+    shown = printable(f"a\tb\n{nasty}é🙂模")
+    assert shown.startswith("a\tb\n")
+    assert shown.endswith("é🙂模")
+    assert nasty not in shown
+
+
+def test_foreign_line_ends_become_newlines() -> None:
+    assert printable("a\r\nb\u2028c\u2029d") == "a\nb\nc\nd"
+
+
+# --- identity -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "Mamba: Linear-Time",
+        "MAMBA -- linear   time",
+        r"\textbf{Mamba}: Linear-Time",
+        "<i>Mamba</i>: Linear–Time.",
+        "mamba_linear_time",
+    ],
+)
+def test_one_title_typed_in_many_ways_is_one_paper(variant: str) -> None:
+    assert title_key(variant) == "mamba linear time"
+    assert paper_id(variant) == "23ea68ccaf27"  # stored in libraries: it may never change
+
+
+def test_greek_letters_in_titles_meet_their_latex() -> None:
+    assert paper_id(r"The $\alpha$-net") == paper_id("The α net") != paper_id("The net")
+
+
+def test_ids_of_the_shipped_papers_are_distinct(papers: tuple[Paper, ...]) -> None:
+    assert len({paper.id for paper in papers}) == len(papers)
+    assert all(paper.id == paper_id(paper.title) for paper in papers)
