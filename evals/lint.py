@@ -178,15 +178,17 @@ def _headroom(questions: Sequence[Question], lexical: Callable[[str], Sequence[s
 
 def _locked(questions: Sequence[Question], lock: Path) -> list[Finding]:
     known = read_lock(lock)
-    found = []
+    found: list[Finding] = []
+    new = [question.id for question in questions if question.rev > known.get(question.id, (0, ""))[0]]
+    if new:
+        text = f"{len(new)} rows are new or edited and not accepted yet ({new[0]} ...): rag eval lint --accept"
+        found.append(Finding("set", text, stops=False))
     for question in questions:
         rev, digest = known.get(question.id, (0, ""))
         if question.rev == rev and digest != row_hash(question):
             found.append(Finding(question.id, f"changed, but its rev is still {rev}: raise it, then rag eval lint --accept"))
         elif question.rev < rev:
             found.append(Finding(question.id, f"rev {question.rev} is lower than the {rev} it had"))
-        elif question.rev > rev:
-            found.append(Finding(question.id, "new or edited, not accepted yet: rag eval lint --accept", stops=False))
     return found
 
 

@@ -181,14 +181,14 @@ def test_every_sentence_of_the_shipped_abstracts_is_found_again_through_its_fold
             wanted = folded(sentence)
             at = view.text.index(wanted)
             start, end = view.source(at, at + len(wanted))
-            assert folded(paper.abstract[start:end]) == wanted
+            assert paper.abstract[start:end] == sentence
 
 
 @pytest.mark.parametrize(
     "variants",
     [
         ("State–Space", "state-space", "STATE‐SPACE", "state\u200b-space"),
-        ("“it’s”", "\"it's\"", "``it's''"),
+        ("“it’s”", '"it\'s"', "``it's''"),
         ("a  b", " a\n\tb ", "A\u00a0B"),
         ("ﬁne", "fine", "fi\u00adne"),
         ("Straße", "STRASSE"),
@@ -243,9 +243,8 @@ def test_any_text_has_words_and_terms(text: str) -> None:
 )
 def test_one_quantity_in_many_forms_is_one(variants: tuple[str, ...], value: float, unit: str) -> None:
     for variant in variants:
-        assert quantities(variant) == (pytest.approx((value, unit)) if not unit else ((value, unit),)) or quantities(
-            variant
-        ) == ((pytest.approx(value), unit),), variant
+        (found,) = quantities(variant)
+        assert found == (pytest.approx(value), unit), variant
 
 
 @pytest.mark.parametrize(
@@ -280,7 +279,6 @@ def test_nothing_a_terminal_could_obey_survives(text: str) -> None:
         assert char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs")
         assert unicodedata.bidirectional(char) not in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
         assert char not in "\u061c\u200e\u200f"
-    assert shown.encode() is not None
     assert printable(shown) == shown
 
 
