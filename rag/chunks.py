@@ -49,13 +49,13 @@ def chunk(paper: Paper, count: Callable[[str], int], limit: int) -> tuple[Chunk,
 
 
 def _fitting(text: str, span: Span, count: Callable[[str], int], room: int) -> list[tuple[Span, int]]:
-    """The span with its tokens, halved at white space until every part fits."""
+    """The span with its tokens, halved at the white space nearest its middle until every part fits."""
     tokens = count(readable(text[span.start : span.end]))
     if tokens <= room or span.end - span.start < 2:
         return [(span, tokens)]
     middle = (span.start + span.end) // 2
-    space = text.find(" ", middle, span.end - 1)
-    cut = space if space > 0 else middle
+    spaces = (at for at in range(span.start, span.end) if text[at].isspace())
+    cut = min(spaces, key=lambda at: abs(at - middle), default=middle)
     left = text[span.start : cut].rstrip()
     right = text[cut : span.end].lstrip()
     halves = (Span(span.start, span.start + len(left)), Span(span.end - len(right), span.end))
@@ -63,13 +63,18 @@ def _fitting(text: str, span: Span, count: Callable[[str], int], room: int) -> l
 
 
 def _groups(sizes: Sequence[int], room: int) -> list[tuple[int, int]]:
-    """Consecutive [first, last) groups of at most `room`, of about equal size."""
-    total = sum(sizes)
-    target = total / max(1, ceil(total / room)) if total else room
+    """Consecutive [first, last) groups of at most `room`: as few as can be, the largest as small as can be."""
+    fewest = len(_packed(sizes, room))
+    even = ceil(sum(sizes) / max(1, fewest))
+    return next((g for most in range(even, room) if len(g := _packed(sizes, most)) == fewest), _packed(sizes, room))
+
+
+def _packed(sizes: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """Consecutive [first, last) groups, each filled up to `most` before the next begins."""
     groups: list[tuple[int, int]] = []
     first = size = 0
     for at, tokens in enumerate(sizes):
-        if at > first and (size + tokens > room or size + tokens / 2 > target):
+        if at > first and size + tokens > most:
             groups.append((first, at))
             first, size = at, 0
         size += tokens

@@ -141,6 +141,7 @@ def _harmless(text: str) -> str:
 
 _MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"
 _LATE_MARKS = re.compile(rf"([.!?])((?:\s*{_MARK})+)")
+_ITEM = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+", re.MULTILINE)  # of a list; its number states nothing
 _THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
@@ -156,8 +157,8 @@ def without_thoughts(text: str) -> str:
 
 def marked_sentences(text: str) -> tuple[str, ...]:
     """The sentences of a model's text; a mark after the stop belongs to the sentence before it."""
-    early = _LATE_MARKS.sub(lambda m: f"{m[2]}{m[1]}", text)
-    found = (early[start:end].strip("-*• \n") for start, end in sentences(early.replace("\n", "\n\n")))
+    early = _LATE_MARKS.sub(lambda m: f"{m[2]}{m[1]}", _ITEM.sub("", text)).replace("\n", "\n\n")
+    found = (early[start:end].strip("-*• \n") for start, end in sentences(early))
     return tuple(sentence for sentence in found if sentence)
 
 

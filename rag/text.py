@@ -287,7 +287,8 @@ _NUMERAL = rf"(?:{'|'.join(_TENS.split())})[ -](?:{'|'.join(_SMALL.split()[1:10]
 _QUANTITY = re.compile(
     rf"(?<![\w.])(?P<number>{_DIGITS}|(?:{_NUMERAL})(?![a-z]))"
     r"(?:[ -]?(?P<scale>hundred|thousand|million|billion|trillion|[kmb](?![a-z])))?"
-    r"(?:[ -]?(?P<unit>%|times|x(?![a-z])|fold|percentage points?|percent|pp|points?|[a-z]+))?"
+    r"(?:[ -]?(?P<unit>%|times|x(?![a-z])|fold|percentage points?|percent|pp|points?|"
+    rf"(?!(?:{_NUMERAL})(?![a-z]))[a-z]+))?"  # "GPT-2 forty times" is not 2 forties
 )
 
 

@@ -60,7 +60,7 @@ def test_every_source_names_the_line_of_the_title(shipped: Reading) -> None:
 
 
 def test_every_shipped_abstract_stands_verbatim_below_its_title(shipped: Reading) -> None:
-    texts = {file.name: file.read_text("utf-8") for file in resource("data").glob("*.txt")}
+    texts = {file.name: file.read_text("utf-8") + "\n" for file in resource("data").glob("*.txt")}
     for paper in shipped.papers:
         assert len(paper.abstract.split()) > 40
         assert any(texts[s.split(":")[0]].find(f"{paper.title}\n{gap}{paper.abstract}\n") >= 0

@@ -63,7 +63,7 @@ def read(text: str, name: str) -> tuple[list[Record], list[Skipped]]:
 def _lines(text: str) -> list[_Line]:
     found, at = [], 0
     for number, line in enumerate(io.StringIO(text, newline=""), 1):  # lines as editors count them
-        bare = line.strip().lstrip("\ufeff")
+        bare = line.strip().lstrip("\ufeff").lstrip()
         if bare:
             start = at + line.index(bare)
             found.append(_Line(number, bare, start, start + len(bare)))

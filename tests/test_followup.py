@@ -1,0 +1,160 @@
+"""What a question leans on is put back; a question that stands alone is left alone."""
+
+from __future__ import annotations
+
+import pytest
+from made import FLASH, POKER, S4
+
+from rag.errors import UsageError
+from rag.followup import Turn, leans, numbers, stand_alone, turns
+from rag.records import Answer, Citation, Claim, FrozenMap, Usage
+
+FIRST = Turn("Which layer solved Path-X?", "S4 did. [1]", ((1, S4), (2, FLASH)))
+
+
+def answer(question, *cited, query=None):
+    """An Answer that cites papers under numbers of their own."""
+    citations = tuple(Citation(number, one, one.abstract[:9], 0, 9) for number, one in cited)
+    return Answer(
+        question=question,
+        query=query or question,
+        text="Said.",
+        status="answered" if cited else "refused",
+        claims=(Claim("Said.", 0, 5, citations, "quoted", ""),) if cited else (),
+        removed=(),
+        citations=citations,
+        evidence=(),
+        model="extractive",
+        usage=Usage(),
+        seconds=FrozenMap(),
+        trace=FrozenMap(),
+        run="0",
+    )
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "And its cost?",
+        "How much faster does it generate text?",
+        "What about CIFAR-10?",
+        "Why?",
+        "Who wrote this?",
+        "Is that one exact?",
+        "How does it compare with that?",
+        "Does the second paper agree?",
+        "What does [2] say of attention in long sequences?",
+        "accuracy?",
+    ],
+)
+def test_a_question_that_leans_is_searched_with_what_was_said_before(question):
+    query = stand_alone(question, (FIRST,))
+    assert query != question
+    assert S4.title in query or FLASH.title in query
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which benchmark tests poker playing of language models?",
+        "Which benchmark shows that language models play poker badly?",
+        "Is there a paper on models that write long texts?",
+        "What is one good dataset of food photographs?",
+        "Which method is both fast and exact on long sequences?",
+    ],
+)
+def test_a_change_of_topic_is_not_dragged_back(question):
+    assert stand_alone(question, (FIRST,)) == question
+
+
+@pytest.mark.parametrize("question", ["And its cost?", "Which layer solved Path-X?", "Why [1]?"])
+def test_a_first_question_is_searched_as_it_is(question):
+    assert stand_alone(question, ()) == question
+
+
+def test_a_mark_names_its_paper_and_only_that():
+    query = stand_alone("What does [2] say?", (FIRST,))
+    assert FLASH.title in query
+    assert S4.title not in query
+    assert "[2]" not in query
+
+
+def test_a_mark_of_any_earlier_turn_is_known():
+    later = Turn("And poker?", "Badly. [3]", ((3, POKER),))
+    assert S4.title in stand_alone("What does [1] say?", (FIRST, later))
+
+
+def test_a_mark_that_names_nothing_is_no_error():
+    assert "What does" in stand_alone("What does [7] say?", (FIRST,))
+
+
+def test_it_is_what_was_last_spoken_of():
+    later = Turn("Which benchmark tests poker?", "PokerBench. [3]", ((3, POKER),))
+    query = stand_alone("How large is it?", (FIRST, later))
+    assert POKER.title in query
+    assert S4.title not in query
+
+
+def test_an_unanswered_question_between_does_not_lose_the_topic():
+    refused = Turn("And its carbon footprint?", "This library does not say.")
+    assert S4.title in stand_alone("And its accuracy?", (FIRST, refused))
+
+
+def test_pairs_alone_carry_the_topic_back():
+    pairs = turns([("Which layer solved Path-X?", "S4 did."), ("Is it fast?", "Yes.")])
+    assert "Path-X" in stand_alone("And its accuracy?", pairs)
+
+
+def test_the_query_does_not_grow_with_the_conversation():
+    history, lengths = [answer("Which layer solved Path-X?", (1, S4))], []
+    for _ in range(10):
+        query = stand_alone("And its accuracy?", turns(history))
+        lengths.append(len(query))
+        history.append(answer("And its accuracy?", (1, S4), query=query))
+    assert lengths[-1] <= lengths[1]
+
+
+def test_a_title_is_searched_in_its_readable_form():
+    latex = Turn("Which?", "That. [1]", ((1, S4.__class__(id="0" * 12, title=r"\textbf{Bold} $\alpha$", abstract="A.")),))
+    assert "Bold α" in stand_alone("And its cost?", (latex,))
+
+
+# --- turns --------------------------------------------------------------------------------------
+
+
+def test_answers_their_dicts_and_pairs_are_turns():
+    said = answer("Which?", (1, S4), (2, FLASH))
+    found = turns([said, said.to_dict(), ("Which?", "Said."), ["Which?", "Said."]])
+    assert [turn.question for turn in found] == ["Which?"] * 4
+    assert [turn.text for turn in found] == ["Said."] * 4
+    assert found[0] == found[1]
+    assert dict(found[0].papers) == {1: S4, 2: FLASH}
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [1], ["qa"], [None], [("a",)], [("a", 1)], [("a", "b", "c")], [{}], [{"version": 1}],
+        [{"version": 1, "papers": []}], [{"version": 99}], "qa", answer("Which?"), answer("Which?").to_dict(),
+    ],
+)  # fmt: skip
+def test_what_is_no_history_is_told_in_one_line(history):
+    with pytest.raises(UsageError, match=r"^history .+") as raised:
+        turns(history)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_paper_keeps_the_number_it_was_given_first():
+    history = turns([answer("a", (1, S4)), answer("b", (2, FLASH), (1, S4)), answer("c", (5, S4))])
+    assert numbers(history) == {S4.id: 1, FLASH.id: 2}
+
+
+def test_a_number_names_one_paper_even_over_two_conversations():
+    given = numbers(turns([answer("a", (1, S4)), answer("b", (1, FLASH), (2, POKER))]))
+    assert given[S4.id] == 1
+    assert len(set(given.values())) == len(given)
+
+
+@pytest.mark.parametrize(("question", "expected"), [("Why?", True), ("", True), ("Who plays poker against humans?", False)])
+def test_next_to_no_words_lean(question, expected):
+    assert leans(question) is expected
