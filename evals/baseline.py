@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ FOLDER = Path(__file__).parent / "baselines"
 VERSION = 1
 
 
-def path_for(model: str, folder: Path = FOLDER) -> Path:
+def path_for(model: str, folder: Path | None = None) -> Path:
     """Where the baseline of an answerer lies."""
-    return folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', model)}.json.gz"
+    return (folder or FOLDER) / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', model)}.json.gz"
 
 
 def load(path: Path) -> Run:
@@ -33,16 +34,16 @@ def load(path: Path) -> Run:
         if data["version"] != VERSION:
             raise ValueError(f"version {data['version']}, this reads {VERSION}")
         return Run(Manifest(**data["manifest"]), tuple(Record.from_dict(record) for record in data["records"]))
-    except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise RunError(f"{path}: is no baseline of this version ({error}); restore it from git") from error
 
 
 def history(path: Path) -> list[dict[str, Any]]:
     """Earlier blessings of that file, oldest first: when, why, and the headline figures then."""
     try:
-        found = json.loads(gzip.decompress(path.read_bytes())).get("history", [])
-        return list(found)
-    except (OSError, EOFError, ValueError):
+        found = json.loads(gzip.decompress(path.read_bytes()))
+        return list(found["history"])
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zlib.error):
         return []
 
 
@@ -52,7 +53,9 @@ def bless(run: Run, reason: str, headline: dict[str, float | None], path: Path) 
         raise RunError("a baseline is moved only with a reason: --reason ...")
     if broken := sum(record.error is not None for record in run.records):
         raise RunError(f"the run has {broken} errors; a baseline has none: repeat the run, then bless it")
-    entry = {"blessed": run.manifest.created, "reason": reason, "headline": headline, "code": run.manifest.code}
+    asked = len({record.id for record in run.records})
+    entry = {"blessed": run.manifest.created, "reason": reason, "headline": headline, "questions": asked}
+    entry |= {"code": run.manifest.code}
     data = {
         "version": VERSION,
         "history": [*history(path), entry],

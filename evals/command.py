@@ -1,5 +1,6 @@
 """`rag eval`: lint, run, score, compare, report. What CI calls.
 
+A chat model is asked through `evals.cache`; a judge (`--judge`) adds a figure that is never gated.
 Exit codes: 0 pass, 1 error, 2 usage or lint, 4 regression, 5 inconclusive, 6 invalid run,
 7 not comparable, 130 Ctrl-C (finished rows are kept; the same command goes on).
 """
@@ -7,6 +8,7 @@ Exit codes: 0 pass, 1 error, 2 usage or lint, 4 regression, 5 inconclusive, 6 in
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,16 +21,21 @@ from evals.records import Manifest, Record, Run
 from rag.errors import RagError, UsageError
 from rag.records import EXTRACTIVE, Answer, Paper
 
-ERRORS = (gold.GoldError, run.RunError)
-
 
 def main(argv: Sequence[str]) -> int:
     """Run `rag eval ARGV`; the exit code. Raises RagError for what the `rag` command reports."""
     arguments = _parser().parse_args(list(argv))
     try:
-        return int(arguments.run(arguments))
-    except ERRORS as error:
+        _check(arguments)
+        return int((preview if arguments.dry_run else arguments.run)(arguments))
+    except gold.GoldError as error:
+        raise UsageError(str(error)) from error
+    except run.RunError as error:
         raise RagError(str(error)) from error
+    finally:
+        if calls := getattr(arguments, "calls", None):
+            calls.stop()
+            print(f"rag: {calls.ledger}", file=sys.stderr)
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -40,11 +47,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     papers = _papers()
     if _linted(questions, papers, all_of_it=_is_whole(arguments)):
         return 2
+    accepted = baseline.load(_baseline_path(arguments))  # before a run is paid for that has nothing to be compared with
     candidate, folder = _run(arguments, questions)
     abstracts = {id: paper.abstract for id, paper in papers.items()}
-    accepted = baseline.load(_baseline_path(arguments, candidate.manifest))
     result = compare(accepted, candidate, questions, abstracts, _confirm(arguments, questions))
     _report(arguments, accepted, candidate, result, questions, papers, folder)
+    _judge(arguments, candidate, questions, papers, folder)
     return result.exit_code
 
 
@@ -62,6 +70,7 @@ def run_only(arguments: argparse.Namespace) -> int:
     papers = _papers()
     candidate, folder = _run(arguments, questions)
     _report(arguments, None, candidate, None, questions, papers, folder)
+    _judge(arguments, candidate, questions, papers, folder)
     return 0
 
 
@@ -71,13 +80,15 @@ def bless(arguments: argparse.Namespace) -> int:
 
     if not arguments.reason.strip():
         raise UsageError("a baseline is moved only with a reason: rag eval bless --reason ...")
+    if arguments.split != "all" or not _is_whole(arguments):
+        raise UsageError("a baseline is of the whole gold set; leave --split, --kind and --id out")
     questions = gold.load(arguments.gold)
     papers = _papers()
     if _linted(questions, papers, all_of_it=True):
         return 2
     candidate, _ = _run(arguments, questions)
     abstracts = {id: paper.abstract for id, paper in papers.items()}
-    path = _baseline_path(arguments, candidate.manifest)
+    path = _baseline_path(arguments)
     baseline.bless(candidate, arguments.reason, headline(candidate, questions, abstracts), path)
     print(f"{path.name} is the baseline now: {arguments.reason}")
     return 0
@@ -92,6 +103,52 @@ def show(arguments: argparse.Namespace) -> int:
         raise UsageError(f"no question {arguments.id!r} in {arguments.gold.name}; type: rag eval lint")
     accepted = baseline.load(baseline.path_for(arguments.model or EXTRACTIVE))
     print(question_view(questions[arguments.id], accepted, _papers()))
+    return 0
+
+
+def preview(arguments: argparse.Namespace) -> int:
+    """Say what the calls of a model would cost, and send none."""
+    from evals.cache import CachedModel, Preview, calls_of
+
+    rows = 0
+    if arguments.model and arguments.run is not judge_check:
+        counted = Preview(calls_of(arguments).client(arguments.model, arguments.base_url))
+        ask = _asking(lambda sample: CachedModel(counted.ask, arguments.model, sample))
+        todo = run.tasks(_questions(arguments), arguments.samples)
+        rows = sum(run.ask_one(task, ask).error is None for task in todo)
+        print(f"{len(todo)} rows: {counted}; fresh samples of questions that break come on top")
+    elif arguments.run is not judge_check:
+        rows = len(run.tasks(_questions(arguments), arguments.samples))
+        print("no calls for the answers: without --model they come from no model")
+    if arguments.judge:
+        from evals import judge
+
+        rows = rows or len(judge.items(_papers()))
+        print(f"the judge: at most {rows} calls of {arguments.judge}, and its canaries")
+    return 0
+
+
+def judge_check(arguments: argparse.Namespace) -> int:
+    """Measure a judge on the claims labelled by hand."""
+    from evals import judge
+
+    if not arguments.judge:
+        raise UsageError("which judge? type: rag eval judge-check --judge MODEL")
+    print(judge.check(_judge_client(arguments), judge.items(_papers()), arguments.concurrency))
+    return 0
+
+
+def false_alarms(arguments: argparse.Namespace) -> int:
+    """Split the samples of one run in two and see how often the gate takes them for a regression."""
+    from evals import aa
+
+    path = arguments.source or baseline.path_for(arguments.model or EXTRACTIVE)
+    accepted = _read(path) if path.is_dir() else baseline.load(path)
+    if accepted.manifest.model == EXTRACTIVE:
+        print("nothing to split: without a model the same question always gets the same answer")
+        return 0
+    abstracts = {id: paper.abstract for id, paper in _papers().items()}
+    print(aa.alarms(accepted, gold.load(arguments.gold), abstracts, arguments.splits))
     return 0
 
 
@@ -136,6 +193,16 @@ def _linted(
     return bool(stops)
 
 
+def _check(arguments: argparse.Namespace) -> None:
+    """Options that go together. Raises UsageError, or ModelError when the judge's key is missing."""
+    if arguments.base_url and not arguments.model and not arguments.judge:
+        raise UsageError("--base-url names a server but no model; add --model NAME")
+    if arguments.judge_base_url and not arguments.judge:
+        raise UsageError("--judge-base-url names a server but no judge; add --judge NAME")
+    if arguments.judge and not arguments.dry_run:
+        _judge_client(arguments)  # before any answer is paid for
+
+
 def _run(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> tuple[Run, Path]:
     ask = _asker(arguments)
     manifest = _manifest(arguments, questions)
@@ -143,7 +210,8 @@ def _run(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> t
     todo = run.tasks(questions, arguments.samples)
     workers = arguments.concurrency if arguments.model else 1
     finished = run.execute(folder, todo, ask, workers=workers, tick=_ticker())
-    run.finish(folder)
+    if all(record.error is None for record in finished.records):
+        run.finish(folder)  # else the same command goes on, and tries the errors again
     return finished, folder
 
 
@@ -160,22 +228,62 @@ def _manifest(arguments: argparse.Namespace, questions: Sequence[gold.Question])
         model=model,
         split=arguments.split,
         samples=arguments.samples,
-        settings={"base_url": arguments.base_url, "k": settings.k},
+        settings={"base_url": settings.base_url if arguments.model else None, "k": settings.k},
     )
+
+
+def _read(folder: Path) -> Run:
+    manifest, records = run.read(folder)
+    return Run(manifest, tuple(records))
 
 
 def _asker(arguments: argparse.Namespace, first_sample: int = 0) -> run.Ask:
     """How a question is asked: without a model, or through the call cache."""
     if not arguments.model:
-        return lambda question, history, sample: rag.answer(question, history=history, model=EXTRACTIVE)
+        return _asking(lambda sample: EXTRACTIVE)
     from evals.cache import cached_models
 
     model_for = cached_models(arguments)
+    return _asking(lambda sample: model_for(first_sample + sample))
+
+
+def _asking(model_for: Callable[[int], Any]) -> run.Ask:
+    """Asks the shipped abstracts, which the gold set is about, whatever library the user has chosen."""
+    shipped = str(rag.open_library().path)
 
     def ask(question: str, history: list[Answer], sample: int) -> Answer:
-        return rag.answer(question, history=history, model=model_for(first_sample + sample))
+        return rag.answer(question, history=history, model=model_for(sample), library=shipped)
 
     return ask
+
+
+def _judge_client(arguments: argparse.Namespace) -> Any:
+    from evals.cache import calls_of
+    from evals.judge import REPLY_TOKENS
+
+    server = arguments.judge_base_url or arguments.base_url
+    return calls_of(arguments).client(arguments.judge, server, reply_tokens=REPLY_TOKENS).ready()
+
+
+def _judge(
+    arguments: argparse.Namespace,
+    candidate: Run,
+    questions: Sequence[gold.Question],
+    papers: dict[str, Paper],
+    folder: Path,
+) -> None:
+    """Print the judge's figure and keep its verdicts; what goes wrong is said, and changes no exit code."""
+    if not arguments.judge:
+        return
+    from evals import judge
+
+    try:
+        client, known = _judge_client(arguments), judge.items(papers)
+        found = judge.judge_run(client, candidate.records, questions, known, arguments.concurrency)
+        (folder / "judge.json").write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(found, file=sys.stderr if arguments.json else sys.stdout)
+    except (RagError, gold.GoldError, OSError) as error:
+        print(f"rag: judge {arguments.judge}: no figure: {error}", file=sys.stderr)
 
 
 def _confirm(
@@ -193,8 +301,8 @@ def _confirm(
     return confirm
 
 
-def _baseline_path(arguments: argparse.Namespace, manifest: Manifest) -> Path:
-    return arguments.baseline or baseline.path_for(manifest.model)
+def _baseline_path(arguments: argparse.Namespace) -> Path:
+    return arguments.baseline or baseline.path_for(arguments.model or EXTRACTIVE)
 
 
 def _ticker() -> run.Tick | None:
@@ -230,6 +338,7 @@ def _report(
         markdown=arguments.markdown,
         junit=arguments.junit,
         as_json=arguments.json,
+        baseline_path=_baseline_path(arguments),
     )
 
 
@@ -239,7 +348,9 @@ def _report(
 def _parser() -> Any:
     from rag.cli import OneLineParser
 
-    parser = OneLineParser(prog="rag eval", description="Ask the gold questions and judge the answers against the baseline.")
+    parser = OneLineParser(
+        prog="rag eval", description="Ask the gold questions and judge the answers against the baseline."
+    )
     _options(parser)
     parser.set_defaults(run=evaluate)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands (none: lint, run, compare, report)")
@@ -252,11 +363,23 @@ def _parser() -> Any:
     command = commands.add_parser("bless", help="make a fresh run the baseline")
     _options(command)
     command.add_argument("--reason", required=True, help="why the new answers are the right ones; kept in the file")
-    command.set_defaults(run=bless, split="all")
+    command.set_defaults(run=bless)
     command = commands.add_parser("show", help="show one question with what is right and what was answered")
     command.add_argument("id")
     command.add_argument("--model")
     command.set_defaults(run=show)
+    command = commands.add_parser("judge-check", help="measure a judge on claims labelled by hand")
+    _call_options(command)
+    command.set_defaults(run=judge_check)
+    command = commands.add_parser("aa", help="how often the gate raises an alarm on splits of the same answers")
+    command.add_argument(
+        "source", nargs="?", type=Path, metavar="RUN", help="a run's folder or a baseline (default: the baseline)"
+    )
+    command.add_argument("--model", metavar="NAME", help="the baseline of this model")
+    command.add_argument("--splits", type=_count, default=50, metavar="N", help="how many splits (default 50)")
+    command.set_defaults(run=false_alarms)
+    for command in commands.choices.values():
+        _inherit(parser, command)
     parser.set_defaults(gold=gold.GOLD)
     return parser
 
@@ -265,15 +388,38 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("dev", "gate", "all"), default="all", help="which questions (default all)")
     parser.add_argument("--kind", action="append", help="only questions of this kind; may be repeated")
     parser.add_argument("--id", action="append", help="only this question; may be repeated")
-    parser.add_argument("--samples", type=int, default=1, metavar="N", help="ask each question N times")
+    parser.add_argument("--samples", type=_count, default=1, metavar="N", help="ask each question N times")
     parser.add_argument("--model", metavar="NAME", help="a chat model (default: none, the extractive answerer)")
     parser.add_argument("--base-url", metavar="URL", help="its OpenAI-compatible server")
-    parser.add_argument("--concurrency", type=int, default=4, metavar="N", help="calls of a model at once (default 4)")
-    parser.add_argument("--cache", choices=("use", "refresh", "only", "off"), default="use", help="stored model calls")
-    parser.add_argument("--max-usd", type=float, metavar="N", help="stop before a model's calls cost more than this")
-    parser.add_argument("--dry-run", action="store_true", help="say what a model's run would cost, and stop")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare with this baseline")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown, for a pull request")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write it as JUnit XML")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    _call_options(parser)
+
+
+def _call_options(parser: argparse.ArgumentParser) -> None:
+    """What both a run's calls and a judge's obey."""
+    parser.add_argument(
+        "--concurrency", type=_count, default=4, metavar="N", help="calls of a model at once (default 4)"
+    )
+    parser.add_argument("--cache", choices=("use", "refresh", "only", "off"), default="use", help="stored model calls")
+    parser.add_argument("--max-usd", type=float, metavar="N", help="stop before a model's calls cost more than this")
+    parser.add_argument("--dry-run", action="store_true", help="say what a model's run would cost, and stop")
+    parser.add_argument("--judge", metavar="NAME", help="a chat model that judges the claims; advisory, never gated")
+    parser.add_argument("--judge-base-url", metavar="URL", help="its server (default: that of --base-url)")
+
+
+def _inherit(parser: argparse.ArgumentParser, command: argparse.ArgumentParser) -> None:
+    """Let options before a command's name hold for it; argparse would put them back to their defaults."""
+    shared = {action.dest for action in parser._actions}
+    for action in command._actions:
+        if action.dest in shared:
+            action.default = argparse.SUPPRESS
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)

@@ -27,18 +27,24 @@ from dataclasses import dataclass
 from evals import metrics
 from evals.gold import Question
 from evals.records import EXIT, Record, Run, Verdict
-from evals.statistics import Estimate, detectable, estimate, sign_test, upper_bound
+from evals.statistics import Estimate, detectable, estimate, upper_bound
 
-ALPHA = 0.03  # over all guarded metrics together
+ALPHA = 0.03  # over all guarded metrics together ...
+HEADLINE = 2 / 3  # ... of which the primary ones, which move together, share this much
+PLAIN = 0.05  # level of a single look: enough to doubt a run, or to say where a regression shows
 MARGIN = 0.02  # a smaller fall of a mean does not matter
 LEAST_COVERAGE = 0.98
 LEAST_PAIRS = 30
-CONFIRM = 3  # fresh samples for a question that looks broken
+CONFIRM = 10  # fresh samples for a question whose outcome looks turned ...
+FLUKES = 2  # ... of which at most this many may still come out as before
+STEADY = 4  # where answers vary, fewer samples of the baseline do not say that a question was always right
 PRIMARY = ("correct", "cited f1", "utility")
 STAGES: Mapping[str, tuple[str, ...]] = {
     "retrieval": ("recall@5", "recall@10", "mrr@10", "ndcg@10"),
+    "rerank": ("evidence recall", "evidence mrr"),
     "refusal": ("coverage", "refused"),
-    "citations": ("first cited", "gold recall", "gold precision", "cited f1", "quote whole", "claim supported"),
+    "quotes": ("quote whole", "claim supported", "text claimed"),
+    "citations": ("first cited", "gold recall", "gold precision", "cited f1"),
     "answer": ("facts", "correct", "utility"),
 }
 SLICED = ("recall@5", "coverage", "gold recall", "facts", "correct")  # these also by kind of question
@@ -59,6 +65,7 @@ class Delta:
     worse: int
     better: int
     fell: bool
+    low: bool = False  # fell by the margin at the plain level: a doubt, or a pointer beside other reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +120,18 @@ def compare(
     new = scored(candidate.records, known, abstracts, paired)
     deltas = tuple(_deltas(old, new, known))
     changed, fresh = _changed(baseline, candidate, known, abstracts, paired, confirm)
-    reasons = [
+    broken = [
+        *(_crashes(baseline, candidate) if confirm is None else ()),
         *_broken_promises(candidate.records, known, abstracts),
         *_not_identical(baseline, candidate),
-        *(_fall(delta) for delta in deltas if delta.fell),
-        *_hard_breaks(changed),
     ]
-    verdict: Verdict = "regression" if reasons else "pass"
+    turned = _hard_breaks(changed)
     least = _detectable(old, new, known)
-    if verdict == "pass" and (doubts := [d for d in deltas if d.slice == "all" and _doubtful(d)]):
+    verdict: Verdict = "pass"
+    reasons: list[str] = []
+    if broken or turned or any(delta.fell for delta in deltas):
+        verdict, reasons = "regression", [*broken, *(_fall(d) for d in deltas if d.fell or d.low), *turned]
+    elif doubts := [d for d in deltas if d.low and d.slice == "all" and d.metric in PRIMARY]:
         verdict, reasons = "inconclusive", [_doubt(d, least) for d in doubts]
     return Comparison(verdict, tuple(reasons), deltas, changed, len(paired), least, fresh)
 
@@ -166,10 +176,11 @@ def _not_comparable(baseline: Run, candidate: Run) -> str | None:
 
 
 def _paired(old: Iterable[Record], new: Iterable[Record], known: Mapping[str, Question]) -> list[str]:
-    """Ids answered on both sides at the revision that the gold set now has."""
+    """Ids answered on both sides, as written, at the revision that the gold set now has."""
 
     def answered(records: Iterable[Record]) -> set[str]:
-        return {r.id for r in records if r.answer is not None and r.id in known and r.rev == known[r.id].rev}
+        mine = (r for r in records if r.answer is not None and r.variant == 0 and r.id in known)
+        return {r.id for r in mine if r.rev == known[r.id].rev}
 
     return sorted(answered(old) & answered(new))
 
@@ -184,6 +195,13 @@ def _invalid(records: Sequence[Record], paired: Sequence[str]) -> str | None:
 
 
 # --- reasons ------------------------------------------------------------------------------------
+
+
+def _crashes(baseline: Run, candidate: Run) -> list[str]:
+    """Without a model nothing fails by chance: an error where there was an answer is the code's."""
+    answered = {record.key for record in baseline.records if record.answer is not None}
+    crashed = [record for record in candidate.records if record.answer is None and record.key in answered]
+    return [f"errors: {_listed([r.id for r in crashed])} answered before, now {crashed[0].error}"] if crashed else []
 
 
 def _broken_promises(
@@ -205,20 +223,27 @@ def _not_identical(baseline: Run, candidate: Run) -> list[str]:
     old, new = baseline.manifest, candidate.manifest
     if (old.run, old.code, old.gold) != (new.run, new.code, new.gold):
         return []
-    before = {record.key: _found(record) for record in baseline.records}
-    differ = [r.id for r in candidate.records if r.key in before and _found(r) != before[r.key]]
+    before = {_searched(record): _found(record) for record in baseline.records if record.answer}
+    now = [record for record in candidate.records if record.answer]
+    differ = [r.id for r in now if _found(r) != before.get(_searched(r), _found(r))]
     return [f"retrieval identical: nothing that goes in has changed, yet it differs for {_listed(differ)}"] if differ else []
 
 
-def _found(record: Record) -> list[str] | None:
-    return [paper for paper, _ in record.answer["retrieved"]] if record.answer else None
+def _searched(record: Record) -> tuple[object, ...]:
+    """The record with its query: a follow-up searches for what a chat model said before, which may vary."""
+    return *record.key, (record.answer or {}).get("query")
+
+
+def _found(record: Record) -> list[str]:
+    return [paper for paper, _ in (record.answer or {})["retrieved"]]
 
 
 def _fall(delta: Delta) -> str:
     where = "" if delta.slice == "all" else f" ({delta.slice})"
     return (
         f"{delta.metric}{where}: {delta.baseline.mean:.3f} -> {delta.candidate.mean:.3f} on {delta.change.n} questions, "
-        f"{delta.worse} worse and {delta.better} better; upper bound of the change {delta.bound:+.3f}"
+        f"{delta.worse} worse and {delta.better} better; "
+        + (f"upper bound of the change {delta.bound:+.3f}" if delta.fell else f"seen at the plain level of {PLAIN:.0%} only")
     )
 
 
@@ -228,10 +253,6 @@ def _hard_breaks(changed: Sequence[Changed]) -> list[str]:
     if len(broken) <= len(fixed):
         return []
     return [f"correct: {len(broken)} right before and wrong now ({_listed(broken)}), {len(fixed)} fixed"]
-
-
-def _doubtful(delta: Delta) -> bool:
-    return delta.metric in PRIMARY and delta.change.mean is not None and delta.change.mean < -MARGIN
 
 
 def _doubt(delta: Delta, least: float | None) -> str:
@@ -255,9 +276,15 @@ def _deltas(old: Scores, new: Scores, known: Mapping[str, Question]) -> list[Del
     wanted = [
         (name, part) for name, all_ in wanted for part in ((all_, *kinds) if name in SLICED else (all_,))
     ]
-    alpha = ALPHA / len(wanted)
-    made = (_delta(name, part, old, new, known, alpha) for name, part in wanted)
+    made = (_delta(name, part, old, new, known, _level(name, part, len(wanted))) for name, part in wanted)
     return [delta for delta in made if delta]
+
+
+def _level(name: str, part: str, looks: int) -> float:
+    """The share of ALPHA that one look may use up."""
+    if part == "all" and name in PRIMARY:
+        return ALPHA * HEADLINE / len(PRIMARY)
+    return ALPHA * (1 - HEADLINE) / (looks - len(PRIMARY))
 
 
 def _delta(
@@ -272,8 +299,7 @@ def _delta(
     binary = metrics.BY_NAME[name].binary
     change = estimate(changes, groups)
     bound = upper_bound(changes, groups, alpha)
-    worse, better = sum(c < 0 for c in changes), sum(c > 0 for c in changes)
-    significant = bound < 0 and sign_test(worse, better) < 5 * alpha
+    matters = (change.mean or 0.0) < -MARGIN
     return Delta(
         name,
         part,
@@ -281,9 +307,10 @@ def _delta(
         estimate([b for _, _, b in both], groups, binary=binary and _whole(b for _, _, b in both)),
         change,
         bound,
-        worse,
-        better,
-        fell=significant and (change.mean or 0.0) < -MARGIN,
+        worse=sum(c < 0 for c in changes),
+        better=sum(c > 0 for c in changes),
+        fell=matters and bound < 0,
+        low=matters and upper_bound(changes, groups, PLAIN) < 0,
     )
 
 
@@ -308,14 +335,21 @@ def _changed(
     paired: Sequence[str],
     confirm: Confirm | None,
 ) -> tuple[tuple[Changed, ...], tuple[Record, ...]]:
-    """What became of each question, hard breaks confirmed with fresh samples."""
+    """What became of each question; where answers vary, those that turned are asked again."""
     before = _right(baseline.records, known, abstracts)
     now = _right(candidate.records, known, abstracts)
-    suspects = [id for id in paired if all(before[id]) and not any(now[id])]
-    fresh = tuple(confirm(suspects, CONFIRM)) if confirm and suspects else ()
+    steady = [id for id in paired if not confirm or len(before[id]) >= STEADY]
+    worse = [id for id in steady if all(before[id]) and not any(now[id])]
+    better = [id for id in steady if not any(before[id]) and all(now[id])]
+    fresh = tuple(confirm([*worse, *better], CONFIRM)) if confirm and (worse or better) else ()
     again = _right(fresh, known, abstracts)
-    changed = [Changed(id, "newly flaky" if any(again.get(id, ())) else "broken") for id in suspects]
-    changed += [Changed(id, "fixed") for id in paired if not any(before[id]) and all(now[id])]
+
+    def stands(id: str, right: bool) -> bool:
+        """Do the fresh samples come out like that? Too many errors among them, and nobody knows."""
+        return not confirm or again.get(id, []).count(right) >= CONFIRM - FLUKES
+
+    changed = [Changed(id, "broken" if stands(id, right=False) else "newly flaky") for id in worse]
+    changed += [Changed(id, "fixed") for id in better if stands(id, right=True)]
     errors = {record.id for record in candidate.records if record.error is not None}
     return tuple([*changed, *(Changed(id, "error") for id in sorted(errors))]), fresh
 

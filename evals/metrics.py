@@ -13,6 +13,7 @@ matchers on the answer's text. Refusals are a 2x2 table (answerable or not, answ
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +82,21 @@ def _judged_at(k: int) -> Callable[[Question, Answer, Abstracts], Value]:
     return score
 
 
+def evidence_recall(question: Question, answer: Answer, _: Abstracts) -> Value:
+    """Share of the essential papers that the answer could draw on."""
+    if not _judged(question, answer):
+        return None
+    return len(question.essential & {paper for paper, _ in answer["evidence"]}) / len(question.essential)
+
+
+def evidence_rank(question: Question, answer: Answer, _: Abstracts) -> Value:
+    """1 / rank of the first essential paper in the evidence, 0 when there is none."""
+    if not _judged(question, answer):
+        return None
+    ranks = [rank for rank, (paper, _) in enumerate(answer["evidence"], 1) if paper in question.essential]
+    return 1 / ranks[0] if ranks else 0.0
+
+
 # --- citations ----------------------------------------------------------------------------------
 
 
@@ -124,15 +140,46 @@ def _whole(abstract: str, start: int, end: int) -> bool:
 
 
 def claim_cited(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
-    """Share of claims with at least one citation and its mark in the text; 1 is what is promised."""
+    """Share of claims with a citation whose marks, and no others, stand at the claim in the text, each
+    number naming one paper throughout; 1 is what is promised."""
     claims = answer["claims"]
     if not claims:
         return None
-    marked = [
-        bool(claim["citations"]) and all(f"[{c['number']}]" in answer["text"] for c in claim["citations"])
-        for claim in claims
-    ]
+    papers: dict[int, set[str]] = {}
+    for citation in citations(answer):
+        papers.setdefault(citation["number"], set()).add(citation["paper"])
+    marked = []
+    for claim, behind in zip(claims, _behind(answer), strict=True):
+        numbers, shown = {citation["number"] for citation in claim["citations"]}, _marks(behind)
+        theirs = shown <= numbers <= shown | _marks(claim["text"])
+        marked.append(bool(numbers) and theirs and all(len(papers[number]) == 1 for number in numbers))
     return _mean(marked)
+
+
+def _behind(answer: Answer) -> list[str]:
+    """What stands in the text behind each claim, up to the next; nothing for a claim that is not there."""
+    ends, starts, at = [], [], 0
+    for claim in answer["claims"]:
+        found = answer["text"].find(claim["text"], at)
+        starts.append(found if found >= 0 else len(answer["text"]))
+        at = starts[-1] + len(claim["text"]) if found >= 0 else len(answer["text"])
+        ends.append(at)
+    return [answer["text"][end:start] for end, start in zip(ends, [*starts[1:], None], strict=True)]
+
+
+def _marks(text: str) -> set[int]:
+    return {int(number) for number in re.findall(r"\[(\d+)\]", text)}
+
+
+def text_claimed(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
+    """Share of the text's words that stand in a claim: what is said beside them was never checked."""
+    if not answer["claims"]:
+        return None
+    rest = answer["text"]
+    for claim in answer["claims"]:
+        rest = rest.replace(claim["text"], "", 1)
+    total = len(_unmarked(answer["text"]).split())
+    return 1 - min(1.0, len(_unmarked(rest).split()) / total) if total else 0.0
 
 
 def claim_supported(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
@@ -276,8 +323,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("id valid", "citations", "cited papers are in the library and the evidence", id_valid),
     Metric("quote verbatim", "citations", "quotes are the abstract at their offsets", quote_verbatim),
     Metric("quote whole", "citations", "quotes are whole sentences", quote_whole),
-    Metric("claim cited", "citations", "every claim carries a citation and its mark", claim_cited),
+    Metric("claim cited", "citations", "every claim carries a citation, and its mark", claim_cited),
     Metric("claim supported", "citations", "claims' words stand in their quotes", claim_supported),
+    Metric("text claimed", "citations", "the text's words stand in claims", text_claimed),
     Metric("coverage", "refusal", "answerable questions answered", answered_when_answerable, True),
     Metric("refused", "refusal", "unanswerable questions refused", refused_when_not(None), True),
     Metric("refused off-topic", "refusal", "... off-topic ones", refused_when_not("off-topic"), True),
@@ -291,6 +339,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("ndcg@10", "retrieval", "graded ranking", _retrieval("nDCG@10")),
     Metric("coverage@5", "retrieval", "facts with a supporting paper among five", _coverage_at(5)),
     Metric("judged@5", "retrieval", "share of the first five that the gold set judged", _judged_at(5)),
+    Metric("evidence recall", "rerank", "share of the essential papers in the evidence", evidence_recall),
+    Metric("evidence mrr", "rerank", "1 / rank of the first essential paper there", evidence_rank),
 )
 BY_NAME = {metric.name: metric for metric in METRICS}
 PROMISED = ("id valid", "quote verbatim", "claim cited")  # must be 1 for every question
@@ -323,6 +373,4 @@ def _mean(values: Sequence[float | bool]) -> float:
 
 
 def _unmarked(text: str) -> str:
-    import re
-
     return re.sub(r"\s*\[\d+\]", "", text)

@@ -12,8 +12,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 import rag
 from evals.gold import Question
 from evals.records import Key, Manifest, Record, Run
+from rag.errors import RagError
 from rag.records import Answer
 
 RUNS = Path(__file__).parent / "runs"
@@ -32,6 +34,10 @@ Tick = Callable[[int, int], None]
 
 class RunError(Exception):
     """A run cannot be written or read; the text says where and what to do."""
+
+
+class Stop(RagError):
+    """Ends a run instead of being a row: no further question would fare better. Finished rows are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,45 +72,54 @@ def tasks(questions: Iterable[Question], samples: int = 1) -> list[Task]:
 def execute(folder: Path, todo: Sequence[Task], ask: Ask, *, workers: int = 1, tick: Tick | None = None) -> Run:
     """Ask what is not yet in the folder, writing each row as it comes. Raises RunError when it cannot write.
 
-    `ask` may raise anything: the row keeps the error. KeyboardInterrupt goes on to the caller, with
-    every finished row on the disk.
+    `ask` may raise anything: the row keeps the error. Stop and KeyboardInterrupt go on to the caller,
+    with every finished row on the disk.
     """
     manifest, done = read(folder)
     kept = {record.key: record for record in done if record.error is None}
     left = [task for task in todo if task.key not in kept]
     try:
-        with (folder / "records.jsonl").open("a", encoding="utf-8") as file:
-            for at, record in enumerate(_answers(left, ask, workers), 1):
+        with (
+            (folder / "records.jsonl").open("a", encoding="utf-8") as file,
+            closing(_answers(left, ask, workers)) as made,
+        ):
+            for at, record in enumerate(made, 1):
                 _append(file, record)
                 kept[record.key] = record
                 if tick:
                     tick(at, len(left))
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror}); free some space, then run the same again") from error
+        raise RunError(
+            f"{folder}: cannot be written ({error.strerror}); free some space, then run the same again"
+        ) from error
     wanted = [task.key for task in todo]
     return Run(manifest, tuple(kept[key] for key in wanted if key in kept))
 
 
-def _answers(left: Sequence[Task], ask: Ask, workers: int) -> Iterator[Record]:
+def _answers(left: Sequence[Task], ask: Ask, workers: int) -> Generator[Record, None, None]:
+    """Records as they are made: a slow question must not keep finished ones off the disk."""
     if workers <= 1:
         yield from (ask_one(task, ask) for task in left)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            yield from pool.map(lambda task: ask_one(task, ask), left)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for future in as_completed([pool.submit(ask_one, task, ask) for task in left]):
+            yield future.result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def ask_one(task: Task, ask: Ask) -> Record:
+    """The record of one question; whatever goes wrong is its error. Raises Stop, which ends the run."""
     began = time.process_time()
     try:
         history: list[Answer] = []
         for earlier in task.question.history:
             history.append(ask(earlier, history, task.sample))
         answer = ask(task.text, history, task.sample)
-    except Exception as error:
+    except Stop:
+        raise
+    except Exception as error:  # noqa: BLE001  a crash is a row
         return Record(*task.key, error=f"{type(error).__name__}: {error}")
     return Record(*task.key, answer=slim(answer) | {"cpu": time.process_time() - began})
 
@@ -133,7 +148,11 @@ def slim(answer: Answer) -> dict[str, Any]:
         "retrieved": [[_paper(chunk), round(value, 6)] for chunk, value in score.items()],
         "found": {name: [_paper(t.id) for t in answer.trace.get(name, ())] for name in ("dense", "lexical")},
         "evidence": [[e.paper.id, round(e.score, 6)] for e in answer.evidence],
-        "usage": {"calls": answer.usage.calls, "prompt": answer.usage.prompt_tokens, "reply": answer.usage.completion_tokens},
+        "usage": {
+            "calls": answer.usage.calls,
+            "prompt": answer.usage.prompt_tokens,
+            "reply": answer.usage.completion_tokens,
+        },
         "seconds": {stage: round(value, 6) for stage, value in answer.seconds.items()},
     }
 
@@ -145,8 +164,9 @@ def _paper(chunk: str) -> str:
 # --- the folder ---------------------------------------------------------------------------------
 
 
-def start(manifest: Manifest, runs: Path = RUNS) -> Path:
+def start(manifest: Manifest, runs: Path | None = None) -> Path:
     """The folder of the unfinished run with this manifest, or a new one. Raises RunError."""
+    runs = runs or RUNS
     wanted = _identity(manifest)
     for folder in sorted(runs.glob("*/"), reverse=True):
         if (folder / "finished").exists():
@@ -162,7 +182,9 @@ def start(manifest: Manifest, runs: Path = RUNS) -> Path:
         (folder / "manifest.json").write_text(json.dumps(manifest.to_dict(), indent=1), "utf-8")
         (folder / "records.jsonl").touch()
     except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror}); free some space or check its permissions") from error
+        raise RunError(
+            f"{folder}: cannot be written ({error.strerror}); free some space or check its permissions"
+        ) from error
     return folder
 
 
@@ -198,14 +220,30 @@ def _append(file: Any, record: Record) -> None:
 
 def _identity(manifest: Manifest) -> tuple[str, ...]:
     m = manifest
-    return m.corpus, m.run, m.code, m.gold, m.model, m.split, str(m.samples), json.dumps(dict(m.settings), sort_keys=True)
+    return (
+        m.corpus,
+        m.run,
+        m.code,
+        m.gold,
+        m.model,
+        m.split,
+        str(m.samples),
+        json.dumps(dict(m.settings), sort_keys=True),
+    )
 
 
 # --- fingerprints -------------------------------------------------------------------------------
 
 
 def manifest_of(
-    questions: Sequence[Question], *, corpus: str, run: str, model: str, split: str, samples: int, settings: Mapping[str, Any]
+    questions: Sequence[Question],
+    *,
+    corpus: str,
+    run: str,
+    model: str,
+    split: str,
+    samples: int,
+    settings: Mapping[str, Any],
 ) -> Manifest:
     """The manifest of a run that is about to begin."""
     return Manifest(

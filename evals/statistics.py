@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -57,14 +58,25 @@ def upper_bound(deltas: Sequence[float], groups: Sequence[str], alpha: float) ->
 
 
 def _resampled(values: Sequence[float], groups: Sequence[str]) -> np.ndarray:
-    names = sorted(set(groups))
-    at = {name: i for i, name in enumerate(names)}
-    sums, counts = np.zeros(len(names)), np.zeros(len(names))
+    return _means(tuple(values), tuple(groups))
+
+
+@lru_cache(maxsize=4)  # an interval and its bounds are asked for one after the other
+def _means(values: tuple[float, ...], groups: tuple[str, ...]) -> np.ndarray:
+    """The mean of each resample."""
+    at = {name: i for i, name in enumerate(sorted(set(groups)))}
+    sums = np.zeros((len(at), 2))  # of the values, and how many
     for value, group in zip(values, groups, strict=True):
-        sums[at[group]] += value
-        counts[at[group]] += 1
-    chosen = np.random.default_rng(SEED).multinomial(len(names), [1 / len(names)] * len(names), RESAMPLES)
-    return (chosen @ sums) / np.maximum(chosen @ counts, 1)
+        sums[at[group]] += value, 1
+    total = _draws(len(at)) @ sums
+    return total[:, 0] / total[:, 1]
+
+
+@lru_cache(maxsize=16)
+def _draws(groups: int) -> np.ndarray:
+    """How often each group is drawn, per resample; seeded, so the same for every metric of as many groups."""
+    drawn = np.random.default_rng(SEED).multinomial(groups, [1 / groups] * groups, RESAMPLES)
+    return drawn.astype(float)
 
 
 def sign_test(worse: int, better: int) -> float:

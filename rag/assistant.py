@@ -136,9 +136,8 @@ class Assistant:
                     return self._vectors.query(vector, limit)
             except Stale:
                 pass
-            ingest.refill(self.library, self._vectors)
             try:
-                return self._vectors.query(vector, limit)
+                return ingest.healed(self.library, self._vectors, lambda: self._vectors.query(vector, limit))
             except Stale as error:
                 raise LibraryError(
                     f"Chroma does not find what it was given ({error}); delete {self._vectors.folder}"
@@ -237,7 +236,8 @@ _sharing = threading.Lock()
 
 def shared_assistant(settings: Settings, model: Any = None) -> Assistant:
     """The assistant of this process for these settings, opened once; model objects are told by identity."""
-    key = (settings, os.environ.get("RAG_HOME"), id(model) if model is not None else None)
+    made_by = tuple(os.environ.get(name) for name in ("RAG_HOME", "RAG_API_KEY", "OPENAI_API_KEY"))
+    key = (settings, made_by, id(model) if model is not None else None)
     with _sharing:
         if key not in _shared:
             if len(_shared) >= SHARED:

@@ -55,14 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare_streams() -> None:
-    """Streams that take any character; one that the caller closed leads nowhere."""
+    """Streams that take any character; a pipe gives UTF-8; one that the caller closed leads nowhere."""
     sys.stdin, sys.stdout, sys.stderr = (
         stream or open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  open until the end
         for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
     )
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            typed = stream is not sys.stdin or stream.isatty()
+            stream.reconfigure(encoding=None if typed else "utf-8-sig", errors="replace")
 
 
 def _discard_output() -> None:

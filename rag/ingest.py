@@ -15,8 +15,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from rag.chunks import chunk, passage
 from rag.embed import Embedder
@@ -26,11 +28,12 @@ from rag.readers import Reading, Skipped, read
 from rag.records import Paper
 from rag.settings import home, resource
 from rag.text import readable, sentences
-from rag.vectors import Vectors
+from rag.vectors import Stale, Vectors
 
 CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
 BATCH = 256  # texts embedded between two stores
 
+T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # (what is going on, done, of how many)
 
 
@@ -106,10 +109,15 @@ def fill(library: Library, vectors: Vectors) -> None:
     library.set_filled()
 
 
-def refill(library: Library, vectors: Vectors) -> None:
-    """Bring the collection in step, waiting for a writer; nothing to do if that writer already did."""
+def healed(library: Library, vectors: Vectors, query: Callable[[], T]) -> T:
+    """What `query` gives once the collection is in step: another process may have filled it, else this does."""
     with writer(library.path, wait=True):
+        vectors.close()
+        if library.filled():
+            with suppress(Stale):
+                return query()
         fill(library, vectors)
+        return query()
 
 
 def _shipped_files() -> list[Path]:

@@ -45,7 +45,7 @@ def plain_hits(hits: Sequence[Hit]) -> str:
 
 def plain_paper(paper: Paper) -> str:
     """Title, abstract and where it came from."""
-    facts = [f"{name}: {printable(str(value))}" for name, value in details(paper)]
+    facts = [f"{name}: {value}" for name, value in details(paper)]
     return "\n".join([shown(paper.title), "", shown(paper.abstract), "", *facts])
 
 
@@ -91,7 +91,7 @@ def rich_paper(paper: Paper) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    facts = [Text(f"{name}: {printable(str(value))}", "dim") for name, value in details(paper)]
+    facts = [Text(f"{name}: {value}", "dim") for name, value in details(paper)]
     return Group(Text(shown(paper.title), "bold"), Text(), Text(shown(paper.abstract)), Text(), *facts)
 
 
@@ -166,9 +166,9 @@ def found(hit: Hit) -> str:
     return ", ".join(f"{f.search} #{f.rank} {f.score:.2f}" for f in hit.found)
 
 
-def details(paper: Paper) -> list[tuple[str, object]]:
-    """What is known of a paper besides title and abstract, in the order shown."""
+def details(paper: Paper) -> list[tuple[str, str]]:
+    """What is known of a paper besides title and abstract, printable, in the order shown."""
     known: list[tuple[str, object]] = [("id", paper.id)]
     known += [("authors", ", ".join(paper.authors)), ("year", paper.year), ("venue", paper.venue)]
     known += [("doi", paper.doi), ("url", paper.url), ("from", ", ".join(paper.sources)), *paper.extra.items()]
-    return [(name, value) for name, value in known if value]
+    return [(printable(name), printable(str(value))) for name, value in known if value]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,14 +34,29 @@ class Stale(Exception):
     """The collection is not what the library holds: fill it again."""
 
 
+class _Door:
+    """The one client of a folder in this process.
+
+    Chroma gives all clients of a path the same insides: with a second one still open, closing the
+    first would let go of nothing, and what another process wrote would stay unseen.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.client: Any = None
+        self.collection: Any = None
+        self.whole = False  # has a query reached more rows than those outside the index files?
+
+
+_doors: dict[str, _Door] = {}
+
+
 class Vectors:
     """The collection in `folder`. Raises LibraryError when Chroma cannot work there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._client: Any = None
-        self._collection: Any = None
-        self._whole = False  # has a query reached more rows than those outside the index files?
+        self._door = _doors.setdefault(os.path.realpath(folder), _Door())
 
     def query(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer.
@@ -50,15 +66,16 @@ class Vectors:
         if not (self.folder / "chroma.sqlite3").is_file():
             raise Stale(f"no collection in {self.folder}")
         try:
-            collection = self._open()
-            wanted = min(limit if self._whole else max(limit, REACH), collection.count())
-            found = collection.query(vector[None, :], n_results=wanted, include=["distances"]) if wanted else None
+            with self._door.lock:
+                collection = self._open()
+                wanted = min(limit if self._door.whole else max(limit, REACH), collection.count())
+                found = collection.query(vector[None, :], n_results=wanted, include=["distances"]) if wanted else None
         except Exception as error:  # whatever a damaged collection raises: it is filled again
             raise Stale(f"{self.folder}: {error}") from error
         ids, distances = (found["ids"][0], found["distances"][0]) if found else ([], [])
         if len(ids) < wanted:
             raise Stale(f"{self.folder}: {len(ids)} of {wanted} rows within reach")
-        self._whole = True
+        self._door.whole = True
         return [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)][:limit]
 
     def count(self) -> int:
@@ -66,52 +83,84 @@ class Vectors:
         if not (self.folder / "chroma.sqlite3").is_file():
             return 0
         try:
-            return int(self._open().count())
+            with self._door.lock:
+                return int(self._open().count())
         except Exception as error:
             raise Stale(f"{self.folder}: {error}") from error
 
     def fill(self, batches: Iterable[Batch]) -> None:
-        """Throw the collection away and fill it with (chunk ids, vectors, paper ids). Under the lock."""
-        self.close()
-        with _translated(self.folder):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._upsert(batches)
+        """Throw the collection away and fill it with (chunk ids, vectors, paper ids). Under the lock.
+
+        It is filled under another name: whoever reads meanwhile finds a whole collection or none.
+        """
+        new = Vectors(self.folder.with_name(self.folder.name + ".new"))
+        with self._door.lock, _translated(self.folder):
+            self.close()
+            shutil.rmtree(new.folder, ignore_errors=True)
+            new.folder.mkdir(parents=True)
+            try:
+                new._upsert(batches)
+            finally:
+                new.close()
+            _swap(new.folder, self.folder)
 
     def update(self, batches: Iterable[Batch], gone: Sequence[str]) -> None:
         """Delete the chunks in `gone`, then insert or replace the batches. Under the lock."""
-        with _translated(self.folder):
-            collection = self._open()
+        with self._door.lock, _translated(self.folder):
+            collection = self._open(create=True)
             for at in range(0, len(gone), BATCH):
                 collection.delete(ids=list(gone[at : at + BATCH]))
             self._upsert(batches)
 
     def close(self) -> None:
         """Let go of the files; the next call opens them afresh."""
-        if self._client is not None:
-            self._client.close()
-        self._client = self._collection = None
-        self._whole = False
+        with self._door.lock:
+            if self._door.client is not None:
+                self._door.client.close()
+            self._door.client = self._door.collection = None
+            self._door.whole = False
 
     def _upsert(self, batches: Iterable[Batch]) -> None:
-        collection = self._open()
+        collection = self._open(create=True)
         for ids, vectors, papers in batches:
             for at in range(0, len(ids), BATCH):
                 part = slice(at, at + BATCH)
                 metadata = [{"paper": paper} for paper in papers[part]]
                 collection.upsert(ids=ids[part], embeddings=vectors[part], metadatas=metadata)
 
-    def _open(self) -> Any:
-        if self._collection is None:
-            chromadb = _chromadb()
-            quiet = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
-            self._client = chromadb.PersistentClient(path=str(self.folder), settings=quiet)
-            self._collection = self._client.get_or_create_collection(
-                COLLECTION,
-                embedding_function=None,
-                configuration={"hnsw": {"space": "cosine", "ef_search": BREADTH, "ef_construction": 200}},
-            )
-        return self._collection
+    def _open(self, *, create: bool = False) -> Any:
+        """The collection. Only a writer makes one: a database that lost it is not an empty library."""
+        if self._door.collection is None:
+            self._door.client = self._door.client or _client(str(self.folder))
+            if create:
+                self._door.client.get_or_create_collection(
+                    COLLECTION,
+                    embedding_function=None,
+                    configuration={"hnsw": {"space": "cosine", "ef_search": BREADTH, "ef_construction": 200}},
+                )
+            self._door.collection = self._door.client.get_collection(COLLECTION, embedding_function=None)
+        return self._door.collection
+
+
+def _swap(new: Path, folder: Path) -> None:
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _client(path: str) -> Any:
+    chromadb = _chromadb()
+    quiet = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
+    try:
+        return chromadb.PersistentClient(path=path, settings=quiet)
+    except Exception:
+        from chromadb.api.shared_system_client import SharedSystemClient
+
+        SharedSystemClient._identifier_to_system.pop(path, None)  # Chroma keeps even what failed to start
+        raise
 
 
 def _chromadb() -> Any:

@@ -1,9 +1,16 @@
-"""Papers and evidence made by hand, for tests of one stage."""
+"""Papers, evidence and libraries made by hand."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from rag.embed import open_embedder
+from rag.ingest import fill, store
+from rag.library import Library, writer
+from rag.readers import Reading
 from rag.records import Chunk, Evidence, Hit, Paper
 from rag.text import paper_id
+from rag.vectors import Vectors
 
 
 def paper(title: str, abstract: str) -> Paper:
@@ -44,3 +51,14 @@ POKER = paper(
     "PokerBench",
     "PokerBench is a benchmark of 11,000 poker scenarios. All state-of-the-art models play poorly before fine-tuning.",
 )
+
+
+def library(folder: Path, *papers: Paper) -> Path:
+    """A library of these papers, or with them added if it is there; its collection is filled."""
+    embedder = open_embedder()
+    with writer(folder):
+        made = Library.create(folder, embedder.name, embedder.dimensions)
+        store(made, Reading(papers, len(papers), ()), embedder)
+        fill(made, Vectors(folder / "chroma"))
+        made.close()
+    return folder

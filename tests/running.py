@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-RAG = [sys.executable, "-m", "rag"]
+RAG = [sys.executable, "-P", "-m", "rag"]  # -P: found through PYTHONPATH, not in the current folder
 
 
 def environment(**changes: object) -> dict[str, str]:

@@ -26,10 +26,11 @@ from running import RAG, ROOT, environment, finish, run, silent_server, start
 from rag import Answer, FrozenMap, Paper
 from rag.cli import main
 from rag.embed import open_embedder
-from rag.ingest import store
+from rag.ingest import fill, store
 from rag.library import FILE, Library, writer
 from rag.readers import Reading
 from rag.text import paper_id
+from rag.vectors import Vectors
 
 QUESTION = "How does FlashAttention reduce memory accesses?"
 NOT_HERE = "What is the best recipe for sourdough bread?"
@@ -157,7 +158,7 @@ BAD_QUESTIONS = [
     ("?!... --- ;", "has no word in it; ask in words"),
     ("x" * 100_000, "has 100,000 characters; at most 8,000, ask in fewer words"),
     ("\x00\x01\x02ELF", "binary data; type it, or pipe a text file"),
-    ("\udcff\udcfe\udc00 what", "binary data; type it, or pipe a text file"),
+    ("\udcff\udcfe\udcfd\udcfc what", "binary data; type it, or pipe a text file"),
 ]
 
 
@@ -216,9 +217,8 @@ def test_a_mistyped_command_line_exits_with_2(rag, argv, why):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("flash atention", f"the nearest title is .*type: rag show {FLASH}"),
+        ("flashattention exact", f"the nearest title is .*type: rag show {FLASH}"),
         ("zzzz", "type: rag list"),
-        ("0", "type: rag list"),
         ("../../etc/passwd", "no paper"),
         ("\x1b[2J", "no paper"),
         ("", "no paper"),
@@ -312,7 +312,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         id=paper_id("zebras"), title=f"Zebras {evil}", abstract=abstract, authors=(evil,), venue=evil,
         sources=(f"{evil}:1",), extra=FrozenMap({evil: evil}),
     )  # fmt: skip
-    plain = Paper(id=paper_id("lions"), title="Lions", abstract="Lions hunt at night and sleep by day.")
+    plain = Paper(id=paper_id("lions"), title="Löwen", abstract="Löwen hunt at night and sleep by day.")
     return made(tmp_path_factory.mktemp("small") / "library", hostile, plain)
 
 
@@ -321,6 +321,7 @@ def made(folder: Path, *papers: Paper) -> Path:
     with writer(folder):
         library = Library.create(folder, embedder.name, embedder.dimensions)
         store(library, Reading(papers, len(papers), ()), embedder)
+        fill(library, Vectors(folder / "chroma"))
         library.close()
     return folder
 
@@ -438,25 +439,24 @@ def at_terminal(*argv: str, columns: int = 100, **env: object) -> str:
 
 
 def test_no_color_and_a_narrow_terminal_are_respected():
-    coloured = at_terminal("show", FLASH, columns=60)
-    narrow = at_terminal("show", FLASH, NO_COLOR=1, COLUMNS=40)
+    coloured = at_terminal("search", QUESTION, columns=60)
+    narrow = at_terminal("search", QUESTION, NO_COLOR=1, COLUMNS=40)
     dumb = at_terminal("show", FLASH, TERM="dumb", columns=60)
     assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in coloured.splitlines()) in range(50, 61)
     assert max(len(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in narrow.splitlines()) in range(30, 41)
+    assert COLOUR.search(coloured)
     assert not COLOUR.search(narrow)
     assert "\x1b" not in dumb
-    assert "\x1b" in coloured
 
 
-@pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}])
-def test_a_terminal_without_unicode_gets_what_it_can_show(env, papers):
-    accented = next(paper for paper in papers if not (paper.title + paper.abstract).isascii())
-    code, out, err = run("chat", stdin="/no\nnaïve?!\n".encode(), **env)
-    assert (code, out) == (0, "")
-    code, out, err = run("show", accented.id, **env)
+@pytest.mark.parametrize("env", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C"}])
+def test_a_terminal_without_unicode_gets_what_it_can_show(env, small):
+    code, out, err = run("show", "Löwen", "--library", str(small), **env)
     assert (code, err) == (0, "")
-    assert out.startswith(accented.title[:5])
-    assert env.get("PYTHONIOENCODING") != "ascii" or out.isascii()
+    assert re.fullmatch(r"L(ö|\?)wen", out.splitlines()[0])
+    code, out, err = run("chat", "--library", str(small), stdin="löwen?\n…?!\n".encode(), **env)
+    assert code == 0
+    assert re.search(r"L(ö|\?)wen hunt at night", out)
 
 
 # --- pipes, signals, two at once ----------------------------------------------------------------
@@ -503,7 +503,7 @@ def fresh(tmp_path: Path) -> dict[str, object]:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "data").mkdir()
     for file in (ROOT / "data").glob("*.txt"):
-        (tmp_path / "data" / file.name).write_text(file.read_text("utf-8")[:40_000], "utf-8")
+        (tmp_path / "data" / file.name).write_text(file.read_text("utf-8")[:8_000], "utf-8")
     return {"PYTHONPATH": tmp_path, "RAG_HOME": tmp_path / "home"}
 
 

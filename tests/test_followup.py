@@ -115,7 +115,9 @@ def test_the_query_does_not_grow_with_the_conversation():
 
 
 def test_a_title_is_searched_in_its_readable_form():
-    latex = Turn("Which?", "That. [1]", ((1, S4.__class__(id="0" * 12, title=r"\textbf{Bold} $\alpha$", abstract="A.")),))
+    latex = Turn(
+        "Which?", "That. [1]", ((1, S4.__class__(id="0" * 12, title=r"\textbf{Bold} $\alpha$", abstract="A.")),)
+    )
     assert "Bold α" in stand_alone("And its cost?", (latex,))
 
 
@@ -155,6 +157,8 @@ def test_a_number_names_one_paper_even_over_two_conversations():
     assert len(set(given.values())) == len(given)
 
 
-@pytest.mark.parametrize(("question", "expected"), [("Why?", True), ("", True), ("Who plays poker against humans?", False)])
+@pytest.mark.parametrize(
+    ("question", "expected"), [("Why?", True), ("", True), ("Who plays poker against humans?", False)]
+)
 def test_next_to_no_words_lean(question, expected):
     assert leans(question) is expected

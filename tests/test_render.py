@@ -163,7 +163,7 @@ def test_every_line_fits_and_a_source_stays_right_of_its_number(width):
 def everything(text: str) -> list[str]:
     """All forms of an answer, a hit and a paper whose every field holds `text`."""
     one = replace(
-        paper(text, text), authors=(text,), venue=text, url=text, sources=(text,), extra=FrozenMap({"x": text})
+        paper(text, text), authors=(text,), venue=text, url=text, sources=(text,), extra=FrozenMap({text: text})
     )
     answer = answered(Citation(1, one, text, 0, len(text)), text=f"{text} [1]")
     found = hits(one)
@@ -178,6 +178,6 @@ def test_no_text_carries_anything_that_a_terminal_obeys(text):
 
 
 def test_markup_and_emoji_codes_of_others_are_only_text():
-    for out in everything(HOSTILE):
+    for out in [*everything(HOSTILE), drawn(rich_answer(answered(text=HOSTILE)))]:
         assert "[red]j[/red] :skull:" in " ".join(out.split())
         assert "\x1b" not in out

@@ -45,9 +45,7 @@ def test_a_tie_keeps_the_order_of_the_hits():
     assert [e.paper for e in rerank(hits(*PAPERS), sentences(scores), 5)] == list(PAPERS[:5])
 
 
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.lists(st.floats(0, 1), max_size=3)), max_size=30), st.integers(1, 12)
-)
+@given(st.lists(st.tuples(st.floats(0, 1), st.lists(st.floats(0, 1), max_size=3)), max_size=30), st.integers(1, 12))
 def test_evidence_is_among_the_hits_a_paper_once_and_ranked(drawn, k):
     papers = PAPERS[: len(drawn)]
     found = hits(*papers, scores=tuple(sorted((score for score, _ in drawn), reverse=True)))

@@ -128,8 +128,7 @@ class Model:
 
     @property
     def passages(self):
-        before, inside, after = self.user.split(f"\n{self.fence}\n")
-        return inside
+        return self.user.split(f"\n{self.fence}\n")[1]
 
 
 def drafted(*papers, question="Which model solves Path-X?", says="S4 solves Path-X [1].", tokens=3000):

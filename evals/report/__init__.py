@@ -1,0 +1,75 @@
+"""A run and its verdict -> reports for people and machines.
+
+    Summary -> terminal (always)   report.html   report.md   junit.xml   summary.json
+
+All are laid out from one Summary and hold nothing that is not in the records, so that the same runs
+give the same bytes. They lie in the run's folder; a path on the command line gets a copy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from evals import baseline
+from evals.compare import Comparison
+from evals.gold import Question
+from evals.records import Run
+from evals.report import html as html_page
+from evals.report import junit as junit_xml
+from evals.report import markdown as markdown_text
+from evals.report import terminal
+from evals.report.summary import Summary, summarize
+from evals.run import RunError
+from rag.records import Paper
+
+FORMATS: Mapping[str, Callable[[Summary], str]] = {
+    "report.html": html_page.page,
+    "report.md": markdown_text.comment,
+    "junit.xml": junit_xml.suites,
+    "summary.json": lambda summary: json.dumps(summary.to_dict(), indent=1) + "\n",
+}
+
+
+def write_reports(
+    accepted: Run | None,
+    candidate: Run,
+    result: Comparison | None,
+    questions: Sequence[Question],
+    papers: Mapping[str, Paper],
+    folder: Path,
+    *,
+    html: Path | None = None,
+    markdown: Path | None = None,
+    junit: Path | None = None,
+    as_json: bool = False,
+    baseline_path: Path | None = None,
+) -> None:
+    """Print the summary (as JSON with `as_json`) and write the reports into `folder` and where asked.
+
+    `baseline_path` is where earlier blessings are read from. Raises RunError, after printing, when a
+    path cannot be written; those that can are.
+    """
+    earlier = baseline.history(baseline_path or baseline.path_for(candidate.manifest.model))
+    summary = summarize(accepted, candidate, result, questions, papers, earlier)
+    texts = {name: make(summary) for name, make in FORMATS.items()}
+    wanted = {folder / name: text for name, text in texts.items()}
+    asked = {"report.html": html, "report.md": markdown, "junit.xml": junit}
+    wanted |= {path: texts[name] for name, path in asked.items() if path}
+    problems = [problem for path, text in wanted.items() if (problem := _write(path, text))]
+    if as_json:
+        print(texts["summary.json"], end="")
+    else:
+        terminal.show(summary, folder / "report.html")
+    if problems:
+        raise RunError(problems[0])
+
+
+def _write(path: Path, text: str) -> str | None:
+    """What went wrong, if anything did."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        return f"{path}: cannot be written ({error.strerror}); make its folder, free some space, or name another file"
+    return None

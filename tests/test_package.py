@@ -1,0 +1,94 @@
+"""What a user installs: the wheel holds all that an answer needs, and answers from any folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+from running import ROOT, environment
+
+from rag.settings import resource
+
+pytestmark = pytest.mark.slow
+LEFT_OUT = shutil.ignore_patterns(".git", ".*_cache", ".hypothesis", "__pycache__", "runs", "cache", "dist", "build")
+FOLDERS = "import sys; from rag.settings import resource; print(*map(resource, sys.argv[1:]), sep='\\n')"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy of the tree, with nothing fetched."""
+    pytest.importorskip("build", reason="type: pip install -e '.[dev]'")
+    pytest.importorskip("hatchling", reason="type: pip install -e '.[dev]'")
+    folder = tmp_path_factory.mktemp("wheel")
+    tree = shutil.copytree(ROOT, folder / "tree", ignore=LEFT_OUT)
+    _run("-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(tree))
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel installed in it, beside the packages that are here already."""
+    folder = tmp_path_factory.mktemp("installed")
+    _run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(folder), str(wheel))
+    return folder
+
+
+def _run(*command: str, code: int = 0, **env: object) -> str:
+    ran = subprocess.run(
+        [sys.executable, *command], cwd="/", env=environment(**env), capture_output=True, text=True, timeout=110
+    )
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_the_wheel_holds_what_an_answer_needs_and_nothing_else(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    info = next(name for name in names if ".dist-info/" in name).split("/")[0]
+    shipped = {f"rag/{kind}/{file.name}" for kind in ("prompts", "data") for file in (ROOT / kind).iterdir()}
+    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "rag").rglob("*.py") if file.name != "convert.py"}
+    weights = {f"rag/weights/{name}" for name in ("model.onnx", "tokenizer.json", "LICENSE", "NOTICE", "PROVENANCE.md")}
+    assert {name for name in names if name.startswith("rag/")} == shipped | modules | weights
+    assert {name.split("/")[0] for name in names} == {"rag", info}  # no evals, no tests
+    assert {f"{info}/licenses/{name}" for name in ("LICENSE", "NOTICE")} < set(names)
+    assert wheel.stat().st_size < 60_000_000
+
+
+def test_the_wheel_says_what_the_project_file_says(wheel):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    with zipfile.ZipFile(wheel) as archive:
+        info = next(name for name in archive.namelist() if ".dist-info/" in name).split("/")[0]
+        metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+        assert archive.read(f"{info}/entry_points.txt").decode().split("\n")[:2] == [
+            "[console_scripts]",
+            "rag = rag.cli:main",
+        ]
+    needed = [line for line in metadata.get_all("Requires-Dist") or () if "extra ==" not in line]
+    assert len(needed) == len(project["dependencies"])
+    assert (metadata["Name"], metadata["License-Expression"]) == ("abstracts-rag", "MIT")
+    assert str(metadata.get_payload()).strip() == (ROOT / "README.md").read_text("utf-8").strip()
+
+
+def test_what_was_installed_answers_from_another_folder(installed):
+    """With its own data and prompts: the library it names is the one that was built from the checkout."""
+    script = str(installed / "bin" / "rag")
+    answer = json.loads(_run(script, "ask", "--json", "Which attention is IO-aware?", PYTHONPATH=installed))
+    assert "FlashAttention" in answer["text"]
+    assert _run(script, "ask", "How do I bake sourdough bread?", code=3, PYTHONPATH=installed)
+    places = _run("-c", FOLDERS, "data", "prompts", "weights", PYTHONPATH=installed).splitlines()
+    assert places == [str(installed / "rag" / kind) for kind in ("data", "prompts", "weights")]
+    there, here = (json.loads(_run("-m", "rag", "status", "--json", PYTHONPATH=path)) for path in (installed, ROOT))
+    assert there == here
+
+
+def test_a_checkout_finds_its_resources_from_another_folder():
+    places = _run("-c", FOLDERS, "data", "prompts", "weights", PYTHONPATH=ROOT).splitlines()
+    assert places == [str(path) for path in (ROOT / "data", ROOT / "prompts", ROOT / "rag" / "weights")]
+    assert [str(resource(kind)) for kind in ("data", "prompts", "weights")] == places
