@@ -6,7 +6,7 @@ from there: texts that have a vector are not embedded again, and a collection th
 library is filled from it.
 
 The shipped library is built on first use in the user's cache, in a folder named after what it is
-made of (abstracts, embedder, schema, chunk size): a new version builds beside the old one. Two
+made of (abstracts, embedder, schema, and the code that cuts them): a new version builds beside the old one. Two
 first runs at once are safe: the second waits for the first.
 """
 
@@ -52,7 +52,9 @@ class Report:
 def shipped_folder(embedder: Embedder) -> Path:
     """Where the library of the shipped abstracts lies, or will."""
     digest = hashlib.sha256(f"{embedder.name}\0{SCHEMA}\0{CHUNK_TOKENS}".encode())
-    for file in _shipped_files():
+    package = Path(__file__).parent
+    shapers = [package / "text.py", package / "chunks.py", *sorted((package / "readers").glob("*.py"))]
+    for file in (*_shipped_files(), *shapers):
         digest.update(file.name.encode() + file.read_bytes())
     return home("cache") / f"shipped-{digest.hexdigest()[:12]}"
 
