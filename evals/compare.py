@@ -130,7 +130,8 @@ def compare(
     verdict: Verdict = "pass"
     reasons: list[str] = []
     if broken or turned or any(delta.fell for delta in deltas):
-        verdict, reasons = "regression", [*broken, *(_fall(d) for d in deltas if d.fell or d.low), *turned]
+        fallen = _in_order([d for d in deltas if d.fell or d.low], old, new, known)
+        verdict, reasons = "regression", [*broken, *(_fall(d) for d in fallen), *turned]
     elif doubts := [d for d in deltas if d.low and d.slice == "all" and d.metric in PRIMARY]:
         verdict, reasons = "inconclusive", [_doubt(d, least) for d in doubts]
     return Comparison(verdict, tuple(reasons), deltas, changed, len(paired), least, fresh)
@@ -236,6 +237,17 @@ def _searched(record: Record) -> tuple[object, ...]:
 
 def _found(record: Record) -> list[str]:
     return [paper for paper, _ in (record.answer or {})["retrieved"]]
+
+
+def _in_order(fallen: Sequence[Delta], old: Scores, new: Scores, known: Mapping[str, Question]) -> list[Delta]:
+    """As they are, but last what only follow-ups show: they build on answers, so that any stage shows there."""
+    first = {id: scores for id, scores in new.items() if not known[id].history}
+
+    def late(delta: Delta) -> bool:
+        again = _delta(delta.metric, delta.slice, old, first, known, PLAIN)
+        return again is None or not again.low
+
+    return sorted(fallen, key=late)
 
 
 def _fall(delta: Delta) -> str:

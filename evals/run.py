@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,16 +78,22 @@ def execute(folder: Path, todo: Sequence[Task], ask: Ask, *, workers: int = 1, t
     manifest, done = read(folder)
     kept = {record.key: record for record in done if record.error is None}
     left = [task for task in todo if task.key not in kept]
+    guard = threading.Lock()
+
+    def keep(record: Record) -> None:
+        with guard:
+            _append(file, record)
+            kept[record.key] = record
+            if tick:
+                tick(sum(task.key in kept for task in left), len(left))
+
     try:
-        with (
-            (folder / "records.jsonl").open("a", encoding="utf-8") as file,
-            closing(_answers(left, ask, workers)) as made,
-        ):
-            for at, record in enumerate(made, 1):
-                _append(file, record)
-                kept[record.key] = record
-                if tick:
-                    tick(at, len(left))
+        file = (folder / "records.jsonl").open("a", encoding="utf-8")
+        try:
+            _ask_all(left, ask, workers, keep)
+        finally:
+            with guard:
+                file.close()
     except OSError as error:
         raise RunError(
             f"{folder}: cannot be written ({error.strerror}); free some space, then run the same again"
@@ -96,15 +102,20 @@ def execute(folder: Path, todo: Sequence[Task], ask: Ask, *, workers: int = 1, t
     return Run(manifest, tuple(kept[key] for key in wanted if key in kept))
 
 
-def _answers(left: Sequence[Task], ask: Ask, workers: int) -> Generator[Record, None, None]:
-    """Records as they are made: a slow question must not keep finished ones off the disk."""
+def _ask_all(left: Sequence[Task], ask: Ask, workers: int, keep: Callable[[Record], None]) -> None:
+    """Each record is kept by the thread that made it: the one that waits for all may be interrupted."""
+
+    def work(task: Task) -> None:
+        keep(ask_one(task, ask))
+
     if workers <= 1:
-        yield from (ask_one(task, ask) for task in left)
+        for task in left:
+            work(task)
         return
     pool = ThreadPoolExecutor(workers)
     try:
-        for future in as_completed([pool.submit(ask_one, task, ask) for task in left]):
-            yield future.result()
+        for future in as_completed([pool.submit(work, task) for task in left]):
+            future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -176,7 +187,9 @@ def start(manifest: Manifest, runs: Path | None = None) -> Path:
                 return folder
         except RunError:
             continue
-    folder = runs / f"{manifest.created.replace(':', '').replace('-', '')}-{manifest.run[:8]}"
+    name = f"{manifest.created.replace(':', '').replace('-', '')}-{manifest.run[:8]}"
+    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))  # several runs in one second
+    folder = next(runs / name for name in names if not (runs / name).exists())
     try:
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(json.dumps(manifest.to_dict(), indent=1), "utf-8")

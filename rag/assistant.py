@@ -26,10 +26,11 @@ from rag.errors import Cancelled, LibraryError, UsageError
 from rag.library import Library
 from rag.records import EXTRACTIVE, Answer, Draft, Evidence, FrozenMap, Hit, Paper, Status, Traced, Usage
 from rag.relevance import Asked, Scored, asked, score_sentences
-from rag.rerank import rerank
+from rag.rerank import merits, rerank
 from rag.retrieve import retrieve
 from rag.settings import Settings
-from rag.synthesize import Reply, extract, write
+from rag.shape import Shape, shape
+from rag.synthesize import Part, Reply, extract, write
 from rag.text import printable, readable
 from rag.vectors import Stale, Vectors
 from rag.verify import Verified, verify
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUESTION = 8000  # characters; a longer text is a document, not a question
 SHARED = 8  # assistants one process keeps open
+CONSIDERED = 20  # papers whose sentences are looked at, at least
 NEAREST = 3  # papers a refusal names
 
 
@@ -98,14 +100,17 @@ class Assistant:
             hits = self._retrieve(query, vector, self.settings.pool)
         with clock("rerank"):
             compared = self._asked(query, vector)
-            scored = self._scorer(compared, hits)
-            evidence = rerank(hits, scored, self.settings.k)
+            considered = hits[: max(CONSIDERED, 2 * self.settings.k)]
+            score = self._scorer(considered)
+            evidence = rerank(considered, lambda paper: score(compared, paper), self.settings.k)
+            whole = Part(compared, merits(considered, lambda paper: score(compared, paper)))
         with clock("synthesize"):
-            draft = self._draft(question if query == question else query, compared, evidence, scored)
+            wanted = shape(question) if query == question else Shape(False, ())
+            draft = self._draft(query, wanted, whole, evidence, score)
         with clock("verify"):
             checked_draft = self._verify(draft, followup.numbers(turns))
             if draft.status != "refused" and not checked_draft.claims and self._model:
-                draft = replace(self._extract(compared, evidence, scored), usage=draft.usage)
+                draft = replace(self._extract(wanted, whole, evidence, score), usage=draft.usage)
                 checked_draft = self._fallback(draft, followup.numbers(turns), checked_draft)
         return self._answer(question, query, hits, draft, checked_draft, clock)
 
@@ -146,38 +151,49 @@ class Assistant:
     def _asked(self, query: str, vector: np.ndarray) -> Asked:
         return asked(query, vector, self.library.document_frequency, len(self.library))
 
-    def _scorer(self, question: Asked, hits: Sequence[Hit]) -> Callable[[Paper], Sequence[Scored]]:
+    def _scorer(self, hits: Sequence[Hit]) -> Callable[[Asked, Paper], Sequence[Scored]]:
+        """A function that scores the sentences of those papers for a question, each once."""
         sentences = self.library.sentences([hit.paper.id for hit in hits])
-        done: dict[str, Sequence[Scored]] = {}
+        done: dict[tuple[str, str], Sequence[Scored]] = {}
 
-        def scored(paper: Paper) -> Sequence[Scored]:
-            if paper.id not in done:
-                done[paper.id] = score_sentences(question, paper, sentences.get(paper.id, ()))
-            return done[paper.id]
+        def score(question: Asked, paper: Paper) -> Sequence[Scored]:
+            key = question.text, paper.id
+            if key not in done:
+                done[key] = score_sentences(question, paper, sentences.get(paper.id, ()))
+            return done[key]
 
-        return scored
+        return score
 
     def _draft(
-        self, query: str, compared: Asked, evidence: tuple[Evidence, ...], scored: Callable[[Paper], Sequence[Scored]]
+        self,
+        query: str,
+        wanted: Shape,
+        whole: Part,
+        evidence: tuple[Evidence, ...],
+        score: Callable[[Asked, Paper], Sequence[Scored]],
     ) -> Draft:
         if self._model is None:
-            return self._extract(compared, evidence, scored)
+            return self._extract(wanted, whole, evidence, score)
         name, complete = self._model
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
         return write(query, evidence, prompt, lambda s, u: Reply(*complete(s, u)), model=name, tokens=room)
 
     def _extract(
-        self, compared: Asked, evidence: tuple[Evidence, ...], scored: Callable[[Paper], Sequence[Scored]]
+        self,
+        wanted: Shape,
+        whole: Part,
+        evidence: tuple[Evidence, ...],
+        score: Callable[[Asked, Paper], Sequence[Scored]],
     ) -> Draft:
-        s = self.settings
-        return extract(
-            compared,
-            evidence,
-            scored,
-            least_support=s.least_support,
-            most_papers=s.most_papers,
-            most_sentences=s.most_sentences,
-        )
+        parts = [self._part(part) for part in wanted.parts]
+        least = self.settings.least_support
+        return extract(whole, parts, evidence, score, listing=wanted.listing, least_support=least)
+
+    def _part(self, text: str) -> Part:
+        """A part of a question, searched by itself."""
+        vector = self._vector(text)
+        hits = self._retrieve(text, vector, self.settings.pool)
+        return Part(self._asked(text, vector), {hit.paper.id: hit.score for hit in hits})
 
     def _verify(self, draft: Draft, numbers: dict[str, int]) -> Verified:
         return verify(draft, least_support=self.settings.claim_support, numbers=numbers)

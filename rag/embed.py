@@ -255,9 +255,7 @@ class Endpoint:
         return self._client
 
 
-def open_embedder(
-    name: str | None = None, *, base_url: str | None = None, api_key: str | None = None
-) -> Embedder:
+def open_embedder(name: str | None = None, *, base_url: str | None = None, api_key: str | None = None) -> Embedder:
     """The shipped embedder, or the model called `name` on the server at `base_url`. Nothing is sent yet.
 
     No name, or the shipped one's with no URL, means the shipped embedder. A name alone means OpenAI's own

@@ -1,10 +1,13 @@
 """How well does a sentence answer a question? One number for rerank and synthesize alike.
 
-Two signals that fail differently: the cosine of the embeddings (meaning), and the share of the
-question's words that the sentence covers, rare words counting more (names, terms). A sentence is
-read in its place: words of the title or of the sentence before it count, less, because a sentence
-says "it" or "our method" where the question says the name. A question for a number is answered
-by a sentence that has one.
+A sentence is described by a dozen signals that a person can check: how near its meaning is, how
+much of the question's wording it covers (rare words counting more), where it stands, whether it
+reports a finding or announces a contribution, whether it has what is asked for (a number, a cause).
+A linear model adds them up; its weights are plain numbers, learned by `evals/bench/relevance.py`
+from the rationale sentences of SciFact's training claims and the dev split of the gold set, with a
+softmax over the sentences of one abstract (ListNet's top-one loss, Cao et al., 2007). What they say
+in words: prefer a finding that covers the question's words, late in the abstract and with something
+new in it, to an opening sentence that merely repeats the topic.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from math import exp, log, log1p
+from typing import TYPE_CHECKING, NamedTuple
 
 from rag.records import Paper
 from rag.text import STOPWORDS, Span, quantities, readable, stem, terms, words
@@ -21,15 +25,61 @@ from rag.text import STOPWORDS, Span, quantities, readable, stem, terms, words
 if TYPE_CHECKING:
     import numpy as np
 
-COSINE_WEIGHT = 0.5
-CONTEXT_SHARE = 0.5  # of a word found only in the title or the sentence before
-NUMBER_BONUS = 0.05
 _ASKS_NUMBER = re.compile(
-    r"\bhow (?:many|much|large|big|long|fast|often|few|far|small|high|low|old)\b|"
-    r"\b(?:what|which) (?:percentage|percent|fraction|share|number|factor|speed-?up|size|ratio|accuracy|score)\b|"
-    r"\b(?:speed-?up|number of|percent(?:age)?|times faster|factor)\b",
+    r"\bhow (?:many|much|large|big|long|fast|often|few|far|small|high|low|old)\b|\bby how\b|\btimes\b|"
+    r"\b(?:percent(?:age)?|fraction|share|number|factor|speed-?ups?|size|ratio|accuracy|score|count)s?\b",
     re.IGNORECASE,
 )
+_ASKS_CAUSE = re.compile(r"\b(?:why|reasons?|causes?|what makes|how come)\b", re.IGNORECASE)
+_FINDING = re.compile(
+    r"\b(?:achiev|outperform|improv|reduc|increas|show|demonstrat|find|found|reveal|result|yield|lead|surpass|superior|"
+    r"faster|better|best|highest|lowest|significant|compar|conclude|suggest|observe|indicat|attain|reach|up to)\w*",
+    re.IGNORECASE,
+)
+_ANNOUNCING = re.compile(
+    r"\b(?:we (?:propose|introduce|present|develop|design|describe)|"
+    r"this (?:paper|work) (?:proposes|introduces|presents))\b",
+    re.IGNORECASE,
+)
+_CAUSE = re.compile(
+    r"\b(?:because|due to|since|caus\w+|reason\w*|owing|attribut\w+|stem\w*|thereby|by\s+\w+ing|therefore|driven|"
+    r"arise\w*|result(?:s|ing)? (?:from|in))\b",
+    re.IGNORECASE,
+)
+
+
+class Signals(NamedTuple):
+    """What is known of a sentence as an answer. Shares are 0..1, flags 0 or 1."""
+
+    cosine: float  # of the embeddings of question and sentence
+    coverage: float  # share of the question's weight whose words stand in the sentence
+    ahead: float  # ... only in the sentence after it: this one leads up to the answer
+    position: float  # 0 the first sentence of the abstract, 1 the last
+    first: float
+    last: float
+    finding: float  # words of a result
+    announcing: float  # "we propose"
+    number: float  # a number is asked for, and it has one
+    cause: float  # a cause is asked for, and it has words of one
+    length: float  # log of its words
+    novelty: float  # log of 1 + its words that the question does not have
+
+
+WEIGHTS = Signals(
+    cosine=2.207,
+    coverage=3.886,
+    ahead=-1.619,
+    position=1.505,
+    first=-0.446,
+    last=-0.579,
+    finding=0.531,
+    announcing=1.057,
+    number=1.977,
+    cause=1.242,
+    length=0.485,
+    novelty=-0.117,
+)
+BIAS = -6.063
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +90,7 @@ class Asked:
     vector: np.ndarray
     weights: tuple[tuple[str, float], ...]
     number: bool
+    cause: bool
 
     @property
     def total(self) -> float:
@@ -72,29 +123,56 @@ def asked(question: str, vector: np.ndarray, frequency: Callable[[str], int], pa
     """
     wanted = {stem(word): word for word in words(question) if word not in STOPWORDS}
     weights = tuple((term, log(1 + papers / (1 + frequency(word)))) for term, word in wanted.items())
-    return Asked(question, vector, weights, bool(_ASKS_NUMBER.search(question)))
+    return Asked(question, vector, weights, bool(_ASKS_NUMBER.search(question)), bool(_ASKS_CAUSE.search(question)))
 
 
 def score_sentences(question: Asked, paper: Paper, sentences: Sequence[tuple[Span, np.ndarray]]) -> tuple[Scored, ...]:
     """Every sentence of a paper, in order, scored. Vectors are of unit length."""
-    title = set(terms(readable(paper.title)))
-    before: set[str] = set()
-    scored = []
-    for span, vector in sentences:
-        text = readable(paper.abstract[span.start : span.end])
-        own = set(terms(text))
-        scored.append(_scored(question, paper, span, float(vector @ question.vector), own, title | before, text))
-        before = own
-    return tuple(scored)
+    seen = signals(question, paper.abstract, sentences)
+    return tuple(
+        Scored(paper, span, likelihood(signal), signal.cosine, signal.coverage, covered)
+        for (span, _), (signal, covered) in zip(sentences, seen, strict=True)
+    )
 
 
-def _scored(
-    question: Asked, paper: Paper, span: Span, cosine: float, own: set[str], context: set[str], text: str
-) -> Scored:
-    covered = [(term, weight) for term, weight in question.weights if term in own]
-    near = sum(weight for term, weight in question.weights if term not in own and term in context)
-    coverage = (sum(weight for _, weight in covered) + CONTEXT_SHARE * near) / (question.total or 1.0)
-    score = COSINE_WEIGHT * max(0.0, cosine) + (1 - COSINE_WEIGHT) * coverage
-    if question.number and quantities(text):
-        score += NUMBER_BONUS
-    return Scored(paper, span, min(1.0, score), cosine, coverage, frozenset(term for term, _ in covered))
+def signals(
+    question: Asked, abstract: str, sentences: Sequence[tuple[Span, np.ndarray]]
+) -> list[tuple[Signals, frozenset[str]]]:
+    """The signals of every sentence of an abstract, in order, each with the words of the question it covers."""
+    texts = [readable(abstract[start:end]) for (start, end), _ in sentences]
+    owned = [_terms(text) for text in texts]
+    cosines = [float(vector @ question.vector) for _, vector in sentences]
+    return [_signals(question, at, texts[at], owned, cosines[at]) for at in range(len(texts))]
+
+
+def likelihood(signal: Signals) -> float:
+    """0..1, comparable between questions: the logistic of the weighted signals."""
+    return 1 / (1 + exp(-sum(w * s for w, s in zip(WEIGHTS, signal, strict=True)) - BIAS))
+
+
+@lru_cache(maxsize=16384)
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(terms(text))
+
+
+def _signals(
+    question: Asked, at: int, text: str, owned: list[frozenset[str]], cosine: float
+) -> tuple[Signals, frozenset[str]]:
+    own, after, last = owned[at], owned[at + 1] if at + 1 < len(owned) else frozenset(), len(owned) - 1
+    covered = frozenset(term for term, _ in question.weights if term in own)
+    total = question.total or 1.0
+    signal = Signals(
+        cosine=cosine,
+        coverage=sum(weight for term, weight in question.weights if term in own) / total,
+        ahead=sum(weight for term, weight in question.weights if term in after and term not in own) / total,
+        position=at / last if last else 0.0,
+        first=float(at == 0),
+        last=float(at == last),
+        finding=float(bool(_FINDING.search(text))),
+        announcing=float(bool(_ANNOUNCING.search(text))),
+        number=float(question.number and bool(quantities(text))),
+        cause=float(question.cause and bool(_CAUSE.search(text))),
+        length=log(1 + len(text.split())),
+        novelty=log1p(len(own - covered)),
+    )
+    return signal, covered

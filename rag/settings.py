@@ -43,8 +43,6 @@ class Settings:
     pool             chunks taken from each search before fusion
     dense_weight     share of the dense score in the fused one, 0..1
     least_support    evidence score under which the answer is a refusal, 0..1
-    most_papers      papers an extractive answer may quote
-    most_sentences   sentences an extractive answer may hold
     prompt_tokens    room for passages in a chat model's prompt
     reply_tokens     longest reply of a chat model
     temperature      sent to the model only if not None
@@ -57,10 +55,8 @@ class Settings:
     base_url: str | None = None
     k: int = 8
     pool: int = 50
-    dense_weight: float = 0.5
-    least_support: float = 0.3
-    most_papers: int = 4
-    most_sentences: int = 4
+    dense_weight: float = 0.45
+    least_support: float = 0.5
     prompt_tokens: int = 3000
     reply_tokens: int = 500
     temperature: float | None = None

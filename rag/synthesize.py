@@ -12,66 +12,103 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from rag.errors import ModelError
 from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Usage
 from rag.relevance import Asked, Scored
-from rag.text import folded, printable, readable, sentences
+from rag.text import Span, folded, printable, readable, sentences
 
 DECLINED = "NOT IN THIS LIBRARY"
-CLOSE = 0.8  # a further sentence scores at least this share of the best one
-NEW = 0.15  # ... or, from 0.6 on, covers this share of the question's weight that nothing covers yet
+PART_SHARE = 0.6  # of the part in a paper's fit to one part of a question; the rest is the whole question's
+PART_LEAST = 0.3  # a paper that fits the whole question less is no answer to a part of it
+PART_PAPERS = 3
+LIST_SHARE = 0.55  # of the best paper's fit, which a paper of a list must reach
+MORE = 0.8  # a third sentence of one paper scores at least this share of the second
 SAME = 0.8  # sentences that share this much of their words say the same
 
 
 # --- without a model ----------------------------------------------------------------------------
 
 
+class Part(NamedTuple):
+    """A question, or a part of one, with how well papers fit it (0..1, by paper id)."""
+
+    asked: Asked
+    merits: Mapping[str, float]
+
+
+Score = Callable[[Asked, Paper], Sequence[Scored]]
+
+
 def extract(
-    question: Asked,
+    question: Part,
+    parts: Sequence[Part],
     evidence: Sequence[Evidence],
-    scored: Callable[[Paper], Sequence[Scored]],
+    score: Score,
     *,
+    listing: bool,
     least_support: float,
-    most_papers: int,
-    most_sentences: int,
 ) -> Draft:
     """The sentences of the evidence that answer, verbatim (readable form), best paper first.
 
-    Refused when no evidence reaches `least_support`. Greedy: the best sentence, then each next one
-    that is nearly as good or covers words of the question that are still open, after maximal
-    marginal relevance (Carbonell and Goldstein, 1998).
+    Refused when no evidence reaches `least_support`. A list takes one sentence from every paper that
+    fits nearly as well as the best; a question of several parts the best paper for each part; any
+    other two sentences, or three, of the best paper. Sentences of a paper stand in its own order.
     """
     passages = tuple(evidence)
     if not passages or max(e.score for e in passages) < least_support:
         return Draft((), passages, "refused", EXTRACTIVE)
+    if listing:
+        chosen = [s for paper in _belonging(question, passages) for s in _best([question.asked], paper, score, 1)]
+    else:
+        answering = _answering(question, parts, passages)
+        chosen = [
+            s for paper, asks in answering.items() for s in _best(asks, paper, score, 3 if len(answering) < 2 else 2)
+        ]
     number = {e.paper.id: n for n, e in enumerate(passages, 1)}
-    candidates = [sentence for e in passages[:most_papers] for sentence in scored(e.paper)]
-    prior = {e.paper.id: e.score / e.rank**0.5 for e in passages}
-    ranked = sorted(candidates, key=lambda s: (-(s.score + 0.3 * prior[s.paper.id]), number[s.paper.id], s.span))
-    chosen = _chosen(question, ranked, most_sentences)
-    order = {s.paper.id: at for at, s in reversed(list(enumerate(chosen)))}
-    chosen.sort(key=lambda s: (order[s.paper.id], s.span))
     texts = (f"{_unmarked(readable(s.text))} [{number[s.paper.id]}]" for s in chosen)
     return Draft(tuple(texts), passages, "answered", EXTRACTIVE)
 
 
-def _chosen(question: Asked, ranked: Sequence[Scored], most: int) -> list[Scored]:
-    chosen = [ranked[0]]
-    weights = dict(question.weights)
-    for sentence in ranked[1:]:
-        if len(chosen) == most:
-            break
-        open_terms = sentence.covered - frozenset().union(*(s.covered for s in chosen))
-        gain = sum(weights[term] for term in open_terms) / (question.total or 1.0)
-        near = sentence.score >= CLOSE * chosen[0].score
-        helps = gain >= NEW and sentence.score >= 0.6 * chosen[0].score
-        if (helps or (near and len(chosen) < 2)) and not any(_alike(sentence, other) for other in chosen):
-            chosen.append(sentence)
-    return chosen
+def _belonging(question: Part, passages: Sequence[Evidence]) -> list[Paper]:
+    best = max(question.merits.get(e.paper.id, 0.0) for e in passages)
+    return [e.paper for e in passages if question.merits.get(e.paper.id, 0.0) >= LIST_SHARE * best]
+
+
+def _answering(question: Part, parts: Sequence[Part], passages: Sequence[Evidence]) -> dict[Paper, list[Asked]]:
+    """The papers to quote, the best first, each with what it is asked."""
+    asks: dict[Paper, list[Asked]] = {passages[0].paper: [question.asked]}
+    for part in parts:
+
+        def fit(e: Evidence, part: Part = part) -> float:
+            whole, own = question.merits.get(e.paper.id, 0.0), part.merits.get(e.paper.id, 0.0)
+            return (1 - PART_SHARE) * whole + PART_SHARE * own
+
+        best = max(passages, key=fit).paper
+        if best in asks:
+            asks[best].append(part.asked)
+        elif question.merits.get(best.id, 0.0) >= PART_LEAST and len(asks) < PART_PAPERS:
+            asks[best] = [part.asked, question.asked]
+    return asks
+
+
+def _best(asks: Sequence[Asked], paper: Paper, score: Score, most: int) -> list[Scored]:
+    """The sentences of a paper that best answer what it is asked, in its own order."""
+    total: dict[Span, float] = {}
+    sentences = {s.span: s for s in score(asks[0], paper)}
+    for asked in asks:
+        for sentence in score(asked, paper):
+            total[sentence.span] = total.get(sentence.span, 0.0) + sentence.score
+    ranked = sorted(total, key=lambda span: (-total[span], span))
+    chosen: list[Span] = []
+    for span in ranked:
+        near = len(chosen) < 2 or total[span] >= MORE * total[chosen[1]]
+        if len(chosen) < most and near and not any(_alike(sentences[span], sentences[other]) for other in chosen):
+            chosen.append(span)
+    return [sentences[span] for span in sorted(chosen)]
 
 
 def _alike(one: Scored, other: Scored) -> bool:

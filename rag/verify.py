@@ -97,8 +97,6 @@ def locate(quote: str, source: str) -> Span | None:
         return None
     start, end = view.source(*found.span())
     for whole in sentences(source):
-        if whole.start < start < whole.end and not folded(source[whole.start : start]):
-            start = whole.start
         if whole.start < end < whole.end and not folded(source[end : whole.end]).strip(".!?}"):
             end = whole.end
     return Span(start, end)

@@ -23,7 +23,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from running import RAG, ROOT, environment, finish, run, silent_server, start
 
-from rag import Answer, FrozenMap, Paper
+from rag import Answer, FrozenMap, Paper, open_library
 from rag.cli import main
 from rag.embed import open_embedder
 from rag.ingest import fill, store
@@ -37,6 +37,12 @@ NOT_HERE = "What is the best recipe for sourdough bread?"
 FLASH = "ab71d384aa75"
 COLOUR = re.compile(r"\x1b\[(\d+;)*3\d")
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")  # by a terminal
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _library_is_built(home: Path) -> None:
+    """So that no single test is a first run, whichever is run alone."""
+    open_library().close()
 
 
 class Ran(NamedTuple):

@@ -83,8 +83,13 @@ def test_a_word_of_the_title_or_of_the_sentence_before_counts_less_than_one_of_i
 
 
 def test_a_question_for_a_number_prefers_a_sentence_that_gives_one():
-    lines = ("The dataset holds a great many images.", "The dataset holds 125,510 images.")
-    assert best("How many images does the dataset hold?", *lines) == lines[1]
+    one = paper("A paper", "The dataset holds images. The dataset holds 7 images.")
+    spans = sentences(one.abstract)
+    for text, difference in (("How many images does the dataset hold?", True), ("What does the dataset hold?", False)):
+        compared = question(text)
+        without, number = score_sentences(compared, one, tuple((span, compared.vector) for span in spans))
+        assert (number.score > without.score) is difference
+        assert number.score <= 1
 
 
 @pytest.mark.parametrize("word", ["solves", "solved", "Solving", "SOLVE"])

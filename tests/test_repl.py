@@ -7,16 +7,23 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pexpect
 import pytest
 from running import RAG, environment, run, silent_server
 
-from rag import repl
+from rag import open_library, repl
 from rag.errors import ModelError
 
 PROMPT = r"(?<=\n)\? "
 HELP = "Type a question. /new starts afresh, /quit or Ctrl-D leaves."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _library_is_built(home: Path) -> None:
+    """So that no single test is a first run, whichever is run alone."""
+    open_library().close()
 
 
 @pytest.fixture
@@ -55,6 +62,7 @@ def test_a_conversation(terminal):
     assert ask(terminal, "") == "\n"
     assert ask(terminal, "/halp") == f"\n{HELP}\n"
     terminal.send("half a quest")
+    terminal.expect_exact("half a quest")  # readline hears no Ctrl-C while it is still at these
     terminal.sendintr()
     terminal.expect_exact("\n(Ctrl-D leaves)")
     terminal.expect(PROMPT)

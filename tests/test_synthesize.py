@@ -208,7 +208,9 @@ def test_within_the_budget_nothing_is_cut():
 
 @pytest.mark.parametrize("tokens", [1, 50])
 def test_a_passage_is_never_left_without_a_sentence(tokens):
-    assert "Long sequences are hard." in fenced(evidence(S4), tokens, COUNT)
+    sentence = f"It is {'very ' * 60}long."
+    shown = fenced(evidence(paper("Long", f"{sentence} And on.")), tokens, COUNT)
+    assert shown == f"[1] Long\n{sentence}"
 
 
 def test_tokens_are_counted_without_a_network():

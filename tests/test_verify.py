@@ -113,7 +113,7 @@ def test_part_of_a_word_or_of_a_number_is_no_quote(quote, source):
     [
         ("We win 91%", r"First. We win 91\%. Last.", r"We win 91\%."),
         ("learning rate η", r"A learning rate {\eta}. Last.", r"learning rate {\eta}."),
-        ("Varco Arena directly", r"\textbf{Varco Arena} directly.", r"\textbf{Varco Arena} directly."),
+        ("Varco Arena wins", r"First. \textbf{Varco Arena} wins.", r"\textbf{Varco Arena} wins."),
         ("60×", r"It is 60\times faster.", r"60\times"),
         ("it is (1) fast", "So it is [1] fast.", "it is [1] fast."),
     ],

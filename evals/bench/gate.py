@@ -24,10 +24,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from evals import compare, gold, metrics  # noqa: E402
-from evals.gold import Question  # noqa: E402
-from evals.records import Manifest, Record, Run  # noqa: E402
-from evals.statistics import Estimate, wilson  # noqa: E402
+from evals import compare, gold, metrics
+from evals.gold import Question
+from evals.records import Manifest, Record, Run
+from evals.statistics import Estimate, wilson
 
 MIX = ((0.98, 0.70), (0.6, 0.15), (0.1, 0.15))  # (chance of a right answer, share of the questions)
 BROKEN = 0.1  # chance of a right answer to a question that is broken

@@ -320,7 +320,7 @@ def _trend(summary: Summary) -> list[dict[str, Any]]:
     blessed = list(summary.history)[-TRENDED:]
     for name in TREND if blessed else ():
         now = summary.candidate.metrics[name][ALL].mean
-        values = [entry["headline"].get(name) for entry in blessed]
+        values = [entry.get("headline", {}).get(name) for entry in blessed]
         whole = blessed[-1].get("questions") == summary.candidate.questions
         shown = [*values, now] if whole else values
         known = [value for value in shown if value is not None]

@@ -383,7 +383,9 @@ def _passed(result: Comparison, listed: Sequence[Item]) -> str:
     changed = sum(item.how in HOW for item in listed)
     least = f", and a fall of {result.detectable:.3f} in correct would have been found" if result.detectable else ""
     same = f"{changed} of {len(listed)} answers changed" if changed else "every answer is the one of the baseline"
-    return f"No guarded metric fell by more than {MARGIN} on {result.pairs} compared questions{least}; {same}."
+    return (
+        f"No guarded metric fell by more than {MARGIN} past doubt on {result.pairs} compared questions{least}; {same}."
+    )
 
 
 def _next(result: Comparison, candidate: Run, listed: Sequence[Item]) -> tuple[str, str]:

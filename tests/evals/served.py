@@ -22,7 +22,14 @@ def completion(text: str, *, prompt: int = 10, reply: int = 5, finish: str = "st
     """What an OpenAI-compatible server answers."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
     usage = {"prompt_tokens": prompt, "completion_tokens": reply, "total_tokens": prompt + reply}
-    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m-2026", "choices": [choice], "usage": usage}
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m-2026",
+        "choices": [choice],
+        "usage": usage,
+    }
 
 
 def refusal(status: int, headers: dict[str, str] | None = None, code: str = "x") -> Response:
@@ -68,7 +75,9 @@ class ChatServer:
             self._now -= 1
         if isinstance(said, Response):
             return said
-        return Response(json.dumps(completion(said) if isinstance(said, str) else said), content_type="application/json")
+        return Response(
+            json.dumps(completion(said) if isinstance(said, str) else said), content_type="application/json"
+        )
 
 
 def answer(text: str = "This library does not say.", status: Any = "refused") -> Answer:
@@ -91,7 +100,13 @@ def manifest(**fields: Any) -> Manifest:
 def record(id: str = "zz001", sample: int = 0, status: str = "refused", text: str = "no", **fields: Any) -> Record:
     """A record of an answer without claims, or with what `fields` puts in its place."""
     said = {"status": status, "text": text, "query": "q", "model": "m", "run": "r", "claims": [], "removed": []}
-    said |= {"retrieved": [], "found": {}, "evidence": [], "usage": {"calls": 0, "prompt": 0, "reply": 0}, "seconds": {}}
+    said |= {
+        "retrieved": [],
+        "found": {},
+        "evidence": [],
+        "usage": {"calls": 0, "prompt": 0, "reply": 0},
+        "seconds": {},
+    }
     return Record(id, 1, 0, sample, **({"answer": said | {"cpu": 0.1}} | fields))
 
 

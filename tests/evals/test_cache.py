@@ -202,7 +202,9 @@ def test_there_is_one_model_a_sample_and_samples_are_asked_apart(server):
     replies = [models(sample).chat([message]) for sample in (0, 1, 1)]
     assert [reply.message.content for reply in replies] == ["yes"] * 3
     assert len(server.asked) == 2
-    assert str(chosen.calls.ledger).startswith("model calls: 2 sent (20 + 10 tokens, $0.0000), 1 replayed (10 + 5 tokens")
+    assert str(chosen.calls.ledger).startswith(
+        "model calls: 2 sent (20 + 10 tokens, $0.0000), 1 replayed (10 + 5 tokens"
+    )
 
 
 def test_reasoning_models_get_their_own_parameter(server):
@@ -403,9 +405,8 @@ def test_the_call_that_could_pass_the_limit_is_not_sent(server, priced):
 
 def test_calls_under_way_count_towards_the_limit(priced):
     ledger = Ledger(1.0)
-    with ledger.aside(0.6):
-        with pytest.raises(Stop), ledger.aside(0.6):
-            pass
+    with ledger.aside(0.6), pytest.raises(Stop), ledger.aside(0.6):
+        pass
     with ledger.aside(0.6):
         pass
 

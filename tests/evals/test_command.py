@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import shutil
 import signal
@@ -21,6 +22,7 @@ from running import ROOT, environment
 from served import ChatServer, claim, manifest, question, record, refusal
 from test_judge import judging
 
+import rag
 from evals import aa, baseline, cache, gold, judge, run
 from evals.records import Run
 from rag import ingest
@@ -39,7 +41,7 @@ ROWS = [
     for n in range(32)
 ]  # fmt: skip
 LAST = {"id": "zy001", "rev": 1, "question": "And its accuracy on sequential CIFAR-10?", "kind": "followup",
-        "split": "dev", "group": "s4", "history": [ASKED], "papers": {S4.id: 2}, "reference": "91% accuracy.",
+        "split": "dev", "group": "cifar", "history": [ASKED], "papers": {S4.id: 2}, "reference": "91% accuracy.",
         "facts": [{"id": "f1", "text": "91%", "match": {"type": "regex", "any": ["91"]},
                    "support": [{"paper": S4.id, "quote": r"S4 reaches 91\% accuracy"}]}]}  # fmt: skip
 RIGHT = "S4 generates text 60 times faster [1]."
@@ -137,7 +139,7 @@ def test_a_bad_row_is_named_by_line(evaluated, here, edit, said, command):
 def test_a_row_that_lint_stops_at_is_not_asked(evaluated, here):
     bad = ROWS[0] | {"papers": {"0123456789ab": 2, S4.id: 2}}
     (here / "gold.jsonl").write_text(json.dumps(bad))
-    code, out, err = evaluated("run")
+    code, out, err = evaluated()
     assert (code, out, err.splitlines()) == (2, "", ["rag: problem: zz000: no paper 0123456789ab in the library"])
     assert not (here / "runs").exists()
 
@@ -159,8 +161,11 @@ def test_another_corpus_is_not_compared(evaluated, here):
 
 
 def test_another_answerer_is_not_compared(evaluated, here, server):
-    baseline.bless(Run(manifest(), (record("zz000"),)), "x", {}, here / "b.json.gz")
-    code, out, _ = evaluated("--id", "zz000", "--baseline", here / "b.json.gz", "--model", "m", "--base-url", server.url)
+    mine = manifest(corpus=rag.open_library().fingerprint)
+    baseline.bless(Run(mine, (record("zz000"),)), "x", {}, here / "b.json.gz")
+    code, out, _ = evaluated(
+        "--id", "zz000", "--baseline", here / "b.json.gz", "--model", "m", "--base-url", server.url
+    )
     assert code == 7
     assert "'m'" in out
 
@@ -184,7 +189,7 @@ def test_another_answerer_is_not_compared(evaluated, here, server):
         (["bless", "--reason", " "], "only with a reason"),
         (["bless", "--reason", "x", "--id", "zz000"], "a baseline is of the whole gold set"),
         (["judge-check"], "which judge?"),
-        (["judge"], "did you mean judge-check?"),
+        (["judge-chek"], "did you mean judge-check?"),
         (["--split", "test"], "--split"),
     ],
 )
@@ -331,10 +336,10 @@ def test_ctrl_c_ends_it_at_once_though_the_server_hangs(here, small):
         ingest._shipped_files = lambda: [small / "data" / "papers.txt"]
         sys.exit(cli.main(["eval", "run", "--model", "m", "--base-url", sys.argv[3]]))
     """
-    go_on = threading.Event()
+    go_on, calls = threading.Event(), itertools.count()
 
     def says(body: dict[str, Any]) -> str:
-        if len(server.asked) > 6:
+        if next(calls) >= 6:
             go_on.wait(60)
         return RIGHT
 

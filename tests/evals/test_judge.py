@@ -115,7 +115,10 @@ def shown(body: dict[str, Any]) -> list[tuple[str, list[str]]]:
 def judging(judges: Judges) -> Callable[[dict[str, Any]], str]:
     def says(body: dict[str, Any]) -> str:
         found = [(judges(text, quotes), " ".join(quotes[0].split()[:6])) for text, quotes in shown(body)]
-        rows = [row("supported" if ok else "not supported", words if ok else "", n) for n, (ok, words) in enumerate(found, 1)]
+        rows = [
+            row("supported" if ok else "not supported", words if ok else "", n)
+            for n, (ok, words) in enumerate(found, 1)
+        ]
         return said(*rows)
 
     return says
