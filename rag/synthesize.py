@@ -68,6 +68,7 @@ def extract(
         chosen = [
             s for paper, asks in answering.items() for s in _best(asks, paper, score, 3 if len(answering) < 2 else 2)
         ]
+    chosen = [s for at, s in enumerate(chosen) if not any(_alike(s, other) for other in chosen[:at])]
     number = {e.paper.id: n for n, e in enumerate(passages, 1)}
     texts = (f"{_unmarked(readable(s.text))} [{number[s.paper.id]}]" for s in chosen)
     return Draft(tuple(texts), passages, "answered", EXTRACTIVE)

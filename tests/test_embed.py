@@ -167,9 +167,7 @@ def test_damaged_files_say_reinstall(tmp_path: Path, name: str, damage: str) -> 
     (tmp_path / "tokenizer.json").write_bytes((WEIGHTS / "tokenizer.json").read_bytes())
     data = (WEIGHTS / name).read_bytes()
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 23105632\n"
-    (tmp_path / name).write_bytes(
-        {"cut short": data[: len(data) // 2], "git-lfs pointer": pointer}.get(damage, b"")
-    )
+    (tmp_path / name).write_bytes({"cut short": data[: len(data) // 2], "git-lfs pointer": pointer}.get(damage, b""))
     if damage == "missing":
         (tmp_path / name).unlink()
     with pytest.raises(EmbedError, match="reinstall abstracts-rag") as error:
@@ -234,9 +232,9 @@ def failing(make_httpserver: HTTPServer) -> Endpoint:
 
 
 def test_endpoint_answers_in_order_and_batches(httpserver: HTTPServer) -> None:
-    httpserver.expect_request(
-        "/v1/embeddings", headers={"Authorization": "Bearer sk-secret"}
-    ).respond_with_handler(reply)
+    httpserver.expect_request("/v1/embeddings", headers={"Authorization": "Bearer sk-secret"}).respond_with_handler(
+        reply
+    )
     embedder, seen = endpoint(httpserver), list[int]()
     texts = ["x" * (number + 1) for number in range(150)]
     vectors = embedder.encode(texts, progress=seen.append)
@@ -272,9 +270,7 @@ def test_endpoint_stops_between_requests(httpserver: HTTPServer) -> None:
 def test_endpoint_tries_again_after_a_failure(httpserver: HTTPServer) -> None:
     soon = {"retry-after-ms": "1"}
     for status in (429, 500):
-        httpserver.expect_ordered_request("/v1/embeddings").respond_with_response(
-            json_response({}, status, soon)
-        )
+        httpserver.expect_ordered_request("/v1/embeddings").respond_with_response(json_response({}, status, soon))
     httpserver.expect_ordered_request("/v1/embeddings").respond_with_handler(reply)
     assert endpoint(httpserver, max_retries=2).encode(["text"]).shape == (1, 3)
 
@@ -290,9 +286,7 @@ def test_endpoint_tries_again_after_a_failure(httpserver: HTTPServer) -> None:
         (500, "try again"),
     ],
 )
-def test_endpoint_explains_a_refusal(
-    httpserver: HTTPServer, failing: Endpoint, status: int, advice: str
-) -> None:
+def test_endpoint_explains_a_refusal(httpserver: HTTPServer, failing: Endpoint, status: int, advice: str) -> None:
     body = {"error": {"message": "bad \x1b[31m thing\n" * 50}}
     httpserver.expect_request("/v1/embeddings").respond_with_response(json_response(body, status))
     with pytest.raises(EmbedError, match=re.escape(advice)) as error:
@@ -366,9 +360,7 @@ def test_endpoint_explains_a_server_that_is_not_there() -> None:
 def test_endpoint_explains_a_slow_server(httpserver: HTTPServer) -> None:
     import time
 
-    httpserver.expect_request("/v1/embeddings").respond_with_handler(
-        lambda request: time.sleep(0.5) or reply(request)
-    )
+    httpserver.expect_request("/v1/embeddings").respond_with_handler(lambda request: time.sleep(0.5) or reply(request))
     embedder = Endpoint("m", httpserver.url_for("/v1"), timeout=0.1, max_retries=0)
     with pytest.raises(EmbedError, match="did not answer in time"):
         embedder.encode(["text"])

@@ -14,7 +14,7 @@ from rag.errors import ModelError
 from rag.records import EXTRACTIVE, Usage
 from rag.relevance import asked, score_sentences
 from rag.settings import load
-from rag.synthesize import Reply, counter, extract, fenced, marked_sentences, without_thoughts, write
+from rag.synthesize import Part, Reply, counter, extract, fenced, marked_sentences, without_thoughts, write
 from rag.text import readable, sentences
 from rag.verify import verify
 
@@ -26,16 +26,21 @@ COUNT = counter("a model")
 # --- without a model ----------------------------------------------------------------------------
 
 
-def extracted(question, *papers, score=0.8, least=0.3, most_papers=4, most_sentences=4):
-    compared = asked(question, EMBEDDER.encode([question])[0], lambda word: 1, 100)
+def extracted(question, *papers, parts=(), listing=False, score=0.8, least=0.3):
+    def part(text):
+        compared = asked(text, EMBEDDER.encode([text])[0], lambda word: 1, 100)
+        merits = {p.id: 1.0 if listing else max((s.score for s in scored(compared, p)), default=0.0) for p in papers}
+        best = max(merits.values(), default=0.0) or 1.0
+        return Part(compared, {id: merit / best for id, merit in merits.items()})
 
-    def scored(one):
+    def scored(compared, one):
         spans = sentences(one.abstract)
         vectors = EMBEDDER.encode([readable(one.abstract[start:end]) for start, end in spans])
         return score_sentences(compared, one, tuple(zip(spans, vectors, strict=True)))
 
-    limits = {"least_support": least, "most_papers": most_papers, "most_sentences": most_sentences}
-    return extract(compared, evidence(*papers, score=score), scored, **limits)
+    found = evidence(*papers, score=score)
+    whole, cut = part(question), [part(text) for text in parts]
+    return extract(whole, cut, found, scored, listing=listing, least_support=least)
 
 
 def bare(sentence):
@@ -55,31 +60,40 @@ def test_with_no_evidence_nothing_is_said():
 
 
 def test_sentences_stand_as_in_the_abstract_in_readable_form_with_the_passage_they_are_from():
-    draft = extracted("How much faster does S4 generate text, and what is FlashAttention?", POKER, S4, FLASH)
+    asks = ("How much faster does S4 generate text", "what is FlashAttention")
+    draft = extracted(", and ".join(asks), S4, POKER, FLASH, parts=asks)
     assert draft.model == EXTRACTIVE
-    assert "S4 reaches 91% accuracy on sequential CIFAR-10, and generates text 60× faster. [2]" in draft.sentences
+    assert "S4 reaches 91% accuracy on sequential CIFAR-10, and generates text 60× faster. [1]" in draft.sentences
     for sentence in draft.sentences:
         number = int(re.search(r"\[(\d+)\]$", sentence)[1])
         assert bare(sentence) in readable(draft.passages[number - 1].paper.abstract)
 
 
-@pytest.mark.parametrize("most", [1, 2, 3])
-def test_limits_are_kept(most):
-    question = "Which model is fast on long sequences, which is exact, and who plays poker?"
-    few_sentences = extracted(question, S4, FLASH, POKER, most_sentences=most)
-    assert 1 <= len(few_sentences.sentences) <= most
-    few_papers = extracted(question, S4, FLASH, POKER, most_papers=most)
-    assert {int(s[-2]) for s in few_papers.sentences} <= set(range(1, most + 1))
+def test_each_part_of_a_question_may_have_a_paper_of_its_own():
+    asks = ("Which model solves Path-X", "how many scenarios does PokerBench hold")
+    draft = extracted(", and ".join(asks), S4, FLASH, POKER, parts=asks)
+    assert {s[-2] for s in draft.sentences} == {"1", "3"}
+
+
+def test_a_question_for_a_point_is_answered_by_the_best_paper_in_at_most_three_sentences():
+    draft = extracted("Which model is fast on long sequences?", S4, FLASH, POKER)
+    assert {s[-2] for s in draft.sentences} == {"1"}
+    assert 1 <= len(draft.sentences) <= 3
+
+
+def test_a_list_takes_one_sentence_from_each_paper_that_fits():
+    draft = extracted("Which models handle long sequences?", S4, FLASH, listing=True)
+    assert [s[-2] for s in draft.sentences] == ["1", "2"]
 
 
 def test_the_sentence_that_answers_is_among_them():
     draft = extracted("How many poker scenarios does PokerBench hold?", POKER, S4, FLASH)
-    assert draft.sentences[0] == "PokerBench is a benchmark of 11,000 poker scenarios. [1]"
+    assert "PokerBench is a benchmark of 11,000 poker scenarios. [1]" in draft.sentences
 
 
 def test_the_same_sentence_is_not_said_twice():
     twin = paper("A twin", POKER.abstract)
-    draft = extracted("How many poker scenarios does PokerBench hold?", POKER, twin)
+    draft = extracted("How many poker scenarios does PokerBench hold?", POKER, twin, listing=True)
     assert len({bare(sentence) for sentence in draft.sentences}) == len(draft.sentences)
 
 
@@ -93,7 +107,7 @@ def test_sentences_of_one_paper_stay_together_and_in_order():
 @pytest.mark.parametrize("own", ["[38 ]", "[2]", "[1, 2]", "[7-9]"])
 def test_a_reference_in_an_abstract_is_no_mark_of_ours(own):
     one = paper("BRIGHT", f"The leading model on the MTEB leaderboard {own} gets a score of 18.0 on BRIGHT.")
-    draft = extracted("Which score does the leading model get on BRIGHT?", one, S4, most_papers=1)
+    draft = extracted("Which score does the leading model get on BRIGHT?", one, S4)
     verified = verify(draft, least_support=0.5, numbers={})
     assert verified.unknown_marks == 0
     assert [claim.verdict for claim in verified.claims] == ["quoted"]
