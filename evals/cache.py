@@ -217,6 +217,9 @@ class Ledger:
         with self._guard:
             self.usd["sent"] += usd
 
+    def __bool__(self) -> bool:
+        return any(self.calls.values())
+
     def __str__(self) -> str:
         parts = [
             f"{self.calls[how]} {how} ({self.prompt[how]:,} + {self.completion[how]:,} tokens, ${self.usd[how]:.4f})"

@@ -35,7 +35,8 @@ def main(argv: Sequence[str]) -> int:
     finally:
         if calls := getattr(arguments, "calls", None):
             calls.stop()
-            print(f"rag: {calls.ledger}", file=sys.stderr)
+            if calls.ledger:
+                print(f"rag: {calls.ledger}", file=sys.stderr)
 
 
 # --- commands -----------------------------------------------------------------------------------

@@ -362,8 +362,8 @@ def _changed(
 
     changed = [Changed(id, "broken" if stands(id, right=False) else "newly flaky") for id in worse]
     changed += [Changed(id, "fixed") for id in better if stands(id, right=True)]
-    errors = {record.id for record in candidate.records if record.error is not None}
-    return tuple([*changed, *(Changed(id, "error") for id in sorted(errors))]), fresh
+    changed += [Changed(id, "error") for id in sorted({r.id for r in candidate.records if r.error is not None})]
+    return tuple(changed), fresh
 
 
 def _right(

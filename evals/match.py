@@ -31,6 +31,13 @@ _SPELLED = {word: float(value) for value, word in enumerate(_SMALL.split())} | {
     "thirty": 30.0, "forty": 40.0, "fifty": 50.0, "sixty": 60.0, "seventy": 70.0, "eighty": 80.0, "ninety": 90.0,
     "hundred": 100.0, "thousand": 1e3, "million": 1e6, "billion": 1e9, "twice": 2.0,
 }  # fmt: skip
+_OPTIONS = {
+    "phrase": {"any"},
+    "regex": {"any"},
+    "number": {"value", "unit", "tolerance"},
+    "all": {"of"},
+    "any": {"of"},
+}
 _AFTER = 40  # characters behind a number in which its unit may begin
 
 
@@ -49,6 +56,41 @@ def fires(match: Mapping[str, Any], text: str) -> bool:
     if kind == "number":
         return _number(match, folded)
     raise ValueError(f"unknown matcher type {kind!r}")
+
+
+def check(match: Mapping[str, Any]) -> None:
+    """Raises ValueError for a matcher that says nothing, or that misspells what it says."""
+    kind = match.get("type")
+    if kind not in _OPTIONS:
+        raise ValueError(f"unknown matcher type {kind!r}")
+    if odd := sorted(set(match) - {"type"} - _OPTIONS[kind]):
+        raise ValueError(f"a matcher of type {kind!r} has no {odd[0]!r}")
+    if kind in ("all", "any"):
+        if not isinstance(match.get("of"), list) or not match["of"]:
+            raise ValueError("'of' is a list of matchers, at least one")
+        for part in match["of"]:
+            check(part)
+    elif kind == "number":
+        if not _are_numbers(match.get("value"), match.get("tolerance", 0)):
+            raise ValueError("'value' and 'tolerance' are numbers")
+        if "unit" in match and not _are_texts(match["unit"]):
+            raise ValueError("'unit' is a list of texts, at least one")
+    elif not _are_texts(match.get("any")):
+        raise ValueError("'any' is a list of texts, at least one")
+    elif kind == "regex":
+        for pattern in match["any"]:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no pattern: {error.msg}") from error
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(text, str) and text.strip() for text in value)
+
+
+def _are_numbers(*values: Any) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 @lru_cache(maxsize=4096)

@@ -54,7 +54,7 @@ def _retrieval(measure: str) -> Callable[[Question, Answer, Abstracts], Value]:
 
         ranked = [paper for paper, _ in answer["retrieved"]]
         run = {question.id: {paper: float(len(ranked) - at) for at, paper in enumerate(ranked)} or {"none": 0.0}}
-        qrels = {question.id: {paper: grade for paper, grade in question.papers.items()}}
+        qrels = {question.id: dict(question.papers)}
         parsed = ir_measures.parse_measure(measure)
         return float(ir_measures.calc_aggregate([parsed], qrels, run)[parsed])
 

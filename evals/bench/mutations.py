@@ -49,7 +49,7 @@ from rag.records import Answer, Citation, Claim  # noqa: E402
 
 Real = Callable[..., Any]
 MUCH = 10**6
-FAST = 4  # faults and changes that `--fast` tries
+FAST = 4  # of the faults, and of the changes that are none, `--fast` tries on every other question
 
 
 # --- making faults ------------------------------------------------------------------------------
@@ -168,17 +168,17 @@ ANSWER = "rag.assistant.Assistant.answer"
 RETRIEVAL = ("recall@5", "recall@10", "mrr@10", "ndcg@10")
 RERANK = ("evidence recall", "evidence mrr")
 FAULTS = (
-    Fault("dense search off", "rag.assistant.retrieve",
-          lambda real: lambda q, **k: real(q, **k | {"dense": lambda n: []}), RETRIEVAL),
+    Fault("half of the papers not indexed", "rag.assistant.retrieve",
+          lambda real: lambda q, *, dense, lexical, **k: real(
+              q, dense=lambda n: present(dense(n)), lexical=lambda n: present(lexical(n)), **k), RETRIEVAL),
     Fault("one citation dropped", ANSWER,
           claims(lambda a: [replace(a.claims[0], citations=()), *a.claims[1:]]), ("claim cited",)),
     Fault("citations swapped", ANSWER, claims(swapped), ("claim supported",)),
     Fault("always answers", ANSWER, after(answered), ("refused",)),
     Fault("lexical search off", "rag.assistant.retrieve",
           lambda real: lambda q, **k: real(q, **k | {"lexical": lambda n: []}), RETRIEVAL),
-    Fault("half of the papers not indexed", "rag.assistant.retrieve",
-          lambda real: lambda q, *, dense, lexical, **k: real(
-              q, dense=lambda n: present(dense(n)), lexical=lambda n: present(lexical(n)), **k), RETRIEVAL),
+    Fault("dense search off", "rag.assistant.retrieve",
+          lambda real: lambda q, **k: real(q, **k | {"dense": lambda n: []}), RETRIEVAL),
     Fault("worst hits first", "rag.assistant.retrieve", after(lambda hits: hits[::-1]), RETRIEVAL),
     Fault("question embedded as nothing", "rag.assistant.Assistant._vector",
           lambda real: lambda self, query: real(self, ""), RETRIEVAL),
@@ -245,10 +245,12 @@ class Bench:
         )
         return replace(made, **changes)
 
-    def run(self, todo: Sequence[run.Task] | None = None, workers: int = 1, **changes: Any) -> Run:
+    def run(
+        self, todo: Sequence[run.Task] | None = None, *, door: run.Ask = ask, workers: int = 1, **changes: Any
+    ) -> Run:
         """Ask everything, in a folder of its own. `changes` go into the manifest."""
         folder = run.start(self.manifest(**changes), self.folder)
-        made = run.execute(folder, self.todo if todo is None else todo, ask, workers=workers)
+        made = run.execute(folder, self.todo if todo is None else todo, door, workers=workers)
         run.finish(folder)
         shutil.rmtree(folder)
         return made
@@ -371,18 +373,24 @@ def logging_on(bench: Bench) -> Run:
         root.removeHandler(silent)
 
 
-def through(bench: Bench, door: Real) -> Run:
-    """Asked by another door of the package, or with something else going on."""
-    with patch.object(rag, "answer", door):
-        return bench.run()
-
-
-def searching(question: str, **options: Any) -> Answer:
+def searching(question: str, history: list[Answer], sample: int) -> Answer:
     """Searches with other numbers of results before and after."""
     rag.search(question, k=3)
-    found = ANSWERS(question, **options)
+    found = ask(question, history, sample)
     rag.search("something else entirely", k=30)
     return found
+
+
+def streamed(question: str, history: list[Answer], sample: int) -> Answer:
+    """By the sentence."""
+    with rag.stream(question, history=history, model="extractive") as pieces:
+        assert "".join(pieces) == pieces.answer.text
+    return pieces.answer
+
+
+def awaited(question: str, history: list[Answer], sample: int) -> Answer:
+    """From an event loop, with the history as dicts."""
+    return asyncio.run(rag.aanswer(question, history=[turn.to_dict() for turn in history], model="extractive"))
 
 
 def blessed(bench: Bench) -> Run:
@@ -401,7 +409,6 @@ def in_haste(bench: Bench) -> Run:
         gc.enable()
 
 
-ANSWERS = rag.answer
 NO_OPS: Mapping[str, Callable[[Bench], Run]] = {
     "questions in the opposite order": lambda bench: bench.run(bench.todo[::-1]),
     "killed and resumed": resumed,
@@ -419,9 +426,9 @@ NO_OPS: Mapping[str, Callable[[Bench], Run]] = {
     "papers read in the opposite order": read_backwards,
     "database vacuumed": vacuumed,
     "logging on": logging_on,
-    "searches in between": lambda bench: through(bench, searching),
-    "streamed": lambda bench: through(bench, lambda q, **k: rag.stream(q, **k).answer),
-    "asked from an event loop": lambda bench: through(bench, lambda q, **k: asyncio.run(rag.aanswer(q, **k))),
+    "searches in between": lambda bench: bench.run(door=searching),
+    "streamed": lambda bench: bench.run(door=streamed),
+    "asked from an event loop": lambda bench: bench.run(door=awaited),
     "kept as a baseline and read again": blessed,
     "each asked twice": lambda bench: bench.run([replace(t, sample=n) for t in bench.todo for n in (0, 1)], samples=2),
     "notes in the gold set, another version": lambda bench: bench.run(gold="noted", version="9.9"),
@@ -437,7 +444,7 @@ def measure(questions: Sequence[gold.Question], *, fast: bool, only: str = "", s
     wrong = []
     tell = print if show else lambda *_, **__: None
     with remembering(), tempfile.TemporaryDirectory() as folder:
-        bench = Bench(tuple(questions), Path(folder))
+        bench = Bench(tuple(questions[:: 2 if fast else 1]), Path(folder))
         for fault in [f for f in FAULTS[: FAST if fast else None] if only in f.name]:
             began = time.perf_counter()
             result, caught = bench.fault(fault)

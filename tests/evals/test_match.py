@@ -61,7 +61,6 @@ NOT_STATED = [
     (number(61), "61.4"),
     (number(4), "61.4"),
     (number(5), "v2.5"),
-    (number(16), "16k"),
     (number(60, tolerance=1), "61.5"),
     (number(6), "sixty"),
     (number(10), "ten" + "der"),
