@@ -3,20 +3,24 @@
 Measure, then judge. The baseline stores answers, so both sides are scored here by today's metrics
 and paired per question, never as two averages. The verdict is the first that holds:
 
-    not comparable  another corpus, other gold rows, or another answerer
-    invalid         too many rows are errors, or too few pairs are left
-    regression      (a) a promise is broken in any answer: citations name papers of the library, quote
-                    verbatim, and every claim carries one; (b) everything that went in is the same and
-                    yet retrieval differs; (c) hard breaks: questions right in every sample of the
-                    baseline, wrong now, confirmed by fresh samples where answers vary, and more of
-                    them than were fixed; (d) a guarded metric fell by more than a margin that matters,
-                    and the one-sided upper bound of its paired cluster bootstrap is below zero
-    inconclusive    a primary metric fell by more than the margin, but it could be chance
+    not comparable  another corpus, or another answerer
+    invalid         too many rows are errors, or too few questions are in both at the same revision
+    regression      (a) answers do not vary, and a question that was answered raises now; (b) a promise
+                    is broken in any answer: citations name papers of the evidence, quotes are verbatim,
+                    every claim carries one with its mark; (c) all that went in is the same, yet
+                    retrieval differs; (d) a guarded metric fell by more than a margin that matters, and
+                    the one-sided upper bound of its paired cluster bootstrap is below zero; (e) hard
+                    breaks: more questions turned from always right to wrong than the other way round
+    inconclusive    a primary metric fell by more than the margin, and a single look at it (one in
+                    twenty by chance) says so, but not at the level of (d)
     pass
 
-Reasons are named in the order of the pipeline, so that the first points at the stage to look at.
-The level of (d) is shared among all metrics and slices (Bonferroni), so that looking at many does
-not cry wolf; `evals/bench/gate.py` measures both error rates on a seeded noisy answerer.
+Where answers vary (`confirm` is given), one sample says little: a question has turned only if all
+samples of the baseline (STEADY at least) agree, the candidate says otherwise, and so do all but
+FLUKES of CONFIRM fresh samples. The level of (d) is shared among all metrics and slices
+(Bonferroni), the primary ones having most of it. Reasons stand in the order of the pipeline, with
+the falls of a single look among them, so that the first points at the stage to look at.
+`evals/bench/gate.py` measures both error rates, `evals/bench/mutations.py` plants faults.
 """
 
 from __future__ import annotations
@@ -172,7 +176,9 @@ def _not_comparable(baseline: Run, candidate: Run) -> str | None:
     if old.corpus != new.corpus:
         return f"corpus: the library is not the one of the baseline ({new.corpus}, baseline {old.corpus}); bless a new baseline"
     if old.model != new.model:
-        return f"model: answers are by {new.model!r}, the baseline's by {old.model!r}; name its baseline with --baseline"
+        return (
+            f"model: answers are by {new.model!r}, the baseline's by {old.model!r}; name its baseline with --baseline"
+        )
     return None
 
 
@@ -227,7 +233,11 @@ def _not_identical(baseline: Run, candidate: Run) -> list[str]:
     before = {_searched(record): _found(record) for record in baseline.records if record.answer}
     now = [record for record in candidate.records if record.answer]
     differ = [r.id for r in now if _found(r) != before.get(_searched(r), _found(r))]
-    return [f"retrieval identical: nothing that goes in has changed, yet it differs for {_listed(differ)}"] if differ else []
+    return (
+        [f"retrieval identical: nothing that goes in has changed, yet it differs for {_listed(differ)}"]
+        if differ
+        else []
+    )
 
 
 def _searched(record: Record) -> tuple[object, ...]:
@@ -255,7 +265,11 @@ def _fall(delta: Delta) -> str:
     return (
         f"{delta.metric}{where}: {delta.baseline.mean:.3f} -> {delta.candidate.mean:.3f} on {delta.change.n} questions, "
         f"{delta.worse} worse and {delta.better} better; "
-        + (f"upper bound of the change {delta.bound:+.3f}" if delta.fell else f"seen at the plain level of {PLAIN:.0%} only")
+        + (
+            f"upper bound of the change {delta.bound:+.3f}"
+            if delta.fell
+            else f"seen at the plain level of {PLAIN:.0%} only"
+        )
     )
 
 
@@ -269,9 +283,7 @@ def _hard_breaks(changed: Sequence[Changed]) -> list[str]:
 
 def _doubt(delta: Delta, least: float | None) -> str:
     found = f"; a fall of {least:.3f} would have been found" if least else ""
-    return (
-        f"{delta.metric}: fell by {-(delta.change.mean or 0):.3f}, which could be chance{found}; repeat with more samples"
-    )
+    return f"{delta.metric}: fell by {-(delta.change.mean or 0):.3f}, which could be chance{found}; repeat with more samples"
 
 
 def _listed(ids: Sequence[str], most: int = 6) -> str:
@@ -285,9 +297,7 @@ def _listed(ids: Sequence[str], most: int = 6) -> str:
 def _deltas(old: Scores, new: Scores, known: Mapping[str, Question]) -> list[Delta]:
     kinds = sorted({known[id].kind for id in new})
     wanted = [(name, "all") for names in STAGES.values() for name in names]
-    wanted = [
-        (name, part) for name, all_ in wanted for part in ((all_, *kinds) if name in SLICED else (all_,))
-    ]
+    wanted = [(name, part) for name, all_ in wanted for part in ((all_, *kinds) if name in SLICED else (all_,))]
     made = (_delta(name, part, old, new, known, _level(name, part, len(wanted))) for name, part in wanted)
     return [delta for delta in made if delta]
 
@@ -299,9 +309,7 @@ def _level(name: str, part: str, looks: int) -> float:
     return ALPHA * (1 - HEADLINE) / (looks - len(PRIMARY))
 
 
-def _delta(
-    name: str, part: str, old: Scores, new: Scores, known: Mapping[str, Question], alpha: float
-) -> Delta | None:
+def _delta(name: str, part: str, old: Scores, new: Scores, known: Mapping[str, Question], alpha: float) -> Delta | None:
     ids = [id for id in new if id in old and (part in ("all", known[id].kind))]
     both = [(id, a, b) for id in ids if (a := old[id][name]) is not None and (b := new[id][name]) is not None]
     if not both:

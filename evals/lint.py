@@ -160,7 +160,9 @@ def _leaked(questions: Sequence[Question], prompts: Path) -> list[Finding]:
             words = fold(text).split()
             runs = (" ".join(words[at : at + SHARED_WORDS]) for at in range(max(0, len(words) - SHARED_WORDS + 1)))
             for run in runs:
-                found += [Finding(question.id, f"{run!r} stands in prompt {name}") for name, t in texts.items() if run in t]
+                found += [
+                    Finding(question.id, f"{run!r} stands in prompt {name}") for name, t in texts.items() if run in t
+                ]
     return found
 
 
@@ -186,7 +188,9 @@ def _locked(questions: Sequence[Question], lock: Path) -> list[Finding]:
     for question in questions:
         rev, digest = known.get(question.id, (0, ""))
         if question.rev == rev and digest != row_hash(question):
-            found.append(Finding(question.id, f"changed, but its rev is still {rev}: raise it, then rag eval lint --accept"))
+            found.append(
+                Finding(question.id, f"changed, but its rev is still {rev}: raise it, then rag eval lint --accept")
+            )
         elif question.rev < rev:
             found.append(Finding(question.id, f"rev {question.rev} is lower than the {rev} it had"))
     return found

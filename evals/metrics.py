@@ -134,7 +134,11 @@ def quote_whole(question: Question, answer: Answer, abstracts: Abstracts) -> Val
 
 
 def _whole(abstract: str, start: int, end: int) -> bool:
-    begins = not abstract[:start].strip() or abstract[:start].rstrip()[-1] in ".!?:)\"'" or abstract[start : start + 1].isupper()
+    begins = (
+        not abstract[:start].strip()
+        or abstract[:start].rstrip()[-1] in ".!?:)\"'"
+        or abstract[start : start + 1].isupper()
+    )
     ends = not abstract[end:].strip() or abstract[end - 1 : end] in ".!?)\"'"
     return begins and ends
 

@@ -102,8 +102,8 @@ class Assistant:
             compared = self._asked(query, vector)
             considered = hits[: max(CONSIDERED, 2 * self.settings.k)]
             score = self._scorer(considered)
-            evidence = rerank(considered, lambda paper: score(compared, paper), self.settings.k)
-            whole = Part(compared, merits(considered, lambda paper: score(compared, paper)))
+            evidence = rerank(considered, compared, lambda paper: score(compared, paper), self.settings.k)
+            whole = Part(compared, merits(considered, compared, lambda paper: score(compared, paper)))
         with clock("synthesize"):
             wanted = shape(question) if query == question else Shape(False, ())
             draft = self._draft(query, wanted, whole, evidence, score)

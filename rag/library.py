@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.records import Chunk, Paper
-from rag.text import Span, printable, readable, terms, title_key, words
+from rag.text import STOPWORDS, Span, compounds, printable, readable, title_key, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -271,8 +271,8 @@ class Library:
         return [(id, float(score)) for id, score in rows]
 
     def _query_words(self, query: str) -> list[str]:
-        meaning = set(terms(query))
-        found = list(dict.fromkeys(word for word in words(query) if set(terms(word)) & meaning))[:200]
+        plain = [word for word in words(query) if word not in STOPWORDS]
+        found = list(dict.fromkeys([*plain, *compounds(query)]))[:200]  # "path-x" in quotes is a phrase to FTS5
         total = len(self)
         if total < COMMON_FROM:
             return found

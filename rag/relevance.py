@@ -20,7 +20,7 @@ from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
 from rag.records import Paper
-from rag.text import STOPWORDS, Span, quantities, readable, stem, terms, words
+from rag.text import STOPWORDS, Span, compound_stem, compounds, quantities, readable, stem, terms, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,18 @@ _ASKS_NUMBER = re.compile(
     r"\b(?:percent(?:age)?|fraction|share|number|factor|speed-?ups?|size|ratio|accuracy|score|count)s?\b",
     re.IGNORECASE,
 )
+_UNITS = tuple(
+    (re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE), units.split())
+    for pattern, units in (
+        (
+            r"how long|how soon|time|latency|hours?|minutes?|days?",
+            "second minut hour day week month year ms millisecond s",
+        ),
+        (r"how much (?:\w+ )?(?:faster|larger|bigger|smaller|more)|times|factor|speed-?ups?|fold|faster", "x"),
+        (r"percent(?:age)?|fraction|share|accuracy|scores?|rate|how (?:often|accurate|much)|by how much", "%"),
+    )
+)
+_COUNTED = re.compile(r"\bhow many ((?:[\w-]+ ?){1,3})", re.IGNORECASE)
 _ASKS_CAUSE = re.compile(r"\b(?:why|reasons?|causes?|what makes|how come)\b", re.IGNORECASE)
 _FINDING = re.compile(
     r"\b(?:achiev|outperform|improv|reduc|increas|show|demonstrat|find|found|reveal|result|yield|lead|surpass|superior|"
@@ -53,6 +65,7 @@ class Signals(NamedTuple):
 
     cosine: float  # of the embeddings of question and sentence
     coverage: float  # share of the question's weight whose words stand in the sentence
+    specific: float  # ... of the words that are not in the title: any sentence is about those that are
     ahead: float  # ... only in the sentence after it: this one leads up to the answer
     position: float  # 0 the first sentence of the abstract, 1 the last
     first: float
@@ -60,26 +73,29 @@ class Signals(NamedTuple):
     finding: float  # words of a result
     announcing: float  # "we propose"
     number: float  # a number is asked for, and it has one
+    unit: float  # ... in the unit asked for: a time, a factor, a share, the things counted
     cause: float  # a cause is asked for, and it has words of one
     length: float  # log of its words
     novelty: float  # log of 1 + its words that the question does not have
 
 
 WEIGHTS = Signals(
-    cosine=2.207,
-    coverage=3.886,
-    ahead=-1.619,
-    position=1.505,
-    first=-0.446,
-    last=-0.579,
-    finding=0.531,
-    announcing=1.057,
-    number=1.977,
-    cause=1.242,
-    length=0.485,
-    novelty=-0.117,
+    cosine=2.113,
+    coverage=2.065,
+    specific=1.797,
+    ahead=-1.312,
+    position=1.343,
+    first=-0.330,
+    last=-0.585,
+    finding=0.427,
+    announcing=1.108,
+    number=1.245,
+    unit=2.523,
+    cause=1.165,
+    length=0.374,
+    novelty=0.022,
 )
-BIAS = -6.063
+BIAS = -5.815
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +106,7 @@ class Asked:
     vector: np.ndarray
     weights: tuple[tuple[str, float], ...]
     number: bool
+    units: frozenset[str]
     cause: bool
 
     @property
@@ -122,13 +139,22 @@ def asked(question: str, vector: np.ndarray, frequency: Callable[[str], int], pa
     Spärck Jones); a word that no paper has weighs most: that it is missing tells most.
     """
     wanted = {stem(word): word for word in words(question) if word not in STOPWORDS}
+    wanted |= {compound_stem(word): word for word in compounds(question)}
     weights = tuple((term, log(1 + papers / (1 + frequency(word)))) for term, word in wanted.items())
-    return Asked(question, vector, weights, bool(_ASKS_NUMBER.search(question)), bool(_ASKS_CAUSE.search(question)))
+    number, cause = bool(_ASKS_NUMBER.search(question)), bool(_ASKS_CAUSE.search(question))
+    return Asked(question, vector, weights, number, _units(question), cause)
+
+
+def _units(question: str) -> frozenset[str]:
+    """The units in which the number asked for may stand, as `quantities` names them."""
+    found = {unit for pattern, units in _UNITS if pattern.search(question) for unit in units}
+    counted = _COUNTED.search(question)
+    return frozenset(found | set(terms(counted[1])) if counted else found)
 
 
 def score_sentences(question: Asked, paper: Paper, sentences: Sequence[tuple[Span, np.ndarray]]) -> tuple[Scored, ...]:
     """Every sentence of a paper, in order, scored. Vectors are of unit length."""
-    seen = signals(question, paper.abstract, sentences)
+    seen = signals(question, paper.title, paper.abstract, sentences)
     return tuple(
         Scored(paper, span, likelihood(signal), signal.cosine, signal.coverage, covered)
         for (span, _), (signal, covered) in zip(sentences, seen, strict=True)
@@ -136,13 +162,14 @@ def score_sentences(question: Asked, paper: Paper, sentences: Sequence[tuple[Spa
 
 
 def signals(
-    question: Asked, abstract: str, sentences: Sequence[tuple[Span, np.ndarray]]
+    question: Asked, title: str, abstract: str, sentences: Sequence[tuple[Span, np.ndarray]]
 ) -> list[tuple[Signals, frozenset[str]]]:
     """The signals of every sentence of an abstract, in order, each with the words of the question it covers."""
     texts = [readable(abstract[start:end]) for (start, end), _ in sentences]
     owned = [_terms(text) for text in texts]
     cosines = [float(vector @ question.vector) for _, vector in sentences]
-    return [_signals(question, at, texts[at], owned, cosines[at]) for at in range(len(texts))]
+    titled = _terms(readable(title))
+    return [_signals(question, titled, at, texts[at], owned, cosines[at]) for at in range(len(texts))]
 
 
 def likelihood(signal: Signals) -> float:
@@ -156,21 +183,25 @@ def _terms(text: str) -> frozenset[str]:
 
 
 def _signals(
-    question: Asked, at: int, text: str, owned: list[frozenset[str]], cosine: float
+    question: Asked, titled: frozenset[str], at: int, text: str, owned: list[frozenset[str]], cosine: float
 ) -> tuple[Signals, frozenset[str]]:
     own, after, last = owned[at], owned[at + 1] if at + 1 < len(owned) else frozenset(), len(owned) - 1
     covered = frozenset(term for term, _ in question.weights if term in own)
     total = question.total or 1.0
+    special = [(term, weight) for term, weight in question.weights if term not in titled]
+    numbers = quantities(text) if question.number else ()
     signal = Signals(
         cosine=cosine,
         coverage=sum(weight for term, weight in question.weights if term in own) / total,
+        specific=sum(weight for term, weight in special if term in own) / (sum(w for _, w in special) or 1.0),
         ahead=sum(weight for term, weight in question.weights if term in after and term not in own) / total,
         position=at / last if last else 0.0,
         first=float(at == 0),
         last=float(at == last),
         finding=float(bool(_FINDING.search(text))),
         announcing=float(bool(_ANNOUNCING.search(text))),
-        number=float(question.number and bool(quantities(text))),
+        number=float(bool(numbers)),
+        unit=float(any(number.unit in question.units for number in numbers)),
         cause=float(question.cause and bool(_CAUSE.search(text))),
         length=log(1 + len(text.split())),
         novelty=log1p(len(own - covered)),

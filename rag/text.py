@@ -255,17 +255,31 @@ def stem(word: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Folded words in order; "State-Space" gives "state", "space" and "BERT-4" also "bert-4"."""
-    found: list[str] = []
-    for word in _WORD.findall(folded(text)):
-        parts = re.split(r"[.'’+#-]+", word) if not re.fullmatch(r"[\d.,]+", word) else [word]
-        found.extend(part for part in parts if part)
-    return found
+    """Folded words in order; "State-Space" gives "state" and "space"."""
+    return [part for word in _WORD.findall(folded(text)) for part in _parts(word)]
+
+
+def compounds(text: str) -> list[str]:
+    """Folded words with a hyphen in them, in order: "Path-X" is more than "path" and "x"."""
+    found = [_parts(word) for word in _WORD.findall(folded(text)) if "-" in word]
+    return ["-".join(parts) for parts in found if len(parts) > 1]
+
+
+def _parts(word: str) -> list[str]:
+    if re.fullmatch(r"[\d.,]+", word):
+        return [word]
+    return [part for part in re.split(r"[.'’+#-]+", word) if part]
 
 
 def terms(text: str) -> list[str]:
-    """Stems of the words that carry meaning, in order, repeats kept."""
-    return [stem(word) for word in words(text) if word not in STOPWORDS]
+    """Stems of the words that carry meaning, in order, repeats kept; then those of hyphenated words."""
+    single = [stem(word) for word in words(text) if word not in STOPWORDS]
+    return single + [compound_stem(word) for word in compounds(text)]
+
+
+def compound_stem(compound: str) -> str:
+    """The stem of a hyphenated word: those of its parts, joined."""
+    return "-".join(stem(part) for part in compound.split("-"))
 
 
 # --- numbers ------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from rag.settings import load
 from rag.vectors import Vectors
 
 ROOT = Path(__file__).parents[1]
-QUESTION = "Which layer first solved Path-X?"
+QUESTION = "How does FlashAttention reduce memory accesses?"
 ANSWER = f"import json, rag; print(json.dumps(rag.answer({QUESTION!r}).to_dict()))"
 
 

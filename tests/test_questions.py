@@ -9,7 +9,7 @@ import pytest
 import rag
 
 ASKED = [  # (question, how the title of the paper to cite first begins, what the answer has to hold)
-    ("Which model was the first to solve Path-X?", "Efficiently Modeling Long Sequences", "Path-X"),
+    ("Which layer first solved Path-X?", "Efficiently Modeling Long Sequences", "Path-X"),
     ("How fast can Stim sample shots from a distance 100 surface code circuit?", "Stim:", "1 kHz"),
     ("How accurate are people on CiteME, compared with language models?", "CiteME", "69.7%"),
     ("Is there an object detection dataset of food and drink?", "Oktoberfest Food", "beer tent"),

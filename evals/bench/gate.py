@@ -69,7 +69,9 @@ class Answerer:
             outcome = [metrics.correct(self.questions[id], answer, self.abstracts) for answer in (wrong, right)]
             assert outcome == [0, 1], f"{id}: a wrong and a right answer score {outcome}"
 
-    def draw(self, chances: Chances, samples: int, chance: random.Random, ids: Iterable[str] = ()) -> tuple[Record, ...]:
+    def draw(
+        self, chances: Chances, samples: int, chance: random.Random, ids: Iterable[str] = ()
+    ) -> tuple[Record, ...]:
         """Records of `samples` answers to each question (of `ids`, if any are given)."""
         return tuple(
             Record(id, self.questions[id].rev, 0, sample, answer=self.answers[id][chance.random() < chances[id]])
@@ -177,7 +179,13 @@ DAMAGES: Mapping[str, Damage] = {
 
 
 def measure(
-    answerer: Answerer, damage: Damage, *, trials: int, samples: int = 1, baseline: int = BASELINE_SAMPLES, seed: int = 1
+    answerer: Answerer,
+    damage: Damage,
+    *,
+    trials: int,
+    samples: int = 1,
+    baseline: int = BASELINE_SAMPLES,
+    seed: int = 1,
 ) -> Rates:
     """Verdicts on a noisy answerer whose questions are confirmed with fresh samples."""
     chance = random.Random(seed)
@@ -205,7 +213,9 @@ def measure_certain(answerer: Answerer, damage: Damage, *, trials: int, seed: in
     for _ in range(trials):
         before = mixed(sorted(answerer.questions), chance)
         after = damage(before, chance)
-        runs = [_run(answerer.draw({id: float(p > CERTAIN) for id, p in c.items()}, 1, chance)) for c in (before, after)]
+        runs = [
+            _run(answerer.draw({id: float(p > CERTAIN) for id, p in c.items()}, 1, chance)) for c in (before, after)
+        ]
         result = compare.compare(*runs, tuple(answerer.questions.values()), answerer.abstracts)
         verdicts[result.verdict] += 1
     return Rates(trials, verdicts, 0)

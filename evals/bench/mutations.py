@@ -241,7 +241,13 @@ class Bench:
 
         settings = load(model="extractive")
         made = run.manifest_of(
-            self.questions, corpus=self.corpus, run=settings.fingerprint, model="extractive", split="all", samples=1, settings={}
+            self.questions,
+            corpus=self.corpus,
+            run=settings.fingerprint,
+            model="extractive",
+            split="all",
+            samples=1,
+            settings={},
         )
         return replace(made, **changes)
 
@@ -449,14 +455,20 @@ def measure(questions: Sequence[gold.Question], *, fast: bool, only: str = "", s
             began = time.perf_counter()
             result, caught = bench.fault(fault)
             first = ", ".join(result.named[:4])
-            tell(f"{'ok  ' if caught else 'MISS'} {fault.name:34} {result.verdict:12} {first}  ({_since(began)})", flush=True)
+            tell(
+                f"{'ok  ' if caught else 'MISS'} {fault.name:34} {result.verdict:12} {first}  ({_since(began)})",
+                flush=True,
+            )
             if not caught:
                 wrong.append(f"{fault.name}: {result.verdict}, names {first or 'nothing'}, not {fault.expected[0]}")
         for name in [name for name in list(NO_OPS)[: FAST if fast else None] if only in name]:
             began = time.perf_counter()
             result = bench.judge(NO_OPS[name](bench))
             quiet = result.verdict == "pass"
-            tell(f"{'ok  ' if quiet else 'WOLF'} {name:40} {result.verdict} {'; '.join(result.reasons)}  ({_since(began)})", flush=True)
+            tell(
+                f"{'ok  ' if quiet else 'WOLF'} {name:40} {result.verdict} {'; '.join(result.reasons)}  ({_since(began)})",
+                flush=True,
+            )
             if not quiet:
                 wrong.append(f"{name}: {result.verdict}, {'; '.join(result.reasons)}")
     return wrong

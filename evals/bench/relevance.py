@@ -35,7 +35,7 @@ RIDGE = 10.0
 
 
 class Listing(NamedTuple):
-    """The sentences of one abstract for one question: signals (n, 12) and which of them answer."""
+    """The sentences of one abstract for one question: signals (n, signals) and which of them answer."""
 
     id: str
     x: np.ndarray
@@ -51,9 +51,11 @@ def dev_listings(library: rag.Library) -> list[Listing]:
         text = " ".join([*question.history[-1:], question.question])
         compared = asked(text, embedder.encode([text])[0], library.document_frequency, len(library))
         for paper in sorted({s.paper for fact in question.facts for s in fact.support}):
-            abstract = library.paper(paper).abstract
+            found = library.paper(paper)
             quotes = [s.quote for fact in question.facts for s in fact.support if s.paper == paper]
-            made.append(_listing(question.id, compared, abstract, library.sentences([paper])[paper], quotes))
+            made.append(
+                _listing(question.id, compared, found.title, found.abstract, library.sentences([paper])[paper], quotes)
+            )
     return made
 
 
@@ -75,16 +77,23 @@ def scifact_listings(file: Path) -> list[Listing]:
         for part in parts:
             start = spans[-1].end + 1 if spans else 0
             spans.append(Span(start, start + len(part)))
-        made.append(_listing(claim["id"], compared, abstract, list(zip(spans, vectors, strict=True)), rationale))
+        made.append(
+            _listing(claim["id"], compared, claim["title"], abstract, list(zip(spans, vectors, strict=True)), rationale)
+        )
     return made
 
 
 def _listing(
-    id: str, compared: Asked, abstract: str, sentences: Sequence[tuple[Span, np.ndarray]], quotes: Sequence[str]
+    id: str,
+    compared: Asked,
+    title: str,
+    abstract: str,
+    sentences: Sequence[tuple[Span, np.ndarray]],
+    quotes: Sequence[str],
 ) -> Listing:
     wanted = [(abstract.index(quote), abstract.index(quote) + len(quote)) for quote in quotes]
     y = [any(start < end_ and begin < end for begin, end_ in wanted) for (start, end), _ in sentences]
-    return Listing(id, np.array([s for s, _ in signals(compared, abstract, sentences)]), np.array(y, float))
+    return Listing(id, np.array([s for s, _ in signals(compared, title, abstract, sentences)]), np.array(y, float))
 
 
 def fit(sets: Sequence[tuple[Sequence[Listing], float]], use: Sequence[int]) -> np.ndarray:

@@ -69,10 +69,16 @@ def main() -> None:
         }
         seen = [{name: run(*command, home=home) for name, command in commands.items()} for _ in range(rounds)]
     wall = {name: statistics.median(s[name][0] for s in seen) for name in commands}
-    print(f"cold ask   {wall['ask'] / wall['imports']:.2f}x the imports ({wall['ask']:.2f} s over {wall['imports']:.2f} s, median of {rounds})")
-    print(f"build      {build / embed:.2f}x embedding its {texts} texts alone ({build:.1f} over {embed:.1f} cpu s, one run)")
+    print(
+        f"cold ask   {wall['ask'] / wall['imports']:.2f}x the imports ({wall['ask']:.2f} s over {wall['imports']:.2f} s, median of {rounds})"
+    )
+    print(
+        f"build      {build / embed:.2f}x embedding its {texts} texts alone ({build:.1f} over {embed:.1f} cpu s, one run)"
+    )
     print(f"memory     {max(s['ask'][1] for s in seen):.0f} MB peak of `rag ask`")
-    print(f"help       {wall['help'] / wall['nothing']:.1f}x an empty python ({wall['help']:.3f} s over {wall['nothing']:.3f} s)")
+    print(
+        f"help       {wall['help'] / wall['nothing']:.1f}x an empty python ({wall['help']:.3f} s over {wall['nothing']:.3f} s)"
+    )
 
 
 if __name__ == "__main__":

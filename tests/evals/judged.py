@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,11 +17,7 @@ ABSTRACTS = {
     "pc": "Poker is hard for models. They play poorly before training.",
     "pd": "Weather is what it is. Nobody forecasts it well.",
 }
-FAST, EXACT, POKER = (
-    "S4 is 60 times faster than before.",
-    "FlashAttention is exact and reads memory once.",
-    "They play poorly before training.",
-)
+FAST, EXACT, POKER, RAIN = (abstract.split(". ")[1].rstrip(".") + "." for abstract in ABSTRACTS.values())
 
 
 def fact(id: str, paper: str, quote: str, *words: str, vital: bool = True) -> dict[str, Any]:
@@ -50,13 +46,7 @@ def row(id: str = "aa001", **fields: Any) -> Question:
         "reference": "It is 60 times faster; the other is exact.",
         "forbidden": [{"text": "inexact", "why": "inverted", "match": {"type": "phrase", "any": ["inexact"]}}],
     }
-    return Question.model_validate_json(_json(plain | fields))
-
-
-def _json(data: Any) -> str:
-    import json
-
-    return json.dumps(data)
+    return Question.model_validate_json(json.dumps(plain | fields))
 
 
 def unanswerable(id: str = "un001", **fields: Any) -> Question:
@@ -110,8 +100,3 @@ def run(answers: Iterable[tuple[Question, dict[str, Any] | None]], samples: int 
         for sample in range(samples)
     ]
     return Run(manifest(**fields), tuple(records))
-
-
-def unmarked(text: str) -> str:
-    """A text without its marks."""
-    return re.sub(r" \[\d+\]", "", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from evals.gold import Question
 from evals.records import Manifest, Record
 from rag import Answer, FrozenMap, Usage
 
+Judges = Callable[[str, list[str]], bool]  # (claim, its quotes as shown) -> supported
 Said = str | dict[str, Any] | Response
 
 
@@ -114,3 +116,29 @@ def claim(text: str, quote: str, paper: str = "p1") -> dict[str, Any]:
     """A claim of a record's answer with one quote."""
     cited = {"number": 1, "paper": paper, "start": 0, "end": len(quote), "quote": quote}
     return {"text": text, "verdict": "supported", "citations": [cited]}
+
+
+# --- as a judge ---------------------------------------------------------------------------------
+
+
+def shown(body: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """The claims of a judge's prompt with their quotes, as it reads them."""
+    text = body["messages"][1]["content"]
+    fence = re.search(r"marked (=== \w+ ===):", text)[1]
+    inside = text.split(f"\n{fence}\n")[1]
+    blocks = re.split(r"^Claim \d+: ", inside, flags=re.MULTILINE)[1:]
+    return [(b.split("\n")[0], re.findall(r"^Quote [\d.]+: (.*)$", b, re.MULTILINE)) for b in blocks]
+
+
+def judging(judges: Judges) -> Callable[[dict[str, Any]], str]:
+    """A judge that gives the verdicts `judges` makes, with evidence from the first quote."""
+
+    def says(body: dict[str, Any]) -> str:
+        rows = []
+        for number, (text, quotes) in enumerate(shown(body), 1):
+            ok = judges(text, quotes)
+            evidence = " ".join(quotes[0].split()[:6]) if ok else ""
+            rows.append({"claim": number, "evidence": evidence, "verdict": "supported" if ok else "not supported"})
+        return json.dumps({"verdicts": rows})
+
+    return says

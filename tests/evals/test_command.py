@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 from made import FLASH, POKER, S4
 from running import ROOT, environment
-from served import ChatServer, claim, manifest, question, record, refusal
-from test_judge import judging
+from served import ChatServer, claim, judging, manifest, question, record, refusal
 
 import rag
 from evals import aa, baseline, cache, gold, judge, run

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from served import ChatServer, claim, completion, question, record, refusal
+from served import ChatServer, Judges, claim, completion, judging, question, record, refusal, shown
 
 from evals import cache, judge
 from evals.cache import Calls
@@ -99,29 +98,6 @@ def test_one_missing_verdict_leaves_the_others():
 
 
 # --- with a server ------------------------------------------------------------------------------
-
-Judges = Callable[[str, list[str]], bool]  # (claim, its quotes as shown) -> supported
-
-
-def shown(body: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """The claims of a prompt with their quotes, as a judge reads them."""
-    text = body["messages"][1]["content"]
-    fence = re.search(r"marked (=== \w+ ===):", text)[1]
-    inside = text.split(f"\n{fence}\n")[1]
-    blocks = re.split(r"^Claim \d+: ", inside, flags=re.MULTILINE)[1:]
-    return [(b.split("\n")[0], re.findall(r"^Quote [\d.]+: (.*)$", b, re.MULTILINE)) for b in blocks]
-
-
-def judging(judges: Judges) -> Callable[[dict[str, Any]], str]:
-    def says(body: dict[str, Any]) -> str:
-        found = [(judges(text, quotes), " ".join(quotes[0].split()[:6])) for text, quotes in shown(body)]
-        rows = [
-            row("supported" if ok else "not supported", words if ok else "", n)
-            for n, (ok, words) in enumerate(found, 1)
-        ]
-        return said(*rows)
-
-    return says
 
 
 @pytest.fixture
