@@ -34,7 +34,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "snowballstemmer": {"text"},
 }
 
-BASE = {"records", "errors", "text", "relevance"}  # level 0: for everybody
+BASE = {"records", "errors", "text", "relevance", "shape"}  # level 0: for everybody
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
     "followup", "render",

@@ -29,7 +29,7 @@ COUNT = counter("a model")
 def extracted(question, *papers, parts=(), listing=False, score=0.8, least=0.3):
     def part(text):
         compared = asked(text, EMBEDDER.encode([text])[0], lambda word: 1, 100)
-        merits = {p.id: 1.0 if listing else max((s.score for s in scored(compared, p)), default=0.0) for p in papers}
+        merits = {p.id: 1.0 if listing else max((s.cosine for s in scored(compared, p)), default=0.0) for p in papers}
         best = max(merits.values(), default=0.0) or 1.0
         return Part(compared, {id: merit / best for id, merit in merits.items()})
 

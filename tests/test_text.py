@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rag.records import Paper
 from rag.text import (
     View,
+    compounds,
     folded,
     folded_view,
     paper_id,
@@ -219,9 +220,14 @@ def test_terms_are_stems_of_the_words_that_carry_meaning() -> None:
     assert terms("models, modeling, modeled") == ["model"] * 3
 
 
+def test_a_hyphenated_word_is_a_term_of_its_own_too():
+    assert terms("Path-X solves it") == ["path", "x", "solv", "path-x"]
+    assert set(terms("state-space models")) >= set(terms("state space model"))
+
+
 @given(scholarly)
 def test_any_text_has_words_and_terms(text: str) -> None:
-    assert len(terms(text)) <= len(words(text))
+    assert len(terms(text)) <= len(words(text)) + len(compounds(text))
     assert all(words(text))
 
 
