@@ -16,8 +16,8 @@ and paired per question, never as two averages. The verdict is the first that ho
     pass
 
 Where answers vary (`confirm` is given), one sample says little: a question has turned only if all
-samples of the baseline (STEADY at least) agree, the candidate says otherwise, and so do all but
-FLUKES of CONFIRM fresh samples. The level of (d) is shared among all metrics and slices
+samples of the baseline (STEADY at least) agree, most of the candidate's say otherwise, and so do all
+but FLUKES of CONFIRM fresh ones. The level of (d) is shared among all metrics and slices
 (Bonferroni), the primary ones having most of it. Reasons stand in the order of the pipeline, with
 the falls of a single look among them, so that the first points at the stage to look at.
 `evals/bench/gate.py` measures both error rates, `evals/bench/mutations.py` plants faults.
@@ -359,8 +359,8 @@ def _changed(
     before = _right(baseline.records, known, abstracts)
     now = _right(candidate.records, known, abstracts)
     steady = [id for id in paired if not confirm or len(before[id]) >= STEADY]
-    worse = [id for id in steady if all(before[id]) and not any(now[id])]
-    better = [id for id in steady if not any(before[id]) and all(now[id])]
+    worse = [id for id in steady if all(before[id]) and 2 * sum(now[id]) < len(now[id])]
+    better = [id for id in steady if not any(before[id]) and 2 * sum(now[id]) > len(now[id])]
     fresh = tuple(confirm([*worse, *better], CONFIRM)) if confirm and (worse or better) else ()
     again = _right(fresh, known, abstracts)
 

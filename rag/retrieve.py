@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rag.records import Chunk, Found, Hit
-from rag.text import terms
 
 Ranked = Sequence[tuple[str, float]]  # (id, score), best first
 
@@ -39,10 +38,11 @@ def retrieve(
     known = chunks([paper for paper, _ in fused])
     ranks = {name: {id: (rank, score) for rank, (id, score) in enumerate(r, 1)} for name, r in found.items()}
     hits: list[Hit] = []
+    wanted = frozenset(query.lower().split())
     for paper, score in fused:
         if paper not in known:  # removed since the collection was filled
             continue
-        chosen = _chunk(known[paper], nearest.get(paper), query)
+        chosen = _chunk(known[paper], nearest.get(paper), wanted)
         by = tuple(Found(name, *ranks[name][paper]) for name in found if paper in ranks[name])
         hits.append(Hit(chosen, score, len(hits) + 1, by))
     return tuple(hits)
@@ -77,9 +77,10 @@ def _best_chunks(ranking: Ranked) -> dict[str, tuple[str, float]]:
     return best
 
 
-def _chunk(candidates: Sequence[Chunk], nearest: tuple[str, float] | None, query: str) -> Chunk:
+def _chunk(candidates: Sequence[Chunk], nearest: tuple[str, float] | None, wanted: frozenset[str]) -> Chunk:
     for candidate in candidates:
         if nearest and candidate.id == nearest[0]:
             return candidate
-    wanted = set(terms(query))
-    return max(candidates, key=lambda chunk: len(wanted & set(terms(chunk.text))))
+    if len(candidates) == 1:
+        return candidates[0]
+    return max(candidates, key=lambda chunk: len(wanted & set(chunk.text.lower().split())))

@@ -222,7 +222,10 @@ def folded_view(text: str) -> View:
 
 
 def folded(text: str) -> str:
-    """The text of `folded_view`, trimmed."""
+    """The text of `folded_view`, trimmed; in plain ASCII, as nearly all abstracts are, without the detour."""
+    plain = readable(text)
+    if plain.isascii():
+        return " ".join(plain.translate(_TYPOGRAPHY).lower().split())
     return folded_view(text).text.strip()
 
 
@@ -256,13 +259,18 @@ def stem(word: str) -> str:
 
 def words(text: str) -> list[str]:
     """Folded words in order; "State-Space" gives "state" and "space"."""
-    return [part for word in _WORD.findall(folded(text)) for part in _parts(word)]
+    return [part for word in _tokens(text) for part in _parts(word)]
 
 
 def compounds(text: str) -> list[str]:
     """Folded words with a hyphen in them, in order: "Path-X" is more than "path" and "x"."""
-    found = [_parts(word) for word in _WORD.findall(folded(text)) if "-" in word]
+    found = [_parts(word) for word in _tokens(text) if "-" in word]
     return ["-".join(parts) for parts in found if len(parts) > 1]
+
+
+@lru_cache(maxsize=64)
+def _tokens(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(folded(text)))
 
 
 def _parts(word: str) -> list[str]:

@@ -37,8 +37,13 @@ def papers() -> tuple[Paper, ...]:
 
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """RAG_HOME for the whole session: the shipped library is built there by the first test that asks."""
-    folder = tmp_path_factory.mktemp("home")
+    """RAG_HOME for the whole session: the shipped library is built there by the first test that asks.
+
+    Workers of one run (pytest-xdist) share it: the first to ask builds, the others wait for its lock.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "home"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAG_HOME", str(folder))
         for name in UNSET:

@@ -48,7 +48,6 @@ from evals.records import Manifest, Run  # noqa: E402
 from rag.records import Answer, Citation, Claim  # noqa: E402
 
 Real = Callable[..., Any]
-MUCH = 10**6
 FAST = 4  # of the faults, and of the changes that are none, `--fast` tries on every other question
 
 
@@ -185,7 +184,7 @@ FAULTS = (
     Fault("history ignored", "rag.followup.stand_alone",
           lambda real: lambda question, *a, **k: question, RETRIEVAL),
     Fault("rerank inverted", "rag.assistant.rerank",
-          lambda real: lambda hits, scored, k, **o: real(hits, scored, MUCH, **o)[::-1][:k], RERANK),
+          lambda real: lambda hits, *a, **k: real(hits[len(hits) // 2 :], *a, **k)[::-1], RERANK),
     Fault("first paper only", "rag.assistant.rerank", after(lambda evidence: evidence[:1]), RERANK),
     Fault("second half of the sentences only", "rag.assistant.extract",
           after(lambda d: replace(d, sentences=d.sentences[len(d.sentences) // 2 :])),

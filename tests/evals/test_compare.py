@@ -259,6 +259,15 @@ def test_a_break_stands_only_if_nearly_all_fresh_samples_agree(right, how):
     assert result.verdict == ("regression" if how == "broken" else "pass")
 
 
+@pytest.mark.parametrize(("wrong", "asked"), [(1, 0), (2, 1), (3, 1)])
+def test_most_samples_of_the_candidate_must_be_wrong(wrong, asked):
+    new = sound(3, code="2")
+    records = [replace(r, answer=half({})) if r.id == "aa005" and r.sample < wrong else r for r in new.records]
+    fresh = Fresh(0)
+    judged(sound(5), Run(new.manifest, tuple(records)), confirm=fresh)
+    assert len(fresh.asked) == asked
+
+
 def test_a_fix_is_confirmed_as_well():
     old = run(((q, half({}) if q.id == "aa000" else right()) for q in ROWS), 5)
     assert judged(old, sound(), confirm=Fresh(CONFIRM)).changed[0].how == "fixed"
