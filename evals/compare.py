@@ -33,7 +33,7 @@ from evals.gold import Question
 from evals.records import EXIT, Record, Run, Verdict
 from evals.statistics import Estimate, detectable, estimate, upper_bound
 
-ALPHA = 0.03  # over all guarded metrics together ...
+ALPHA = 0.02  # over all guarded metrics together ...
 HEADLINE = 2 / 3  # ... of which the primary ones, which move together, share this much
 PLAIN = 0.05  # level of a single look: enough to doubt a run, or to say where a regression shows
 MARGIN = 0.02  # a smaller fall of a mean does not matter

@@ -277,7 +277,9 @@ def test_an_error_of_ours_is_a_rag_error():
 
 
 @pytest.mark.parametrize(
-    "form", [lambda a: a, lambda a: a.to_dict(), lambda a: json.loads(json.dumps(a.to_dict()))], ids=str
+    "form",
+    [lambda a: a, lambda a: a.to_dict(), lambda a: json.loads(json.dumps(a.to_dict()))],
+    ids=["Answer", "dict", "JSON"],
 )
 def test_history_may_be_answers_or_their_dicts(flash, form):
     follow = rag.answer("And how much faster does it train GPT-2?", history=[form(flash)])
