@@ -85,27 +85,31 @@ def _abstracts(questions: Iterable[Question]) -> dict[str, str]:
     quotes: dict[str, dict[str, None]] = {}
     for question in questions:
         for paper in question.papers:
-            quotes.setdefault(paper, {})[f"Paper {paper} is about something."] = None
+            quotes.setdefault(paper, {})[f"This is paper {paper}."] = None
         for support in (s for fact in question.facts for s in fact.support):
             quotes.setdefault(support.paper, {})[support.quote] = None
     return {paper: " ".join(parts) for paper, parts in quotes.items()}
 
 
 def _right(question: Question, abstracts: Mapping[str, str]) -> dict[str, Any]:
-    """States the reference, cites a quote for each fact and every essential paper."""
+    """States every fact in the words of its paper, and quotes every essential paper."""
     if not question.answerable:
-        return _answer(question, "refused", "This library does not say.", [])
-    quoted = {fact.support[0].paper: fact.support[0].quote for fact in question.facts}
-    quoted |= {p: abstracts[p].split(".")[0] + "." for p in sorted(question.essential - set(quoted))}
-    cited = [_citation(n, paper, quote, abstracts) for n, (paper, quote) in enumerate(quoted.items(), 1)]
-    return _answer(question, "answered", question.reference, cited)
+        return _answer(question, [])
+    quoted = [(fact.support[0].paper, fact.support[0].quote) for fact in question.facts]
+    others = sorted(question.essential - {paper for paper, _ in quoted})
+    quoted += [(paper, _opening(paper, abstracts)) for paper in others]
+    numbers = {paper: n for n, paper in enumerate(dict.fromkeys(paper for paper, _ in quoted), 1)}
+    return _answer(question, [_citation(numbers[paper], paper, quote, abstracts) for paper, quote in quoted])
 
 
 def _wrong(question: Question, abstracts: Mapping[str, str]) -> dict[str, Any]:
     """Says something else, from a paper that does not belong."""
     paper = next(id for id in sorted(abstracts) if id not in question.acceptable)
-    quote = abstracts[paper].split(".")[0] + "."
-    return _answer(question, "answered", quote, [_citation(1, paper, quote, abstracts)])
+    return _answer(question, [_citation(1, paper, _opening(paper, abstracts), abstracts)])
+
+
+def _opening(paper: str, abstracts: Mapping[str, str]) -> str:
+    return abstracts[paper].split(".")[0] + "."
 
 
 def _citation(number: int, paper: str, quote: str, abstracts: Mapping[str, str]) -> dict[str, Any]:
@@ -113,18 +117,18 @@ def _citation(number: int, paper: str, quote: str, abstracts: Mapping[str, str])
     return {"number": number, "paper": paper, "start": start, "end": start + len(quote), "quote": quote}
 
 
-def _answer(question: Question, status: str, text: str, cited: list[dict[str, Any]]) -> dict[str, Any]:
-    found = [[paper, 1.0] for paper in dict.fromkeys([*sorted(question.essential), *(c["paper"] for c in cited)])]
-    marks = "".join(f"[{c['number']}]" for c in cited)
-    claims = [{"text": text, "verdict": "quoted", "citations": cited}] if cited else []
+def _answer(question: Question, cited: list[dict[str, Any]]) -> dict[str, Any]:
+    """A stored answer whose claims are these quotes; a refusal without any. Only what is said varies."""
+    essential = [[paper, 1.0] for paper in sorted(question.essential)]
+    evidence = dict.fromkeys([*sorted(question.essential), *(c["paper"] for c in cited)])
     return {
-        "status": status,
-        "text": f"{text} {marks}".strip(),
+        "status": "answered" if cited else "refused",
+        "text": " ".join(f"{c['quote']} [{c['number']}]" for c in cited) or "This library does not say.",
         "query": question.question,
-        "claims": claims,
+        "claims": [{"text": c["quote"], "verdict": "quoted", "citations": [c]} for c in cited],
         "removed": [],
-        "retrieved": [[paper, 1.0] for paper in sorted(question.essential)],  # only what is written varies
-        "evidence": found,
+        "retrieved": essential,
+        "evidence": [[paper, 1.0] for paper in evidence],
     }
 
 
