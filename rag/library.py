@@ -264,7 +264,7 @@ class Library:
         match = " OR ".join(f'"{word}"' for word in wanted)
         rows = self._rows(
             "SELECT papers.id, -bm25(passages, 1.0, 1.0) AS score FROM passages JOIN papers "
-            "ON papers.number = passages.rowid WHERE passages MATCH ? ORDER BY score DESC, papers.number LIMIT ?",
+            "ON papers.number = passages.rowid WHERE passages MATCH ? ORDER BY score DESC, papers.id LIMIT ?",
             match,
             limit,
         )
