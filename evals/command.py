@@ -1,6 +1,7 @@
 """`rag eval`: lint, run, score, compare, report. What CI calls.
 
 A chat model is asked through `evals.cache`; a judge (`--judge`) adds a figure that is never gated.
+`--model plain` is the pipeline of `evals.plain`, whose baseline `gains` holds the others against.
 Exit codes: 0 pass, 1 error, 2 usage or lint, 4 regression, 5 inconclusive, 6 invalid run,
 7 not comparable, 130 Ctrl-C (finished rows are kept; the same command goes on).
 """
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import rag
-from evals import baseline, gold, lint, run
+from evals import baseline, gold, lint, plain, run
 from evals.compare import Comparison, compare
-from evals.records import Manifest, Record, Run
+from evals.records import EXIT, Manifest, Record, Run
 from rag.errors import RagError, UsageError
 from rag.records import EXTRACTIVE, Answer, Paper
 
@@ -112,7 +113,7 @@ def preview(arguments: argparse.Namespace) -> int:
     from evals.cache import CachedModel, Preview, calls_of
 
     rows = 0
-    if arguments.model and arguments.run is not judge_check:
+    if _is_chat(arguments) and arguments.run is not judge_check:
         counted = Preview(calls_of(arguments).client(arguments.model, arguments.base_url))
         ask = _asking(lambda sample: CachedModel(counted.ask, arguments.model, sample))
         todo = run.tasks(_questions(arguments), arguments.samples)
@@ -143,13 +144,33 @@ def false_alarms(arguments: argparse.Namespace) -> int:
     """Split the samples of one run in two and see how often the gate takes them for a regression."""
     from evals import aa
 
-    path = arguments.source or baseline.path_for(arguments.model or EXTRACTIVE)
-    accepted = _read(path) if path.is_dir() else baseline.load(path)
+    accepted = _accepted(arguments)
     if accepted.manifest.model == EXTRACTIVE:
         print("nothing to split: without a model the same question always gets the same answer")
         return 0
     abstracts = {id: paper.abstract for id, paper in _papers().items()}
     print(aa.alarms(accepted, gold.load(arguments.gold), abstracts, arguments.splits))
+    return 0
+
+
+def gains(arguments: argparse.Namespace) -> int:
+    """Show how much better a baseline or a run is than the baseline of the plain pipeline."""
+    from evals import gains as table
+    from evals.report.terminal import tell
+
+    held_against = baseline.path_for(plain.MODEL)
+    if not held_against.is_file():
+        raise run.RunError(f'{held_against}: not there; make it with: rag eval bless --model plain --reason "..."')
+    theirs, ours = baseline.load(held_against), _accepted(arguments)
+    if theirs.manifest.corpus != ours.manifest.corpus:
+        print("rag: the plain pipeline was asked another library; bless it anew: --model plain", file=sys.stderr)
+        return EXIT["not comparable"]
+    questions = [q for q in gold.load(arguments.gold) if arguments.part in ("all", q.split)]
+    found = table.gains(theirs, ours, questions, {id: paper.abstract for id, paper in _papers().items()})
+    if arguments.json:
+        print(json.dumps(table.to_dict(found, arguments.part), indent=1))
+    else:
+        tell(table.lines(found, arguments.part))
     return 0
 
 
@@ -169,6 +190,11 @@ def _questions(arguments: argparse.Namespace) -> tuple[gold.Question, ...]:
     if not chosen:
         raise UsageError("no question fits --split, --kind and --id; type: rag eval lint")
     return chosen
+
+
+def _is_chat(arguments: argparse.Namespace) -> bool:
+    """Is a chat model asked, whose answers cost and vary?"""
+    return arguments.model not in (None, plain.MODEL)
 
 
 def _is_whole(arguments: argparse.Namespace) -> bool:
@@ -209,7 +235,7 @@ def _run(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> t
     manifest = _manifest(arguments, questions)
     folder = run.start(manifest)
     todo = run.tasks(questions, arguments.samples)
-    workers = arguments.concurrency if arguments.model else 1
+    workers = arguments.concurrency if _is_chat(arguments) else 1
     finished = run.execute(folder, todo, ask, workers=workers, tick=_ticker())
     if all(record.error is None for record in finished.records):
         run.finish(folder)  # else the same command goes on, and tries the errors again
@@ -233,13 +259,21 @@ def _manifest(arguments: argparse.Namespace, questions: Sequence[gold.Question])
     )
 
 
+def _accepted(arguments: argparse.Namespace) -> Run:
+    """The run or baseline named, else the baseline of the answerer."""
+    path = arguments.source or baseline.path_for(arguments.model or EXTRACTIVE)
+    return _read(path) if path.is_dir() else baseline.load(path)
+
+
 def _read(folder: Path) -> Run:
     manifest, records = run.read(folder)
     return Run(manifest, tuple(records))
 
 
 def _asker(arguments: argparse.Namespace, first_sample: int = 0) -> run.Ask:
-    """How a question is asked: without a model, or through the call cache."""
+    """How a question is asked: without a model, plainly, or through the call cache."""
+    if arguments.model == plain.MODEL:
+        return plain.Plain(rag.open_library()).ask
     if not arguments.model:
         return _asking(lambda sample: EXTRACTIVE)
     from evals.cache import cached_models
@@ -291,7 +325,7 @@ def _confirm(
     arguments: argparse.Namespace, questions: Sequence[gold.Question]
 ) -> Callable[[Sequence[str], int], list[Record]] | None:
     """Fresh samples for questions that look broken; None where answers do not vary."""
-    if not arguments.model:
+    if not _is_chat(arguments):
         return None
 
     def confirm(ids: Sequence[str], samples: int) -> list[Record]:
@@ -379,6 +413,16 @@ def _parser() -> Any:
     command.add_argument("--model", metavar="NAME", help="the baseline of this model")
     command.add_argument("--splits", type=_count, default=50, metavar="N", help="how many splits (default 50)")
     command.set_defaults(run=false_alarms)
+    command = commands.add_parser("gains", help="how much better the baseline is than that of the plain pipeline")
+    command.add_argument(
+        "source", nargs="?", type=Path, metavar="RUN", help="a run's folder or a baseline (default: the baseline)"
+    )
+    command.add_argument("--model", metavar="NAME", help="the baseline of this model")
+    command.add_argument(  # not `split`, which it would inherit: gate is looked at only where it is named
+        "--split", dest="part", choices=("dev", "gate", "all"), default="dev", help="which questions (default dev)"
+    )
+    command.add_argument("--json", action="store_true", help="print the figures as JSON")
+    command.set_defaults(run=gains)
     for command in commands.choices.values():
         _inherit(parser, command)
     parser.set_defaults(gold=gold.GOLD)
@@ -390,7 +434,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kind", action="append", help="only questions of this kind; may be repeated")
     parser.add_argument("--id", action="append", help="only this question; may be repeated")
     parser.add_argument("--samples", type=_count, default=1, metavar="N", help="ask each question N times")
-    parser.add_argument("--model", metavar="NAME", help="a chat model (default: none, the extractive answerer)")
+    parser.add_argument("--model", metavar="NAME", help="a chat model, or plain (default: the extractive answerer)")
     parser.add_argument("--base-url", metavar="URL", help="its OpenAI-compatible server")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare with this baseline")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,12 @@ from rag.chat_models import Complete, open_model
 from rag.embed import Embedder, open_embedder
 from rag.errors import Cancelled, LibraryError, UsageError
 from rag.library import Library
-from rag.records import EXTRACTIVE, Answer, Draft, Evidence, FrozenMap, Hit, Paper, Status, Traced, Usage
+from rag.records import EXTRACTIVE, Answer, Draft, Evidence, Explained, FrozenMap, Hit, Paper, Status, Traced, Usage
 from rag.relevance import Asked, Scored, asked, score_sentences
-from rag.rerank import merits, rerank
+from rag.rerank import explain, gather, rerank
 from rag.retrieve import retrieve
 from rag.settings import Settings
-from rag.shape import Shape, shape
+from rag.shape import Shape, asking, shape
 from rag.synthesize import Part, Reply, extract, write
 from rag.text import printable, readable
 from rag.vectors import Stale, Vectors
@@ -79,8 +80,17 @@ class Assistant:
 
     def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """The best `k` papers for a query, best first. Raises UsageError for a query that is none."""
-        query = checked(query)
-        return self._retrieve(query, self._vector(query), max(k, self.settings.pool))[:k]
+        query = self._respelled(checked(query))
+        vector = self._vector(query)
+        hits = self._retrieve(query, vector, max(k, self.settings.pool))
+        return self._rerank(hits, self._asked(query, vector), k)[:k]
+
+    def explain(self, query: str, k: int) -> tuple[Explained, ...]:
+        """`search`, each hit with why it ranks where it does."""
+        query = self._respelled(checked(query))
+        hits = self.search(query, k)
+        question, score = self._asked(query, self._vector(query)), self._scorer(hits)
+        return tuple(explain(hit, question, score(question, hit.paper)) for hit in hits)
 
     def answer(
         self, question: str, history: Sequence[Any] = (), *, cancelled: Callable[[], bool] | None = None
@@ -94,7 +104,7 @@ class Assistant:
         clock = _Clock(cancelled)
         with clock("followup"):
             turns = followup.turns(history)
-            query = followup.stand_alone(question, turns)
+            query = followup.stand_alone(self._respelled(asking(question)), turns)
         with clock("retrieve"):
             vector = self._vector(query)
             hits = self._retrieve(query, vector, self.settings.pool)
@@ -102,10 +112,11 @@ class Assistant:
             compared = self._asked(query, vector)
             considered = hits[: max(CONSIDERED, 2 * self.settings.k)]
             score = self._scorer(considered)
-            evidence = rerank(considered, compared, lambda paper: score(compared, paper), self.settings.k)
-            whole = Part(compared, merits(considered, compared, lambda paper: score(compared, paper)))
+            ranked = rerank(considered, compared, partial(score, compared))
+            evidence = gather(ranked, compared, partial(score, compared), self.settings.k)
+            whole = Part(compared, {hit.paper.id: hit.score for hit in ranked})
         with clock("synthesize"):
-            wanted = shape(question) if query == question else Shape(False, ())
+            wanted = shape(query) if not turns or not followup.leans(question) else Shape(False, ())
             draft = self._draft(query, wanted, whole, evidence, score)
         with clock("verify"):
             checked_draft = self._verify(draft, followup.numbers(turns))
@@ -115,6 +126,9 @@ class Assistant:
         return self._answer(question, query, hits, draft, checked_draft, clock)
 
     # --- stages, with what they need ------------------------------------------------------------
+
+    def _respelled(self, text: str) -> str:
+        return followup.respelled(text, self.library.spelled)
 
     def _vector(self, query: str) -> np.ndarray:
         vector: np.ndarray = self.embedder.encode([query])[0]
@@ -129,6 +143,12 @@ class Assistant:
             pool=pool,
             dense_weight=self.settings.dense_weight,
         )
+
+    def _rerank(self, hits: tuple[Hit, ...], question: Asked, k: int) -> tuple[Hit, ...]:
+        """The first hits in their final order, then the rest as they were found."""
+        first = max(CONSIDERED, 2 * k)
+        score = self._scorer(hits[:first])
+        return rerank(hits[:first], question, partial(score, question)) + hits[first:]
 
     def _dense(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """Ask the collection; one that is behind the library, or broken, is filled again first."""

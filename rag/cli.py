@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rag.assistant import Assistant
-    from rag.records import Answer
+    from rag.records import Answer, Explained
     from rag.settings import Settings
 
 REFUSED = 3
@@ -87,11 +87,24 @@ def search(arguments: argparse.Namespace) -> int:
     from rag import render
 
     query = _question(arguments.query)
-    hits = _assistant(arguments, model="extractive").search(query, arguments.k or 8)
+    assistant = _assistant(arguments, model="extractive")
+    if arguments.explain:
+        return _explain(assistant.explain(query, arguments.k or 8), arguments.json)
+    hits = assistant.search(query, arguments.k or 8)
     if arguments.json:
         _print_json([_hit(hit) for hit in hits])
     else:
         _show(lambda: render.rich_hits(hits), lambda: render.plain_hits(hits))
+    return 0
+
+
+def _explain(explained: Sequence[Explained], as_json: bool) -> int:
+    from rag import render
+
+    if as_json:
+        _print_json([_hit(e.hit) | {"sentence": e.sentence, "held": e.held, "lacking": e.lacking} for e in explained])
+    else:
+        _show(lambda: render.rich_explained(explained), lambda: render.plain_explained(explained))
     return 0
 
 
@@ -261,7 +274,7 @@ def _hit(hit: Any) -> dict[str, Any]:
         "score": hit.score,
         "paper": {"id": hit.paper.id, "title": hit.paper.title},
         "chunk": {"id": hit.chunk.id, "start": hit.chunk.start, "end": hit.chunk.end, "text": hit.chunk.text},
-        "found": [{"search": f.search, "rank": f.rank, "score": f.score} for f in hit.found],
+        "found": [{"search": f.search, "rank": f.rank, "score": f.score, "part": f.part} for f in hit.found],
     }
 
 
@@ -331,6 +344,7 @@ def _parser() -> OneLineParser:
     command = _command(commands, "search", search, "list the papers nearest to a query")
     command.add_argument("query", nargs="*", help="words or a question; - or nothing reads it from a pipe")
     command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
+    command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
     command = _command(commands, "chat", chat, "ask several questions, with follow-ups")
     _model_options(command)
     _command(commands, "list", list_papers, "print the papers of the library")

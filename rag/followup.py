@@ -10,13 +10,13 @@ change of topic is not dragged back.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rag.errors import UsageError
 from rag.records import Answer, Paper
-from rag.text import readable, terms
+from rag.text import folded, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
 OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
@@ -28,6 +28,7 @@ _LEANS = re.compile(
     r"\b(?:is|was|does|did|of|about|than|like|with|why) that\b|\bthat (?:paper|model|method|work|result)\b|\bthat\W*$",
     re.IGNORECASE,
 )
+_TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
 _NAMED = re.compile(r"\[(\d+)\]")
 
 
@@ -81,6 +82,14 @@ def _leant_on(history: Sequence[Turn]) -> list[Turn]:
         if turn.papers or not leans(turn.question):
             break
     return found
+
+
+def respelled(question: str, spelled: Callable[[str], str | None]) -> str:
+    """The question with slips of typing mended; `spelled` gives the word that was meant, or None.
+
+    A capitalised word is a name, and stays.
+    """
+    return _TYPED.sub(lambda word: (not word[0].istitle() and spelled(folded(word[0]))) or word[0], question)
 
 
 def leans(question: str) -> bool:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.records import Chunk, Paper
-from rag.text import STOPWORDS, Span, compounds, printable, readable, title_key, words
+from rag.text import STOPWORDS, Span, compounds, porter, printable, readable, title_key, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 FILE = "library.sqlite"
 COMMON = 0.1  # a word in more than this share of the papers is left out of a lexical query
+SLIPS = (5, 9)  # letters from which one and two slips are forgiven
 COMMON_FROM = 5000  # ... in libraries of at least this many papers, where such words cost time
 
 _TABLES = """
@@ -284,6 +285,41 @@ class Library:
         quoted = '"' + word.replace('"', '""') + '"'
         rows = self._rows("SELECT count(*) FROM passages WHERE passages MATCH ?", quoted) if word else []
         return int(rows[0][0]) if rows else 0
+
+    def spelled(self, word: str) -> str | None:
+        """The library's word that a folded `word` it lacks was probably meant to be; None if none is near.
+
+        At most one slip (a letter wrong, missing, too many, or two swapped: Damerau, 1964) in a word of
+        5 letters, two from 9 on, never the first letter; of equally near words the one in more papers.
+        """
+        if len(word) < SLIPS[0] or not word.isalpha() or self.document_frequency(word):
+            return None
+        from rapidfuzz import process
+        from rapidfuzz.distance import OSA
+
+        typed = porter(word)
+        slips = sum(len(word) >= least for least in SLIPS)
+        near = "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? AND abs(length(term) - ?) <= ?"
+        known = dict(self._rows(near, word[0], word[0] + "\U0010ffff", len(typed), slips))
+        found = process.extract(typed, list(known), scorer=OSA.distance, score_cutoff=slips, limit=None)
+        if not found:
+            return None
+        term = min(found, key=lambda item: (item[1], -known[item[0]], item[0]))[0]
+        spelt = self._surface(term, word)
+        return spelt if OSA.distance(spelt, word) <= slips else None
+
+    def _surface(self, term: str, word: str) -> str:
+        """The word behind a term of the index, as a paper spells it: the one most like `word`."""
+        from rapidfuzz.distance import OSA
+
+        with self._guard, _translated(self.path):  # MATCH would stem the term again
+            self._db.execute(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS temp.places USING fts5vocab (main, passages, instance)"
+            )
+        (number,) = self._rows("SELECT doc FROM temp.places WHERE term = ? LIMIT 1", term)[0]
+        (text,) = self._rows("SELECT title || ' ' || abstract FROM passages WHERE rowid = ?", number)[0]
+        spelt = {found for found in words(text) if porter(found) == term}
+        return min(sorted(spelt), key=lambda found: OSA.distance(found, word), default=term)
 
     def vectors(self) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
         """Batches of (chunk ids, their vectors, their papers): what the Chroma collection holds."""

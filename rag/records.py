@@ -123,11 +123,16 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one search said of a chunk: `search` is "dense" or "lexical", rank 1 is best."""
+    """What one search or signal said of a paper: `search` is "dense" (cosine of the chunk), "lexical"
+    (BM25), "sentence" (cosine of the nearest sentence) or "words" (share of the question's words held).
+
+    Rank 1 is best; `part` is what it adds to the score of the hit.
+    """
 
     search: str
     rank: int
     score: float
+    part: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,20 @@ class Hit:
     def paper(self) -> Paper:
         """The paper of the chunk."""
         return self.chunk.paper
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Why a hit ranks where it does, besides the parts in `hit.found`.
+
+    `sentence` is the paper's sentence nearest in meaning ("" if it has none); `held` are the words of
+    the query that its title or one sentence holds, `lacking` the others.
+    """
+
+    hit: Hit
+    sentence: str
+    held: tuple[str, ...]
+    lacking: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rag.records import EXTRACTIVE, Answer, Citation, Hit, Paper
+from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
 from rag.text import Span, printable, readable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 QUOTED = "bold green"
 MARK = "bold cyan"
+SEARCHES = ("dense", "lexical")  # of `Hit.found`; the others are signals that reorder what these found
 
 
 # --- plain --------------------------------------------------------------------------------------
@@ -41,6 +42,15 @@ def plain_hits(hits: Sequence[Hit]) -> str:
     return "\n".join(
         f"{hit.rank:>3}  {hit.paper.id}  {shown(hit.paper.title)}  ({hit.score:.3f}; {found(hit)})" for hit in hits
     )
+
+
+def plain_explained(explained: Sequence[Explained]) -> str:
+    """Each hit with what every search and signal adds to its score."""
+    lines = []
+    for one in explained:
+        lines.append(f"{one.hit.rank:>3}  {one.hit.paper.id}  {shown(one.hit.paper.title)}  ({one.hit.score:.3f})")
+        lines += [f"     {reason}" for reason in reasons(one)]
+    return "\n".join(lines)
 
 
 def plain_paper(paper: Paper) -> str:
@@ -82,6 +92,23 @@ def rich_hits(hits: Sequence[Hit]) -> Group:
                 Text(f"{hit.paper.id}  {hit.score:.3f}  {found(hit)}", "dim"),
             )
             for hit in hits
+        )
+    )
+
+
+def rich_explained(explained: Sequence[Explained]) -> Group:
+    """Each hit with what every search and signal adds to its score."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(
+        *(
+            _entry(
+                f"{one.hit.rank:>3}",
+                Text.assemble((shown(one.hit.paper.title), "bold"), (f"  {one.hit.score:.3f}", "dim")),
+                *(Text(reason, "dim") for reason in reasons(one)),
+            )
+            for one in explained
         )
     )
 
@@ -163,7 +190,19 @@ def notes(answer: Answer) -> list[str]:
 
 def found(hit: Hit) -> str:
     """What found a hit and how, in words."""
-    return ", ".join(f"{f.search} #{f.rank} {f.score:.2f}" for f in hit.found)
+    return ", ".join(f"{f.search} #{f.rank} {f.score:.2f}" for f in hit.found if f.search in SEARCHES)
+
+
+def reasons(explained: Explained) -> list[str]:
+    """A line for each search and signal: what it adds to the score, the rank it gives, and from what."""
+    said = {
+        "dense": "cosine of the abstract's nearest piece",
+        "lexical": "BM25",
+        "sentence": f"cosine of “{shown(explained.sentence)}”",
+        "words": f"of the words' weight held: {shown(', '.join(explained.held)) or 'none'}"
+        + (f"; not held: {shown(', '.join(explained.lacking))}" if explained.lacking else ""),
+    }
+    return [f"+{f.part:.3f}  {f.search} #{f.rank}: {f.score:.2f} {said[f.search]}" for f in explained.hit.found]
 
 
 def details(paper: Paper) -> list[tuple[str, str]]:

@@ -2,20 +2,23 @@
 
 The fused score orders papers within one question; a paper's nearest sentence sharpens it, since an
 abstract speaks of many things and a question asks for one (tuned on SciFact's training claims), and
-so do the question's words that its title and one sentence hold together, for names that vectors blur. How sure one may be that a paper answers at all is another
-matter: near in meaning (the cosines of its chunk and nearest sentence) or, for a name that embeddings
-do not know, in words (the share of the question that title and best sentence hold, squared, so that
-common words alone do not count), through a logistic fitted by `evals/bench/refusal.py`.
+so do the question's words that its title and one sentence hold together, for names that vectors blur.
+Each of these adds a part to a hit's score and is noted in `Hit.found`, so that an order can be
+explained. How sure one may be that a paper answers at all is another matter: near in meaning (the
+cosines of its chunk and nearest sentence) or, for a name that embeddings do not know, in words (the
+share of the question that title and best sentence hold, squared, so that common words alone do not
+count), through a logistic fitted by `evals/bench/refusal.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import exp
 
-from rag.records import Evidence, Hit, Paper
+from rag.records import Evidence, Explained, Found, Hit, Paper
 from rag.relevance import Asked, Scored
-from rag.text import readable, terms
+from rag.text import compound_stem, compounds, readable, stem, terms, words
 
 SENTENCE_SHARE, COVERED_SHARE = 0.23, 0.23  # of the nearest sentence and of the words held; the rest is the fused score
 COSINE, COVERED, OFFSET = 18.6, 6.1, -6.9  # of the logistic
@@ -23,25 +26,29 @@ COSINE, COVERED, OFFSET = 18.6, 6.1, -6.9  # of the logistic
 Sentences = Callable[[Paper], Sequence[Scored]]
 
 
-def rerank(hits: Sequence[Hit], question: Asked, sentences: Sentences, k: int) -> tuple[Evidence, ...]:
-    """The best `k` papers of the hits as evidence, best first; `sentences` scores those of a paper."""
-    worth = merits(hits, question, sentences)
-    ordered = sorted(hits, key=lambda hit: (-worth[hit.paper.id], hit.rank))[:k]
-    scores = [confidence(hit, question, sentences(hit.paper)) for hit in ordered]
-    return tuple(Evidence(hit.chunk, at, score) for at, (hit, score) in enumerate(zip(ordered, scores, strict=True), 1))
+def rerank(hits: Sequence[Hit], question: Asked, sentences: Sentences) -> tuple[Hit, ...]:
+    """The hits in the order of how well their papers fit; scores are 0..1 within the question.
+
+    `sentences` scores the sentences of a paper. Ties keep the order of the hits.
+    """
+    near = _found("sentence", [_nearest(sentences(hit.paper)) for hit in hits], SENTENCE_SHARE, spread=True)
+    held = _found("words", [covered(hit.paper, question, sentences(hit.paper)) for hit in hits], COVERED_SHARE)
+    rest = 1 - SENTENCE_SHARE - COVERED_SHARE
+    weighed = []
+    for hit, *signals in zip(hits, near, held, strict=True):
+        found = (*(replace(f, part=rest * f.part) for f in hit.found), *signals)
+        score = rest * hit.score + sum(signal.part for signal in signals)
+        weighed.append(replace(hit, score=score, found=found))
+    ordered = sorted(weighed, key=lambda hit: (-hit.score, hit.rank))
+    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(ordered, 1))
 
 
-def merits(hits: Sequence[Hit], question: Asked, sentences: Sentences) -> Mapping[str, float]:
-    """How well each paper fits, 0..1 within the question, by paper id."""
-    nearest = {hit.paper.id: _nearest(sentences(hit.paper)) for hit in hits}
-    low, high = min(nearest.values(), default=0.0), max(nearest.values(), default=0.0)
-    spread, rest = (high - low) or 1.0, 1 - SENTENCE_SHARE - COVERED_SHARE
-    return {
-        hit.paper.id: rest * hit.score
-        + SENTENCE_SHARE * (nearest[hit.paper.id] - low) / spread
-        + COVERED_SHARE * covered(hit.paper, question, sentences(hit.paper))
-        for hit in hits
-    }
+def gather(hits: Sequence[Hit], question: Asked, sentences: Sentences, k: int) -> tuple[Evidence, ...]:
+    """The first `k` hits as evidence, each with how sure one may be that it speaks of what is asked."""
+    return tuple(
+        Evidence(hit.chunk, rank, confidence(hit, question, sentences(hit.paper)))
+        for rank, hit in enumerate(hits[:k], 1)
+    )
 
 
 def confidence(hit: Hit, question: Asked, sentences: Sequence[Scored]) -> float:
@@ -54,10 +61,34 @@ def confidence(hit: Hit, question: Asked, sentences: Sequence[Scored]) -> float:
 
 def covered(paper: Paper, question: Asked, sentences: Sequence[Scored]) -> float:
     """Share of the question's weight whose words stand in the title or the sentence that holds most, 0..1."""
-    titled = set(terms(readable(paper.title)))
+    held = _held(paper, question, sentences)
+    return sum(weight for term, weight in question.weights if term in held) / (question.total or 1.0)
+
+
+def explain(hit: Hit, question: Asked, sentences: Sequence[Scored]) -> Explained:
+    """What a person wants to see of a hit: the sentence nearest in meaning, and which words are held."""
+    typed = {stem(word): word for word in words(question.text)}
+    typed |= {compound_stem(word): word for word in compounds(question.text)}
+    held = _held(hit.paper, question, sentences)
+    of = {
+        there: tuple(typed[term] for term, _ in question.weights if (term in held) is there) for there in (True, False)
+    }
+    nearest = max(sentences, key=lambda sentence: sentence.cosine, default=None)
+    return Explained(hit, nearest.text if nearest else "", of[True], of[False])
+
+
+def _held(paper: Paper, question: Asked, sentences: Sequence[Scored]) -> frozenset[str]:
+    """The terms of the title and of the one sentence that together weigh most."""
+    titled = frozenset(terms(readable(paper.title)))
     held = [titled | sentence.covered for sentence in sentences] or [titled]
-    best = max(sum(weight for term, weight in question.weights if term in words) for words in held)
-    return best / (question.total or 1.0)
+    return max(held, key=lambda terms: sum(weight for term, weight in question.weights if term in terms))
+
+
+def _found(signal: str, scores: Sequence[float], share: float, *, spread: bool = False) -> list[Found]:
+    """What a signal says of each hit; `spread` stretches its scores to 0..1 within the question."""
+    low, high = (min(scores, default=0.0), max(scores, default=0.0)) if spread else (0.0, 1.0)
+    ranks = {at: rank for rank, at in enumerate(sorted(range(len(scores)), key=lambda at: -scores[at]), 1)}
+    return [Found(signal, ranks[at], s, share * (s - low) / ((high - low) or 1.0)) for at, s in enumerate(scores)]
 
 
 def _nearest(sentences: Sequence[Scored]) -> float:

@@ -35,38 +35,35 @@ def retrieve(
     dense_papers = [(paper, score) for paper, (_, score) in nearest.items()]
     found = {"dense": dense_papers, "lexical": by_paper}
     fused = fuse(found, {"dense": dense_weight, "lexical": 1.0 - dense_weight})
-    known = chunks([paper for paper, _ in fused])
-    ranks = {name: {id: (rank, score) for rank, (id, score) in enumerate(r, 1)} for name, r in found.items()}
-    hits: list[Hit] = []
+    known = chunks(fused)
     wanted = frozenset(query.lower().split())
-    for paper, score in fused:
-        if paper not in known:  # removed since the collection was filled
-            continue
-        chosen = _chunk(known[paper], nearest.get(paper), wanted)
-        by = tuple(Found(name, *ranks[name][paper]) for name in found if paper in ranks[name])
-        hits.append(Hit(chosen, score, len(hits) + 1, by))
-    return tuple(hits)
+    kept = [
+        (paper, by) for paper, by in fused.items() if paper in known
+    ]  # else removed since the collection was filled
+    return tuple(
+        Hit(_chunk(known[paper], nearest.get(paper), wanted), sum(f.part for f in by), rank, by)
+        for rank, (paper, by) in enumerate(kept, 1)
+    )
 
 
-def fuse(rankings: Mapping[str, Ranked], weights: Mapping[str, float]) -> list[tuple[str, float]]:
-    """(id, fused score) best first; every id comes from a ranking, scores are 0..1.
+def fuse(rankings: Mapping[str, Ranked], weights: Mapping[str, float]) -> dict[str, tuple[Found, ...]]:
+    """What each ranking found of an id and adds to its score; the best id first, scores are 0..1.
 
     Min-max within each ranking, weights scaled to those that found anything; an id that a ranking
     lacks gets 0 from it. Ties go by id, so that the order never depends on the order of input.
     """
-    present = {name: ranking for name, ranking in rankings.items() if ranking}
-    total = sum(weights[name] for name in present) or 1.0
-    fused: dict[str, float] = {}
-    for name, ranking in present.items():
-        for id, score in _min_max(ranking).items():
-            fused[id] = fused.get(id, 0.0) + weights[name] / total * score
-    return sorted(fused.items(), key=lambda item: (-item[1], item[0]))
+    total = sum(weights[name] for name, ranking in rankings.items() if ranking) or 1.0
+    by: dict[str, tuple[Found, ...]] = {}
+    for name, ranking in rankings.items():
+        for rank, ((id, score), share) in enumerate(zip(ranking, min_max([s for _, s in ranking]), strict=True), 1):
+            by[id] = (*by.get(id, ()), Found(name, rank, score, weights[name] / total * share))
+    return dict(sorted(by.items(), key=lambda item: (-sum(found.part for found in item[1]), item[0])))
 
 
-def _min_max(ranking: Ranked) -> dict[str, float]:
-    scores = [score for _, score in ranking]
-    low, high = min(scores), max(scores)
-    return {id: (score - low) / (high - low) if high > low else 1.0 for id, score in ranking}
+def min_max(scores: Sequence[float]) -> list[float]:
+    """The scores brought to 0..1, the lowest 0, the highest 1; equal ones are all 1."""
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    return [(score - low) / (high - low) if high > low else 1.0 for score in scores]
 
 
 def _best_chunks(ranking: Ranked) -> dict[str, tuple[str, float]]:

@@ -244,17 +244,23 @@ STOPWORDS = frozenset(
 )
 
 
-@lru_cache(maxsize=1)
-def _stemmer() -> Any:
+@lru_cache
+def _stemmer(name: str) -> Any:
     import snowballstemmer
 
-    return snowballstemmer.stemmer("english")
+    return snowballstemmer.stemmer(name)
 
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """The Snowball (Porter 2) English stem of a folded word."""
-    return str(_stemmer().stemWord(word))
+    return str(_stemmer("english").stemWord(word))
+
+
+@lru_cache(maxsize=65536)
+def porter(word: str) -> str:
+    """The stem that SQLite's index has of a folded word (Porter, 1980)."""
+    return str(_stemmer("porter").stemWord(word))
 
 
 def words(text: str) -> list[str]:

@@ -119,6 +119,17 @@ def test_search_lists_k_papers_best_first(rag):
     assert len(rag("search", stdin=b"state space models").out.splitlines()) == 8
 
 
+def test_an_explained_search_adds_up_and_shows_what_it_rests_on(rag, papers):
+    hits = json.loads(rag("search", "--explain", "which layer solved path-x", "-k", "2", "--json").out)
+    text = rag("search", "--explain", "which layer solved path-x", "-k", "2").out
+    for hit in hits:
+        assert hit["score"] == pytest.approx(sum(found["part"] for found in hit["found"]))
+        assert hit["sentence"] in next(paper.abstract for paper in papers if paper.id == hit["paper"]["id"])
+        assert hit["paper"]["id"] in text
+        assert set(hit["held"]) | set(hit["lacking"]) == {"layer", "solved", "path", "x", "path-x"}
+    assert re.search(r"\+0\.\d{3}  words #1: 0\.\d\d of the words' weight held: .*path-x", text)
+
+
 def test_list_has_a_line_for_every_paper(rag, papers):
     lines = rag("list").out.splitlines()
     listed = json.loads(rag("list", "--json").out)

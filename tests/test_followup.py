@@ -6,7 +6,7 @@ import pytest
 from made import FLASH, POKER, S4
 
 from rag.errors import UsageError
-from rag.followup import Turn, leans, numbers, stand_alone, turns
+from rag.followup import Turn, leans, numbers, respelled, stand_alone, turns
 from rag.records import Answer, Citation, Claim, FrozenMap, Usage
 
 FIRST = Turn("Which layer solved Path-X?", "S4 did. [1]", ((1, S4), (2, FLASH)))
@@ -162,3 +162,15 @@ def test_a_number_names_one_paper_even_over_two_conversations():
 )
 def test_next_to_no_words_lean(question, expected):
     assert leans(question) is expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "mended"),
+    [
+        ("How fst is the atention kernel?", "How fst is the attention kernel?"),
+        ("Who is Atention, of Path-atention or gpt4atention?", "Who is Atention, of Path-atention or gpt4atention?"),
+        ("", ""),
+    ],
+)
+def test_slips_of_typing_are_mended_but_names_stay(typed, mended):
+    assert respelled(typed, {"atention": "attention"}.get) == mended

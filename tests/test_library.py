@@ -541,3 +541,25 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(LibraryError, match="cannot be written"), writer(tmp_path / "file" / "lib"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("atention", "attention"),  # a letter missing
+        ("langauge", "language"),  # two swapped
+        ("benchmrk", "benchmark"),
+        ("attention", None),  # the library has it
+        ("ibuprofen", None),  # nothing is near
+        ("prejudice", None),
+        ("xttention", None),  # the first letter is rarely wrong
+        ("modl", None),  # too short to tell
+        ("", None), ("12345", None), ("路径注意力", None), ('atten"tion', None),
+    ],
+)  # fmt: skip
+def test_a_slip_of_typing_is_known_by_the_word_that_was_meant(shipped: Library, typed: str, meant: str | None) -> None:
+    assert shipped.spelled(typed) == meant
+
+
+def test_an_empty_library_knows_no_word(library: Library) -> None:
+    assert library.spelled("atention") is None

@@ -17,7 +17,8 @@ WEIGHT = st.floats(0, 1)
 
 
 def both(dense, lexical, weight=0.5):
-    return fuse({"dense": dense, "lexical": lexical}, {"dense": weight, "lexical": 1 - weight})
+    by = fuse({"dense": dense, "lexical": lexical}, {"dense": weight, "lexical": 1 - weight})
+    return [(id, sum(found.part for found in signals)) for id, signals in by.items()]
 
 
 def chunks_of(*papers):

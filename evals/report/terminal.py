@@ -7,7 +7,7 @@ answers or models passes through `printable`, and nothing is parsed as rich mark
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from evals.report.questions import HOW
@@ -22,7 +22,12 @@ Line = tuple[str, str]  # (text, rich style)
 
 def show(summary: Summary, page: Path) -> None:
     """Print the summary and where the page lies."""
-    made = [(printable(text), style) for text, style in (*lines(summary), ("", ""), (f"report {page}", "dim"))]
+    tell((*lines(summary), ("", ""), (f"report {page}", "dim")))
+
+
+def tell(found: Iterable[Line]) -> None:
+    """Print lines, in their styles at a terminal."""
+    made = [(printable(text), style) for text, style in found]
     if not sys.stdout.isatty():
         print("\n".join(text for text, _ in made))
         return

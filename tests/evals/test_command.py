@@ -251,6 +251,45 @@ def test_there_is_nothing_to_split_without_a_model(evaluated, here):
     assert evaluated("aa", "--model", "m")[0] == 1
 
 
+# --- the plain pipeline -------------------------------------------------------------------------
+
+
+def test_plain_is_an_answerer_with_a_baseline_that_others_are_held_against(evaluated, here):
+    assert evaluated("bless", "--model", "plain", "--reason", "x").out == "plain.json.gz is the baseline now: x\n"
+    assert baseline.load(here / "baselines" / "plain.json.gz").manifest.model == "plain"
+    assert evaluated("--model", "plain").code == 0
+    code, _, err = evaluated("gains")
+    assert (code, len(lines(err))) == (1, 1)
+    assert "extractive.json.gz: no baseline yet" in err
+    assert evaluated("bless", "--reason", "y").code == 0
+    code, out, err = evaluated("gains")
+    assert (code, err) == (0, "")
+    assert "split dev" in out
+    assert [line.split()[0] for line in out.splitlines()[3:]] == ["followup", "all", "all"]
+    data = json.loads(evaluated("gains", "--split", "gate", "--json").out)
+    assert (data["split"], {gain["change"]["n"] for gain in data["gains"]}) == ("gate", {32})
+
+
+def test_a_run_that_is_not_blessed_has_gains_too(evaluated, here):
+    evaluated("bless", "--model", "plain", "--reason", "x")
+    assert evaluated("run", "--split", "dev", "--json").code == 0
+    folder = max((here / "runs").iterdir())
+    told = evaluated("gains", folder).out
+    assert "followup" in told
+    assert "single" not in told
+
+
+def test_gains_need_the_plain_baseline_of_this_library(evaluated, here):
+    code, out, err = evaluated("gains")
+    assert (code, out, len(lines(err))) == (1, "", 1)
+    assert "plain.json.gz: not there; make it with: rag eval bless --model plain" in err
+    for name, corpus in (("plain", "one"), ("extractive", "other")):
+        path = here / "baselines" / f"{name}.json.gz"
+        baseline.bless(Run(manifest(corpus=corpus), (record("zz000"),)), "x", {}, path)
+    code, out, err = evaluated("gains")
+    assert (code, out, len(lines(err))) == (7, "", 1)
+
+
 # --- with a model -------------------------------------------------------------------------------
 
 
