@@ -27,7 +27,7 @@ from rag.errors import Cancelled, LibraryError, UsageError
 from rag.library import Library
 from rag.records import EXTRACTIVE, Answer, Draft, Evidence, Explained, FrozenMap, Hit, Paper, Status, Traced, Usage
 from rag.relevance import Asked, Scored, asked, score_sentences
-from rag.rerank import explain, gather, rerank
+from rag.rerank import covered, explain, gather, rerank
 from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.shape import Shape, asking, shape
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 LONGEST_QUESTION = 8000  # characters; a longer text is a document, not a question
 SHARED = 8  # assistants one process keeps open
 CONSIDERED = 20  # papers whose sentences are looked at, at least
+LIST_PAPERS = 12  # papers a list may name, at least
+FIRST = 5  # papers that say how well the library fits a follow-up taken by itself
+OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
+QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
 NEAREST = 3  # papers a refusal names
 
 
@@ -104,31 +108,54 @@ class Assistant:
         clock = _Clock(cancelled)
         with clock("followup"):
             turns = followup.turns(history)
-            query = followup.stand_alone(self._respelled(asking(question)), turns)
+            query = followup.resolve(self._respelled(asking(question)), turns, self._fits)
+            leans = query.own != query.text
+            wanted = Shape(False, ()) if query.papers else shape(query.own)
         with clock("retrieve"):
-            vector = self._vector(query)
-            hits = self._retrieve(query, vector, self.settings.pool)
+            vector = self._vector(query.text)
+            hits = self._retrieve(query.text, vector, self.settings.pool)
+            hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
-            compared = self._asked(query, vector)
+            compared = self._asked(query.text, vector)
             considered = hits[: max(CONSIDERED, 2 * self.settings.k)]
-            score = self._scorer(considered)
-            ranked = rerank(considered, compared, partial(score, compared))
-            evidence = gather(ranked, compared, partial(score, compared), self.settings.k)
-            whole = Part(compared, {hit.paper.id: hit.score for hit in ranked})
+            score = self._scorer(considered, followup.quoted(turns))
+            ranked = rerank(considered, compared, partial(score, compared), first=query.papers)
+            k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
+            evidence = gather(ranked, compared, partial(score, compared), k)
+            focus = self._focus(query, vector) if leans else compared
+            whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
         with clock("synthesize"):
-            wanted = shape(query) if not turns or not followup.leans(question) else Shape(False, ())
-            draft = self._draft(query, wanted, whole, evidence, score)
+            draft = self._draft(query.text, wanted, whole, evidence, score)
         with clock("verify"):
             checked_draft = self._verify(draft, followup.numbers(turns))
             if draft.status != "refused" and not checked_draft.claims and self._model:
                 draft = replace(self._extract(wanted, whole, evidence, score), usage=draft.usage)
                 checked_draft = self._fallback(draft, followup.numbers(turns), checked_draft)
-        return self._answer(question, query, hits, draft, checked_draft, clock)
+        return self._answer(question, query.text, hits, draft, checked_draft, clock)
 
     # --- stages, with what they need ------------------------------------------------------------
 
     def _respelled(self, text: str) -> str:
         return followup.respelled(text, self.library.spelled)
+
+    def _fits(self, text: str, papers: Sequence[Paper]) -> tuple[list[followup.Fit], followup.Fit]:
+        """How well each of the papers fits a text, and how well the best of the library."""
+        vector = self._vector(text)
+        question, hits = self._asked(text, vector), self._retrieve(text, vector, self.settings.pool)[:CONSIDERED]
+        score = self._scorer([*hits, *papers])
+
+        def fit(paper: Paper) -> followup.Fit:
+            sentences = score(question, paper)
+            return followup.Fit(max((s.cosine for s in sentences), default=0.0), covered(paper, question, sentences))
+
+        first = [fit(hit.paper) for hit in rerank(hits, question, partial(score, question))[:FIRST]]
+        best = followup.Fit(max((f.cosine for f in first), default=0.0), first[0].words if first else 0.0)
+        return [fit(paper) for paper in papers], best
+
+    def _focus(self, query: followup.Query, vector: np.ndarray) -> Asked:
+        """What the follow-up itself asks, with what was said before as its context."""
+        blend = OWN_SHARE * self._vector(query.own) + (1 - OWN_SHARE) * vector
+        return self._asked(query.own, blend / float((blend @ blend) ** 0.5), query.text)
 
     def _vector(self, query: str) -> np.ndarray:
         vector: np.ndarray = self.embedder.encode([query])[0]
@@ -168,18 +195,26 @@ class Assistant:
                     f"Chroma does not find what it was given ({error}); delete {self._vectors.folder}"
                 ) from error
 
-    def _asked(self, query: str, vector: np.ndarray) -> Asked:
-        return asked(query, vector, self.library.document_frequency, len(self.library))
+    def _asked(self, query: str, vector: np.ndarray, context: str = "") -> Asked:
+        return asked(query, vector, self.library.document_frequency, len(self.library), context=context)
 
-    def _scorer(self, hits: Sequence[Hit]) -> Callable[[Asked, Paper], Sequence[Scored]]:
-        """A function that scores the sentences of those papers for a question, each once."""
-        sentences = self.library.sentences([hit.paper.id for hit in hits])
+    def _scorer(
+        self, found: Sequence[Hit | Paper], quoted: frozenset[tuple[str, int]] = frozenset()
+    ) -> Callable[[Asked, Paper], Sequence[Scored]]:
+        """A function that scores the sentences of those papers for a question, each once.
+
+        `quoted` are those on screen already, by paper id and start: less likely to be asked for.
+        """
+        sentences = self.library.sentences([one.id if isinstance(one, Paper) else one.paper.id for one in found])
         done: dict[tuple[str, str], Sequence[Scored]] = {}
 
         def score(question: Asked, paper: Paper) -> Sequence[Scored]:
             key = question.text, paper.id
             if key not in done:
-                done[key] = score_sentences(question, paper, sentences.get(paper.id, ()))
+                scored = score_sentences(question, paper, sentences.get(paper.id, ()))
+                done[key] = tuple(
+                    replace(s, score=QUOTED_SHARE * s.score) if (paper.id, s.span.start) in quoted else s for s in scored
+                )
             return done[key]
 
         return score

@@ -1,10 +1,11 @@
-"""Earlier turns + a question -> a question that stands alone.
+"""Earlier turns + a question -> a query that stands alone.
 
-A follow-up leaves out what was said before ("and its cost?"). When a question leans on the turns
-before it (a pronoun, an opening like "and" or "what about", or next to no words of its own), the
-last question and the title of the paper cited first there join what is searched; with a mark like
-[2] the title of that paper does. A question that stands alone is searched as it is, so that a
-change of topic is not dragged back.
+A follow-up leaves out what was said before ("and its cost?"). What it leans on is looked for where a
+reader would look: a mark like [2], "the second one" or "back to the first" name a paper; a pronoun or
+next to no words of its own mean what was last spoken of; "another paper" means any but those. For all
+else the library decides: a question that opens like a follow-up but is nearer to other papers than
+to the one spoken of is a change of topic, and is searched as it is. The paper that is meant lends its
+title to what is searched, and is where the answer is looked for first.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag.errors import UsageError
 from rag.records import Answer, Paper
@@ -20,25 +21,47 @@ from rag.text import folded, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
 OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
-TITLES = 1  # "it" is the paper cited first
-_LEANS = re.compile(
-    r"^\s*(?:and|but|so|also|or|what about|how about|what else|why|why not|how so|really|then)\b|"
+NEARER, MUCH_NEARER = 0.2, 0.3  # in cosine, what makes another paper's being nearer a change of topic; ... of "it" too
+LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the paper spoken of is about something else
+LONGER = 4  # words of its own from which that is asked
+
+_OPENS = re.compile(r"^\s*(?:ok\b\W*)?(?:and|but|so|also|or|what about|how about|then)\b", re.IGNORECASE)
+_POINTS = re.compile(
+    r"^\s*(?:what else|why|why not|how so|how come|really)\b\W*$|\bhow come\b|"
     r"\b(?:it|its|they|their|them|this|these|those|he|she|the same|(?:this|that|which) one|the (?:first|second|third|"
-    r"other|former|latter|last)(?: one| paper)?)\b|"
-    r"\b(?:is|was|does|did|of|about|than|like|with|why) that\b|\bthat (?:paper|model|method|work|result)\b|\bthat\W*$",
+    r"other|former|latter|last)(?: one| paper| method| model| system)?)\b|"
+    r"\b(?:is|was|does|did|of|about|than|like|with|why|behind) that\b|\bthat (?:paper|model|method|work|result|help)\w*\b|"
+    r"\bthat\W*$",
     re.IGNORECASE,
 )
+_OTHER = re.compile(
+    r"\b(?:another|(?:any|some|the) other|other|a second|second|a different|further|more)\s+(?:[\w-]+\s+)?"
+    r"(?:papers?|works?|stud(?:y|ies)|benchmarks?|data ?sets?|one on|source)\b|"
+    r"\b(?:anything|something) else (?:on|about|in)\b|\b(?:anyone|anybody|someone|who|did others|any others?) else\b|"
+    r"\bor others\b|\bothers (?:find|say|do|agree)\b",
+    re.IGNORECASE,
+)
+_CHANGES = re.compile(
+    r"^\W*(?:ok\b\W*)?(?:(?:a )?(?:different|new|another|other|unrelated) (?:question|topic|subject|thing)|separately|"
+    r"changing (?:the )?(?:topic|subject))\b",
+    re.IGNORECASE,
+)
+_IT = re.compile(r"\b(?:it|its|they|their|them)\b", re.IGNORECASE)
+_BACK = re.compile(r"\b(?:back to|going back|come back|return(?:ing)? to|earlier|previous(?:ly)?|again)\b", re.IGNORECASE)
+_ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
+_PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
 _TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
 _NAMED = re.compile(r"\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One earlier question with its answer; `papers` are those cited, by number."""
+    """One earlier question with its answer; `papers` are those cited, by number, `quoted` the quotes' starts."""
 
     question: str
     text: str
     papers: tuple[tuple[int, Paper], ...] = ()
+    quoted: tuple[tuple[str, int], ...] = ()
 
 
 def turns(history: Sequence[Any]) -> tuple[Turn, ...]:
@@ -53,7 +76,8 @@ def _turn(item: Any) -> Turn:
         if isinstance(item, Mapping):
             item = Answer.from_dict(item)
         if isinstance(item, Answer):
-            return Turn(item.question, item.text, tuple(item.numbers.items()))
+            quoted = tuple((citation.paper.id, citation.start) for citation in item.citations)
+            return Turn(item.question, item.text, tuple(item.numbers.items()), quoted)
         question, text = item if not isinstance(item, str) else (None, None)
         if isinstance(question, str) and isinstance(text, str):
             return Turn(question, text)
@@ -62,16 +86,84 @@ def _turn(item: Any) -> Turn:
     raise UsageError(f"history holds {type(item).__name__}; give Answers, their dicts, or (question, text) pairs")
 
 
-def stand_alone(question: str, history: Sequence[Turn]) -> str:
-    """The question to search: as asked, or with what the earlier turns were about."""
-    if not history or not leans(question):
-        return question
-    cited = {number: paper for turn in history for number, paper in turn.papers}
-    named = [cited[int(n)] for n in _NAMED.findall(question) if int(n) in cited]
-    leant = [] if named else _leant_on(history)
-    papers = named or [paper for turn in leant for _, paper in turn.papers][:TITLES]
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched, and what the question itself asks.
+
+    `text` is the stand-alone form, `own` the question as asked. The answer is expected in `papers`, the
+    likeliest first (none: anywhere) and not in those whose ids are in `without`.
+    """
+
+    text: str
+    own: str
+    papers: tuple[Paper, ...] = ()
+    without: frozenset[str] = frozenset()
+
+
+class Fit(NamedTuple):
+    """How well a paper fits a text: cosine of its nearest sentence, share of the text's words held (0..1)."""
+
+    cosine: float
+    words: float
+
+
+Fits = Callable[[str, Sequence[Paper]], tuple[Sequence[Fit], Fit]]  # ... of the papers, and the library's best
+
+
+def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
+    """The query a question stands for after the earlier turns.
+
+    `fits(text, papers)` says how well those papers fit a text, and how well the best of the library does.
+    """
     own = " ".join(_NAMED.sub(" ", question).split())
-    return " ".join([own, *(turn.question for turn in leant), *(readable(paper.title) for paper in papers)])
+    if not history:
+        return Query(question, question)
+    spoken = _leant_on(history)
+    if _OTHER.search(question) and not _NAMED.search(question):
+        given = frozenset(paper.id for turn in history for _, paper in turn.papers)
+        titles = (readable(paper.title) for turn in spoken for _, paper in turn.papers[:1])
+        return Query(" ".join([own, *(turn.question for turn in spoken), *titles]), own, (), given)
+    named = _named(question, history)
+    papers = named or tuple(dict.fromkeys(paper for turn in spoken for _, paper in turn.papers))
+    if not named and not _continues(question, papers, fits):
+        return Query(question, question)
+    if not named and len(papers) > 1:
+        found, _ = fits(own, papers)
+        papers = (papers[max(range(len(papers)), key=lambda at: (sum(found[at]), -at))],)
+    before = [] if named else [turn.question for turn in spoken]
+    return Query(" ".join([own, *before, *(readable(paper.title) for paper in papers[:1])]), own, papers[:1])
+
+
+def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:
+    """The paper that a mark, an ordinal or "back to" names; none if nothing does."""
+    cited = {number: paper for turn in history for number, paper in turn.papers}
+    marked = tuple(cited[int(n)] for n in _NAMED.findall(question) if int(n) in cited)
+    if marked:
+        return marked
+    ordinal, last = _ORDINAL.search(question), [paper for _, paper in history[-1].papers]
+    places = [turn.papers[0][1] for turn in history if turn.papers]
+    known = places if _BACK.search(question) else last
+    if ordinal and len(set(known)) > 1:
+        at = _PLACES[ordinal[1].lower()]
+        return (known[at],) if at < len(known) else ()
+    return ()
+
+
+def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
+    """Does the question go on about what was last spoken of?"""
+    if _CHANGES.search(question):
+        return False
+    own, points = len(set(terms(question))), bool(_POINTS.search(question))
+    if own <= OWN_TERMS or not papers:
+        return leans(question)
+    found, best = fits(question, papers)
+    nearest, held = max(fit.cosine for fit in found), max(fit.words for fit in found)
+    ahead = best.cosine - nearest
+    if points:
+        return not (_POINTS.sub("", question) == _IT.sub("", question) and ahead >= MUCH_NEARER and held < LEAST_FIT / 2)
+    if own >= LONGER and max(nearest, held) < LEAST_FIT:
+        return False
+    return ahead < NEARER and (bool(_OPENS.search(question)) or held >= best.words)
 
 
 def _leant_on(history: Sequence[Turn]) -> list[Turn]:
@@ -93,8 +185,9 @@ def respelled(question: str, spelled: Callable[[str], str | None]) -> str:
 
 
 def leans(question: str) -> bool:
-    """Does the question need an earlier turn to be understood?"""
-    return bool(_LEANS.search(question) or _NAMED.search(question)) or len(set(terms(question))) <= OWN_TERMS
+    """Does the question need an earlier turn to be understood, by its wording alone?"""
+    worded = _OPENS.search(question) or _POINTS.search(question) or _NAMED.search(question)
+    return bool(worded) or len(set(terms(question))) <= OWN_TERMS
 
 
 def numbers(history: Sequence[Turn]) -> dict[str, int]:
@@ -105,3 +198,8 @@ def numbers(history: Sequence[Turn]) -> dict[str, int]:
             if number not in given.values():
                 given.setdefault(paper.id, number)
     return given
+
+
+def quoted(history: Sequence[Turn]) -> frozenset[tuple[str, int]]:
+    """What is on screen already: (paper id, start in its abstract) of every quote."""
+    return frozenset(quote for turn in history for quote in turn.quoted)

@@ -12,7 +12,7 @@ count), through a logistic fitted by `evals/bench/refusal.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from math import exp
 
@@ -26,10 +26,13 @@ COSINE, COVERED, OFFSET = 18.6, 6.1, -6.9  # of the logistic
 Sentences = Callable[[Paper], Sequence[Scored]]
 
 
-def rerank(hits: Sequence[Hit], question: Asked, sentences: Sentences) -> tuple[Hit, ...]:
+def rerank(
+    hits: Sequence[Hit], question: Asked, sentences: Sentences, *, first: Collection[Paper] = ()
+) -> tuple[Hit, ...]:
     """The hits in the order of how well their papers fit; scores are 0..1 within the question.
 
-    `sentences` scores the sentences of a paper. Ties keep the order of the hits.
+    `sentences` scores the sentences of a paper. Papers in `first`, which the question names, come before
+    all others. Ties keep the order of the hits.
     """
     near = _found("sentence", [_nearest(sentences(hit.paper)) for hit in hits], SENTENCE_SHARE, spread=True)
     held = _found("words", [covered(hit.paper, question, sentences(hit.paper)) for hit in hits], COVERED_SHARE)
@@ -39,7 +42,7 @@ def rerank(hits: Sequence[Hit], question: Asked, sentences: Sentences) -> tuple[
         found = (*(replace(f, part=rest * f.part) for f in hit.found), *signals)
         score = rest * hit.score + sum(signal.part for signal in signals)
         weighed.append(replace(hit, score=score, found=found))
-    ordered = sorted(weighed, key=lambda hit: (-hit.score, hit.rank))
+    ordered = sorted(weighed, key=lambda hit: (hit.paper not in first, -hit.score, hit.rank))
     return tuple(replace(hit, rank=rank) for rank, hit in enumerate(ordered, 1))
 
 

@@ -18,18 +18,24 @@ from rag.text import sentences, terms
 MOST_PARTS = 5
 OWN_TERMS = 5  # words of meaning with which an asking sentence stands by itself
 _THINGS = (
-    r"papers|benchmarks|datasets|data sets|methods|models|systems|approaches|techniques|tools|testbeds|suites|works|"
-    r"studies|surveys|environments|metrics|resources|libraries|frameworks|algorithms|evaluations"
+    r"(?:papers|benchmarks|data ?sets|corpora|methods|ways|models|systems|approaches|techniques|recipes|tools|testbeds|"
+    r"suites|works(?! best| well| better)|studies|surveys|environments|metrics|resources|libraries|frameworks|algorithms|evaluations|collections|"
+    r"proposals|attempts|projects|articles|research|literature|work)"
 )
-_NO_LIST = r"(?!why|how|when|where|do|does|did|is|are|was|were|can|could|should|will|would|if|i|we|for)"
+_WORDS = r"(?:(?!(?:to|of|in|on|at|by|from|does|do|did|is|are|was|were|has|had|the|an?|happens?|makes?)\b)[\w-]+[ /]+){0,4}?"
 _LIST = re.compile(
-    rf"^\s*(?:please\s+)?(?:list|name|enumerate)\b|"
-    rf"^\s*(?:which|what)\s+(?:[\w-]+[ /]+){{0,4}}?(?:{_THINGS})\b|"
-    rf"^\s*(?:{_NO_LIST}\b[\w-]+[ /]+){{0,4}}(?:{_THINGS})\s+(?:for|on|about|that|of|with)\b|"
-    rf"\b(?:what|which) (?:[\w-]+[ /]+){{0,3}}(?:{_THINGS})\b[^.?]*\b(?:are there|exist)\b|"
-    r"^\s*what can i use\b|^\s*who (?:all )?[a-z]+s,",
+    rf"^\W*(?:please\s+)?(?:list|name|enumerate)\s+(?!of\b|the\b|an?\b)|"
+    rf"\b(?:which|what)\s+{_WORDS}{_THINGS}\b|"
+    rf"^\W*(?!why|how|when|where|do|does|did|is|was|were|can|could|should|will|would|if|i|we)"
+    rf"{_WORDS}{_THINGS}\s+(?:for|on|about|that|of|with|to|proposing|using)\b|"
+    rf"^\W*(?:anything|something|everything|overviews?|surveys?)\s+(?:of|on|about|for)\b|"
+    rf"\b(?:any|all|other|more|some|are there|give me|show me|find(?: me)?)\s+{_WORDS}{_THINGS}\b|"
+    rf"\b(?:what|who)\b[^.?,;:]*\b(?:are there|is there|has been done|do we have|is available|exists?|out there)\b|"
+    rf"\bwhat can i use\b|\b(?:is|are) there\b[^.?]*\b(?:anywhere|in here|in this library)\b|"
+    rf"^\W*who (?:else |all )?(?!is\b|was\b|has\b|does\b|wins\b)[a-z]+s\b|:\s*who\b[^.?:]*\?$",
     re.IGNORECASE,
 )
+_DEFINITE = re.compile(r"\[\d+\]|\b(?:which|what) (?:one|two|three|of the|\w+ of the)\b", re.IGNORECASE)
 _SEVERAL = re.compile(r"\bone\b.*\bone\b|\b(?:what|how|which|who)\b.*,? and (?:what|how|which|who)\b", re.IGNORECASE)
 _CUT = re.compile(
     r"\s*(?:[;:?]|,?\s+\b(?:and|or|vs\.?|versus|while|whereas|but|as opposed to)\b|\s-\s|\([a-z1-9]\))\s+|"
@@ -75,7 +81,7 @@ def asking(question: str) -> str:
 
 def shape(question: str) -> Shape:
     """The shape of a question; parts are cut out of it in order, each with at least two words of meaning."""
-    if _LIST.search(question) and not _SEVERAL.search(question):
+    if _LIST.search(question) and not _SEVERAL.search(question) and not _DEFINITE.search(question):
         return Shape(True, ())
     found = [part.strip() for part in _CUT.split(question) if part and len(set(terms(part))) >= 2]
     return Shape(False, tuple(found[:MOST_PARTS]) if len(found) > 1 else ())

@@ -3,10 +3,10 @@
     python evals/bench/relevance.py --datasets FOLDER      # holds support/scifact_train.jsonl
 
 Trained on the rationale sentences of SciFact's training claims (Wadden et al., 2020; weight 0.3 a
-claim) and the dev split of the gold set (weight 1 a question): which sentence of the right abstract
+claim), the questions of `evals/train.jsonl` and the dev split of the gold set (weight 1): which sentence of the right abstract
 is the one that answers? The loss is a softmax over the sentences of an abstract. Then slope and
 offset are fitted (Platt scaling) so that a score means the same for every question. The table is of
-5-fold cross-validation over dev questions: an answering sentence among the first one, two, three;
+5-fold cross-validation over our own questions: an answering sentence among the first one, two, three;
 each row leaves one signal out. The weights printed at the end go into `rag/relevance.py`. The gate
 split is not read.
 """
@@ -26,10 +26,13 @@ from scipy.optimize import minimize
 
 import rag
 from evals import gold
+from rag.assistant import OWN_SHARE
 from rag.embed import open_embedder
 from rag.relevance import Asked, Signals, asked, signals
+from rag.shape import asking
 from rag.text import Span, readable, terms
 
+TRAIN = Path(__file__).parents[1] / "train.jsonl"
 SCIFACT_SHARE = 0.3
 RIDGE = 10.0
 
@@ -42,14 +45,13 @@ class Listing(NamedTuple):
     y: np.ndarray
 
 
-def dev_listings(library: rag.Library) -> list[Listing]:
-    """One listing a (question, supporting paper) of the dev split."""
-    embedder, made = open_embedder(), []
-    for question in gold.load():
+def own_listings(library: rag.Library) -> list[Listing]:
+    """One listing a (question, supporting paper) of the dev split and the training questions."""
+    made: list[Listing] = []
+    for question in (*gold.load(), *gold.load(TRAIN)):
         if question.split != "dev" or not question.facts:
             continue
-        text = " ".join([*question.history[-1:], question.question])
-        compared = asked(text, embedder.encode([text])[0], library.document_frequency, len(library))
+        compared = _asked(asking(question.question), " ".join(question.history[-1:]), library)
         for paper in sorted({s.paper for fact in question.facts for s in fact.support}):
             found = library.paper(paper)
             quotes = [s.quote for fact in question.facts for s in fact.support if s.paper == paper]
@@ -57,6 +59,14 @@ def dev_listings(library: rag.Library) -> list[Listing]:
                 _listing(question.id, compared, found.title, found.abstract, library.sentences([paper])[paper], quotes)
             )
     return made
+
+
+def _asked(own: str, before: str, library: rag.Library) -> Asked:
+    """As `rag.assistant` compares it: a follow-up's own words, with what was asked before as context."""
+    vectors = open_embedder().encode([own, f"{own} {before}"])
+    vector = OWN_SHARE * vectors[0] + (1 - OWN_SHARE) * vectors[1] if before else vectors[0]
+    unit = vector / np.linalg.norm(vector)
+    return asked(own, unit, library.document_frequency, len(library), context=before)
 
 
 def scifact_listings(file: Path) -> list[Listing]:
@@ -157,9 +167,9 @@ def main() -> None:
     file = parser.parse_args().datasets / "support" / "scifact_train.jsonl"
     if not file.is_file():
         raise SystemExit(f"{file} is missing: this needs the SciFact support set")
-    dev, scifact = dev_listings(rag.open_library()), scifact_listings(file)
+    dev, scifact = own_listings(rag.open_library()), scifact_listings(file)
     names, everything = Signals._fields, list(range(len(Signals._fields)))
-    print(f"{len(dev)} listings of dev, {len(scifact)} of SciFact; an answering sentence among the first 1, 2, 3")
+    print(f"{len(dev)} listings of own questions, {len(scifact)} of SciFact; an answering sentence among the first 1, 2, 3")
     print("cosine alone      ", *(f"{hit:.3f}" for hit in hits(dev, scifact, [0])))
     print("cosine, coverage  ", *(f"{hit:.3f}" for hit in hits(dev, scifact, [0, 1])))
     print("all signals       ", *(f"{hit:.3f}" for hit in hits(dev, scifact, everything)))
