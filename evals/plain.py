@@ -109,8 +109,8 @@ class Plain:
     def _quotes(self, paper: Paper, vector: np.ndarray) -> list[Citation]:
         """The sentences of the paper nearest to the vector, in its own order."""
         sentences = self.library.sentences([paper.id]).get(paper.id, ())
-        nearest = sorted(sentences, key=lambda sentence: -float(sentence[1] @ vector))[:SENTENCES]
-        spans = sorted(span for span, _ in nearest)
+        nearest = sorted(sentences, key=lambda sentence: -float(sentence.vector @ vector))[:SENTENCES]
+        spans = sorted(sentence.span for sentence in nearest)
         return [Citation(1, paper, paper.abstract[start:end], start, end) for start, end in spans]
 
 

@@ -13,7 +13,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,7 +26,7 @@ from rag.embed import Embedder, open_embedder
 from rag.errors import Cancelled, LibraryError, UsageError
 from rag.library import Library
 from rag.records import EXTRACTIVE, Answer, Draft, Evidence, Explained, FrozenMap, Hit, Paper, Status, Traced, Usage
-from rag.relevance import Asked, Scored, asked, score_sentences
+from rag.relevance import Asked, Matched, Scored, Sentence, asked, match_sentences, score_sentences
 from rag.rerank import covered, explain, gather, rerank
 from rag.retrieve import retrieve
 from rag.settings import Settings
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 LONGEST_QUESTION = 8000  # characters; a longer text is a document, not a question
 SHARED = 8  # assistants one process keeps open
-CONSIDERED = 20  # papers whose sentences are looked at, at least
+CONSIDERED = 20  # papers whose sentences are looked at (for an answer from more than 10, twice as many)
 LIST_PAPERS = 12  # papers a list may name, at least
 FIRST = 5  # papers that say how well the library fits a follow-up taken by itself
 OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
@@ -87,14 +87,14 @@ class Assistant:
         query = self._respelled(checked(query))
         vector = self._vector(query)
         hits = self._retrieve(query, vector, max(k, self.settings.pool))
-        return self._rerank(hits, self._asked(query, vector), k)[:k]
+        return self._rerank(hits, self._asked(query, vector))[:k]
 
     def explain(self, query: str, k: int) -> tuple[Explained, ...]:
         """`search`, each hit with why it ranks where it does."""
         query = self._respelled(checked(query))
         hits = self.search(query, k)
-        question, score = self._asked(query, self._vector(query)), self._scorer(hits)
-        return tuple(explain(hit, question, score(question, hit.paper)) for hit in hits)
+        question, sentences = self._asked(query, self._vector(query)), self._sentences(hit.paper for hit in hits)
+        return tuple(explain(hit, question, sentences.matched(question, hit.paper)) for hit in hits)
 
     def answer(
         self, question: str, history: Sequence[Any] = (), *, cancelled: Callable[[], bool] | None = None
@@ -117,19 +117,20 @@ class Assistant:
             hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
             compared = self._asked(query.text, vector)
-            considered = hits[: max(CONSIDERED, 2 * self.settings.k)]
-            score = self._scorer(considered, followup.quoted(turns))
-            ranked = rerank(considered, compared, partial(score, compared), first=query.papers)
+            depth = max(CONSIDERED, 2 * self.settings.k)
+            sentences = self._sentences((hit.paper for hit in hits), turns)
+            near = partial(sentences.matched, compared)
+            ranked = rerank(hits, compared, near, depth=depth, first=query.papers)
             k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
-            evidence = gather(ranked, compared, partial(score, compared), k)
+            evidence = gather(ranked, compared, near, k)
             focus = self._focus(query, vector) if leans else compared
             whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
         with clock("synthesize"):
-            draft = self._draft(query.text, wanted, whole, evidence, score)
+            draft = self._draft(query.text, wanted, whole, evidence, sentences)
         with clock("verify"):
             checked_draft = self._verify(draft, followup.numbers(turns))
             if draft.status != "refused" and not checked_draft.claims and self._model:
-                draft = replace(self._extract(wanted, whole, evidence, score), usage=draft.usage)
+                draft = replace(self._extract(wanted, whole, evidence, sentences), usage=draft.usage)
                 checked_draft = self._fallback(draft, followup.numbers(turns), checked_draft)
         return self._answer(question, query.text, hits, draft, checked_draft, clock)
 
@@ -142,13 +143,15 @@ class Assistant:
         """How well each of the papers fits a text, and how well the best of the library."""
         vector = self._vector(text)
         question, hits = self._asked(text, vector), self._retrieve(text, vector, self.settings.pool)[:CONSIDERED]
-        score = self._scorer([*hits, *papers])
+        sentences = self._sentences([*(hit.paper for hit in hits), *papers])
+        near = partial(sentences.matched, question)
 
         def fit(paper: Paper) -> followup.Fit:
-            sentences = score(question, paper)
-            return followup.Fit(max((s.cosine for s in sentences), default=0.0), covered(paper, question, sentences))
+            return followup.Fit(
+                max((s.cosine for s in near(paper)), default=0.0), covered(paper, question, near(paper))
+            )
 
-        first = [fit(hit.paper) for hit in rerank(hits, question, partial(score, question))[:FIRST]]
+        first = [fit(hit.paper) for hit in rerank(hits, question, near, depth=CONSIDERED)[:FIRST]]
         best = followup.Fit(max((f.cosine for f in first), default=0.0), first[0].words if first else 0.0)
         return [fit(paper) for paper in papers], best
 
@@ -171,11 +174,9 @@ class Assistant:
             dense_weight=self.settings.dense_weight,
         )
 
-    def _rerank(self, hits: tuple[Hit, ...], question: Asked, k: int) -> tuple[Hit, ...]:
-        """The first hits in their final order, then the rest as they were found."""
-        first = max(CONSIDERED, 2 * k)
-        score = self._scorer(hits[:first])
-        return rerank(hits[:first], question, partial(score, question)) + hits[first:]
+    def _rerank(self, hits: Sequence[Hit], question: Asked) -> tuple[Hit, ...]:
+        sentences = self._sentences(hit.paper for hit in hits[:CONSIDERED])
+        return rerank(hits, question, partial(sentences.matched, question), depth=CONSIDERED)
 
     def _dense(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """Ask the collection; one that is behind the library, or broken, is filled again first."""
@@ -198,26 +199,8 @@ class Assistant:
     def _asked(self, query: str, vector: np.ndarray, context: str = "") -> Asked:
         return asked(query, vector, self.library.document_frequency, len(self.library), context=context)
 
-    def _scorer(
-        self, found: Sequence[Hit | Paper], quoted: frozenset[tuple[str, int]] = frozenset()
-    ) -> Callable[[Asked, Paper], Sequence[Scored]]:
-        """A function that scores the sentences of those papers for a question, each once.
-
-        `quoted` are those on screen already, by paper id and start: less likely to be asked for.
-        """
-        sentences = self.library.sentences([one.id if isinstance(one, Paper) else one.paper.id for one in found])
-        done: dict[tuple[str, str], Sequence[Scored]] = {}
-
-        def score(question: Asked, paper: Paper) -> Sequence[Scored]:
-            key = question.text, paper.id
-            if key not in done:
-                scored = score_sentences(question, paper, sentences.get(paper.id, ()))
-                done[key] = tuple(
-                    replace(s, score=QUOTED_SHARE * s.score) if (paper.id, s.span.start) in quoted else s for s in scored
-                )
-            return done[key]
-
-        return score
+    def _sentences(self, papers: Iterable[Paper], history: Sequence[followup.Turn] = ()) -> _Sentences:
+        return _Sentences(self.library.sentences([paper.id for paper in papers]), followup.quoted(history))
 
     def _draft(
         self,
@@ -225,10 +208,10 @@ class Assistant:
         wanted: Shape,
         whole: Part,
         evidence: tuple[Evidence, ...],
-        score: Callable[[Asked, Paper], Sequence[Scored]],
+        sentences: _Sentences,
     ) -> Draft:
         if self._model is None:
-            return self._extract(wanted, whole, evidence, score)
+            return self._extract(wanted, whole, evidence, sentences)
         name, complete = self._model
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
         return write(query, evidence, prompt, lambda s, u: Reply(*complete(s, u)), model=name, tokens=room)
@@ -238,11 +221,11 @@ class Assistant:
         wanted: Shape,
         whole: Part,
         evidence: tuple[Evidence, ...],
-        score: Callable[[Asked, Paper], Sequence[Scored]],
+        sentences: _Sentences,
     ) -> Draft:
         parts = [self._part(part) for part in wanted.parts]
         least = self.settings.least_support
-        return extract(whole, parts, evidence, score, listing=wanted.listing, least_support=least)
+        return extract(whole, parts, evidence, sentences.scored, listing=wanted.listing, least_support=least)
 
     def _part(self, text: str) -> Part:
         """A part of a question, searched by itself."""
@@ -372,6 +355,35 @@ def _trace(hits: Sequence[Hit], evidence: Sequence[Evidence], verified: Verified
     stages["rerank"] = tuple(Traced(e.chunk.id, e.rank, e.score) for e in evidence)
     stages["unknown marks"] = (Traced("", verified.unknown_marks, 0.0),) if verified.unknown_marks else ()
     return FrozenMap(stages)
+
+
+class _Sentences:
+    """The sentences of some papers next to questions, each compared once.
+
+    Those quoted earlier in a conversation are less likely to be asked for.
+    """
+
+    def __init__(self, kept: Mapping[str, Sequence[Sentence]], quoted: frozenset[tuple[str, int]]) -> None:
+        self._kept, self._quoted = kept, quoted
+        self._matched: dict[tuple[str, str], Sequence[Matched]] = {}
+        self._scored: dict[tuple[str, str], Sequence[Scored]] = {}
+
+    def matched(self, question: Asked, paper: Paper) -> Sequence[Matched]:
+        """How near each sentence of the paper is to the question, in meaning and words."""
+        key = question.text, paper.id
+        if key not in self._matched:
+            self._matched[key] = match_sentences(question, paper, self._kept.get(paper.id, ()))
+        return self._matched[key]
+
+    def scored(self, question: Asked, paper: Paper) -> Sequence[Scored]:
+        """How well each sentence of the paper answers the question."""
+        key = question.text, paper.id
+        if key not in self._scored:
+            self._scored[key] = tuple(
+                replace(s, score=QUOTED_SHARE * s.score) if (paper.id, s.span.start) in self._quoted else s
+                for s in score_sentences(question, paper, self._kept.get(paper.id, ()))
+            )
+        return self._scored[key]
 
 
 class _Clock:

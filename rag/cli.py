@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 REFUSED = 3
-EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "rapidfuzz", "scipy", "tenacity")
+EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
 INTERRUPTED = 130
 LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any length
 

@@ -46,8 +46,12 @@ _CHANGES = re.compile(
     r"changing (?:the )?(?:topic|subject))\b",
     re.IGNORECASE,
 )
-_IT = re.compile(r"\b(?:it|its|they|their|them)\b", re.IGNORECASE)
-_BACK = re.compile(r"\b(?:back to|going back|come back|return(?:ing)? to|earlier|previous(?:ly)?|again)\b", re.IGNORECASE)
+_IT = re.compile(
+    r"(?:\w+ )?(?:it|its|they|their|them|that|this)", re.IGNORECASE
+)  # may stand for a word of the question
+_BACK = re.compile(
+    r"\b(?:back to|going back|come back|return(?:ing)? to|earlier|previous(?:ly)?|again)\b", re.IGNORECASE
+)
 _ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
 _PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
 _TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
@@ -120,7 +124,7 @@ def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
         return Query(question, question)
     spoken = _leant_on(history)
     if _OTHER.search(question) and not _NAMED.search(question):
-        given = frozenset(paper.id for turn in history for _, paper in turn.papers)
+        given = frozenset(paper.id for turn in history for _, paper in turn.papers[:1])
         titles = (readable(paper.title) for turn in spoken for _, paper in turn.papers[:1])
         return Query(" ".join([own, *(turn.question for turn in spoken), *titles]), own, (), given)
     named = _named(question, history)
@@ -142,7 +146,8 @@ def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:
         return marked
     ordinal, last = _ORDINAL.search(question), [paper for _, paper in history[-1].papers]
     places = [turn.papers[0][1] for turn in history if turn.papers]
-    known = places if _BACK.search(question) else last
+    back = _BACK.search(question) or (ordinal and ordinal[1].lower() in ("first", "former") and len(set(last)) < 2)
+    known = places if back else last
     if ordinal and len(set(known)) > 1:
         at = _PLACES[ordinal[1].lower()]
         return (known[at],) if at < len(known) else ()
@@ -160,7 +165,8 @@ def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
     nearest, held = max(fit.cosine for fit in found), max(fit.words for fit in found)
     ahead = best.cosine - nearest
     if points:
-        return not (_POINTS.sub("", question) == _IT.sub("", question) and ahead >= MUCH_NEARER and held < LEAST_FIT / 2)
+        outward = any(not _IT.fullmatch(found[0]) for found in _POINTS.finditer(question))
+        return outward or ahead < MUCH_NEARER or held >= LEAST_FIT / 2
     if own >= LONGER and max(nearest, held) < LEAST_FIT:
         return False
     return ahead < NEARER and (bool(_OPENS.search(question)) or held >= best.words)

@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.records import Chunk, Paper
-from rag.text import STOPWORDS, Span, compounds, porter, printable, readable, title_key, words
+from rag.relevance import Sentence
+from rag.text import STOPWORDS, Span, compounds, porter, printable, readable, terms, title_key, words
 
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 1
+SCHEMA = 2
 FILE = "library.sqlite"
 COMMON = 0.1  # a word in more than this share of the papers is left out of a lexical query
 SLIPS = (5, 9)  # letters from which one and two slips are forgiven
@@ -44,7 +45,7 @@ CREATE TABLE chunks (id TEXT PRIMARY KEY, paper TEXT NOT NULL, start INTEGER NOT
     tokens INTEGER NOT NULL, key BLOB NOT NULL);
 CREATE INDEX chunks_paper ON chunks (paper);
 CREATE TABLE sentences (paper TEXT NOT NULL, number INTEGER NOT NULL, start INTEGER NOT NULL,
-    "end" INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (paper, number)) WITHOUT ROWID;
+    "end" INTEGER NOT NULL, key BLOB NOT NULL, terms TEXT NOT NULL, PRIMARY KEY (paper, number)) WITHOUT ROWID;
 CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE journal (generation INTEGER NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL);
 CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2');
@@ -137,6 +138,11 @@ class Library:
             raise LibraryNewer(
                 f"{self.path} was written by a later version (schema {schema}, this reads {SCHEMA}); "
                 "type: pip install --upgrade abstracts-rag"
+            )
+        if schema < SCHEMA:
+            raise LibraryError(
+                f"{self.path} was written by an earlier version (schema {schema}, this reads {SCHEMA}); "
+                "delete it and add its files again"
             )
 
     def close(self) -> None:
@@ -240,18 +246,19 @@ class Library:
             chunks[paper].append(Chunk(id, found[paper], start, end, tokens))
         return {id: tuple(chunks[id]) for id in found}
 
-    def sentences(self, papers: Iterable[str]) -> dict[str, tuple[tuple[Span, np.ndarray], ...]]:
-        """The sentences of each of those papers in order, each with its vector (float32, unit length)."""
+    def sentences(self, papers: Iterable[str]) -> dict[str, tuple[Sentence, ...]]:
+        """The sentences of each of those papers in order, ready to be compared."""
         import numpy as np
 
-        spans: dict[str, list[tuple[Span, np.ndarray]]] = {}
+        found: dict[str, list[Sentence]] = {}
         query = (
-            'SELECT paper, start, "end", vector FROM sentences JOIN vectors USING (key) '
+            'SELECT paper, start, "end", vector, terms FROM sentences JOIN vectors USING (key) '
             "WHERE paper IN ({}) ORDER BY paper, number"
         )
-        for paper, start, end, vector in self._many(query, list(dict.fromkeys(papers))):
-            spans.setdefault(paper, []).append((Span(start, end), np.frombuffer(vector, np.float32)))
-        return {paper: tuple(found) for paper, found in spans.items()}
+        for paper, start, end, vector, held in self._many(query, list(dict.fromkeys(papers))):
+            one = Sentence(Span(start, end), np.frombuffer(vector, np.float32), frozenset(held.split()))
+            found.setdefault(paper, []).append(one)
+        return {paper: tuple(sentences) for paper, sentences in found.items()}
 
     def lexical(self, query: str, limit: int) -> list[tuple[str, float]]:
         """(paper id, BM25 score) of the papers that share a word with the query, best first.
@@ -394,8 +401,18 @@ class Library:
         db.execute("INSERT INTO passages (rowid, title, abstract) VALUES (?, ?, ?)", indexed)
         chunks = [(c.id, paper.id, c.start, c.end, c.tokens, key) for c, key in entry.chunks]
         db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", chunks)
-        sentences = [(paper.id, n, s.start, s.end, s.key) for n, s in enumerate(entry.sentences)]
-        db.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?, ?)", sentences)
+        sentences = [
+            (
+                paper.id,
+                n,
+                s.start,
+                s.end,
+                s.key,
+                " ".join(dict.fromkeys(terms(readable(paper.abstract[s.start : s.end])))),
+            )
+            for n, s in enumerate(entry.sentences)
+        ]
+        db.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?, ?, ?)", sentences)
         return _digest(record)
 
     # --- the database ---------------------------------------------------------------------------

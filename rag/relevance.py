@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,7 +45,8 @@ _UNITS = tuple(
 _COUNTED = re.compile(r"\bhow many ((?:[\w-]+ ?){1,3})", re.IGNORECASE)
 _ASKS_CAUSE = re.compile(r"\b(?:why|reasons?|causes?|what (?:makes|explains)|how come)\b", re.IGNORECASE)
 _ASKS_YES_OR_NO = re.compile(
-    r"^\W*(?:(?:and|so|but|ok),?\s+)?(?:is|are|was|were|do|does|did|can|could|has|have|will|would|should)\b", re.IGNORECASE
+    r"^\W*(?:(?:and|so|but|ok),?\s+)?(?:is|are|was|were|do|does|did|can|could|has|have|will|would|should)\b",
+    re.IGNORECASE,
 )
 _ASKS_RANK = re.compile(
     r"\b(?:best|most|highest|lowest|worst|least|wins?|top|ahead|strongest|better|worse|than|beat|compare\w*|versus|vs)\b",
@@ -143,21 +143,34 @@ class Asked:
         return sum(weight for _, weight in self.weights)
 
 
+class Sentence(NamedTuple):
+    """A sentence as the library keeps it: where it stands, its vector (of unit length) and its terms."""
+
+    span: Span
+    vector: np.ndarray
+    terms: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A sentence of a paper with its score (0..1) and the words of the question it covers itself."""
+class Matched:
+    """A sentence of a paper next to a question: the cosine of the two, and the question's terms it holds itself."""
 
     paper: Paper
     span: Span
-    score: float
     cosine: float
-    coverage: float
     covered: frozenset[str]
 
     @property
     def text(self) -> str:
         """The sentence, verbatim."""
         return self.paper.abstract[self.span.start : self.span.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored(Matched):
+    """... and how well it answers, 0..1."""
+
+    score: float
 
 
 def asked(
@@ -172,7 +185,9 @@ def asked(
     own, around = _wanted(question), _wanted(context)
     shares = [(own, 1.0), ({term: word for term, word in around.items() if term not in own}, CONTEXT_SHARE)]
     weights = tuple(
-        (term, share * log(1 + papers / (1 + frequency(word)))) for found, share in shares for term, word in found.items()
+        (term, share * log(1 + papers / (1 + frequency(word))))
+        for found, share in shares
+        for term, word in found.items()
     )
     asking = question if _ASKS.search(question) else f"{question} {context}"  # "and for French?" asks what was asked
     number, cause, ranked = (bool(asks.search(asking)) for asks in (_ASKS_NUMBER, _ASKS_CAUSE, _ASKS_RANK))
@@ -194,24 +209,34 @@ def _units(question: str) -> frozenset[str]:
     return frozenset(found | set(terms(counted[1])) if counted else found)
 
 
-def score_sentences(question: Asked, paper: Paper, sentences: Sequence[tuple[Span, np.ndarray]]) -> tuple[Scored, ...]:
-    """Every sentence of a paper, in order, scored. Vectors are of unit length."""
-    seen = signals(question, paper.title, paper.abstract, sentences)
+def sentence(abstract: str, span: Span, vector: np.ndarray) -> Sentence:
+    """A sentence of an abstract, ready to be compared."""
+    return Sentence(span, vector, frozenset(terms(readable(abstract[span.start : span.end]))))
+
+
+def match_sentences(question: Asked, paper: Paper, sentences: Sequence[Sentence]) -> tuple[Matched, ...]:
+    """Every sentence of a paper, in order, matched; cheap next to `score_sentences`."""
+    wanted = [term for term, _ in question.weights]
     return tuple(
-        Scored(paper, span, likelihood(signal), signal.cosine, signal.coverage, covered)
-        for (span, _), (signal, covered) in zip(sentences, seen, strict=True)
+        Matched(paper, s.span, float(s.vector @ question.vector), frozenset(term for term in wanted if term in s.terms))
+        for s in sentences
     )
 
 
-def signals(
-    question: Asked, title: str, abstract: str, sentences: Sequence[tuple[Span, np.ndarray]]
-) -> list[tuple[Signals, frozenset[str]]]:
-    """The signals of every sentence of an abstract, in order, each with the words of the question it covers."""
-    texts = [readable(abstract[start:end]) for (start, end), _ in sentences]
-    owned = [_terms(text) for text in texts]
-    cosines = [float(vector @ question.vector) for _, vector in sentences]
-    titled = _terms(readable(title))
-    return [_signals(question, titled, at, texts[at], owned, cosines[at]) for at in range(len(texts))]
+def score_sentences(question: Asked, paper: Paper, sentences: Sequence[Sentence]) -> tuple[Scored, ...]:
+    """Every sentence of a paper, in order, scored."""
+    matched = match_sentences(question, paper, sentences)
+    seen = signals(question, paper.title, paper.abstract, sentences)
+    return tuple(
+        Scored(paper, m.span, m.cosine, m.covered, likelihood(signal)) for m, signal in zip(matched, seen, strict=True)
+    )
+
+
+def signals(question: Asked, title: str, abstract: str, sentences: Sequence[Sentence]) -> list[Signals]:
+    """The signals of every sentence of an abstract, in order."""
+    texts = [readable(abstract[s.span.start : s.span.end]) for s in sentences]
+    titled = frozenset(terms(readable(title)))
+    return [_signals(question, titled, at, texts[at], sentences) for at in range(len(texts))]
 
 
 def likelihood(signal: Signals) -> float:
@@ -219,22 +244,16 @@ def likelihood(signal: Signals) -> float:
     return 1 / (1 + exp(-sum(w * s for w, s in zip(WEIGHTS, signal, strict=True)) - BIAS))
 
 
-@lru_cache(maxsize=16384)
-def _terms(text: str) -> frozenset[str]:
-    return frozenset(terms(text))
-
-
-def _signals(
-    question: Asked, titled: frozenset[str], at: int, text: str, owned: list[frozenset[str]], cosine: float
-) -> tuple[Signals, frozenset[str]]:
-    own, last = owned[at], len(owned) - 1
-    before, after = owned[at - 1] if at else frozenset(), owned[at + 1] if at < last else frozenset()
+def _signals(question: Asked, titled: frozenset[str], at: int, text: str, sentences: Sequence[Sentence]) -> Signals:
+    own, last = sentences[at].terms, len(sentences) - 1
+    before = sentences[at - 1].terms if at else frozenset()
+    after = sentences[at + 1].terms if at < last else frozenset()
     covered = frozenset(term for term, _ in question.weights if term in own)
     total = question.total or 1.0
     special = [(term, weight) for term, weight in question.weights if term not in titled]
     numbers = quantities(text) if question.number else ()
-    signal = Signals(
-        cosine=cosine,
+    return Signals(
+        cosine=float(sentences[at].vector @ question.vector),
         coverage=sum(weight for term, weight in question.weights if term in own) / total,
         specific=sum(weight for term, weight in special if term in own) / (sum(w for _, w in special) or 1.0),
         ahead=sum(weight for term, weight in question.weights if term in after and term not in own) / total,
@@ -253,4 +272,3 @@ def _signals(
         length=log(1 + len(text.split())),
         novelty=log1p(len(own - covered)),
     )
-    return signal, covered

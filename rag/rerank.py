@@ -17,33 +17,37 @@ from dataclasses import replace
 from math import exp
 
 from rag.records import Evidence, Explained, Found, Hit, Paper
-from rag.relevance import Asked, Scored
+from rag.relevance import Asked, Matched
 from rag.text import compound_stem, compounds, readable, stem, terms, words
 
 SENTENCE_SHARE, COVERED_SHARE = 0.23, 0.23  # of the nearest sentence and of the words held; the rest is the fused score
 COSINE, COVERED, OFFSET = 18.6, 6.1, -6.9  # of the logistic
 
-Sentences = Callable[[Paper], Sequence[Scored]]
+Sentences = Callable[[Paper], Sequence[Matched]]
 
 
 def rerank(
-    hits: Sequence[Hit], question: Asked, sentences: Sentences, *, first: Collection[Paper] = ()
+    hits: Sequence[Hit], question: Asked, sentences: Sentences, *, depth: int, first: Collection[Paper] = ()
 ) -> tuple[Hit, ...]:
     """The hits in the order of how well their papers fit; scores are 0..1 within the question.
 
-    `sentences` scores the sentences of a paper. Papers in `first`, which the question names, come before
-    all others. Ties keep the order of the hits.
+    `sentences` gives those of a paper; only the first `depth` hits are looked at, the others follow as they
+    were found. Papers in `first`, which the question names, come before all others. Ties keep the order.
     """
-    near = _found("sentence", [_nearest(sentences(hit.paper)) for hit in hits], SENTENCE_SHARE, spread=True)
-    held = _found("words", [covered(hit.paper, question, sentences(hit.paper)) for hit in hits], COVERED_SHARE)
-    rest = 1 - SENTENCE_SHARE - COVERED_SHARE
-    weighed = []
-    for hit, *signals in zip(hits, near, held, strict=True):
-        found = (*(replace(f, part=rest * f.part) for f in hit.found), *signals)
-        score = rest * hit.score + sum(signal.part for signal in signals)
-        weighed.append(replace(hit, score=score, found=found))
+    looked_at = [hit.paper for hit in hits[:depth]]
+    near = _found("sentence", [_nearest(sentences(paper)) for paper in looked_at], SENTENCE_SHARE, spread=True)
+    held = _found("words", [covered(paper, question, sentences(paper)) for paper in looked_at], COVERED_SHARE)
+    signals = [*zip(near, held, strict=True), *([()] * (len(hits) - len(looked_at)))]
+    weighed = [_weighed(hit, *more) for hit, more in zip(hits, signals, strict=True)]
     ordered = sorted(weighed, key=lambda hit: (hit.paper not in first, -hit.score, hit.rank))
     return tuple(replace(hit, rank=rank) for rank, hit in enumerate(ordered, 1))
+
+
+def _weighed(hit: Hit, *signals: Found) -> Hit:
+    """The hit with its fused score scaled and what the signals add."""
+    rest = 1 - SENTENCE_SHARE - COVERED_SHARE
+    found = (*(replace(f, part=rest * f.part) for f in hit.found), *signals)
+    return replace(hit, score=rest * hit.score + sum(signal.part for signal in signals), found=found)
 
 
 def gather(hits: Sequence[Hit], question: Asked, sentences: Sentences, k: int) -> tuple[Evidence, ...]:
@@ -54,7 +58,7 @@ def gather(hits: Sequence[Hit], question: Asked, sentences: Sentences, k: int) -
     )
 
 
-def confidence(hit: Hit, question: Asked, sentences: Sequence[Scored]) -> float:
+def confidence(hit: Hit, question: Asked, sentences: Sequence[Matched]) -> float:
     """0..1: how sure one may be that the paper speaks of what is asked."""
     nearest = _nearest(sentences)
     dense = next((found.score for found in hit.found if found.search == "dense"), nearest)
@@ -62,13 +66,13 @@ def confidence(hit: Hit, question: Asked, sentences: Sequence[Scored]) -> float:
     return 1 / (1 + exp(-(COSINE * (nearest + dense) / 2 + COVERED * held**2 + OFFSET)))
 
 
-def covered(paper: Paper, question: Asked, sentences: Sequence[Scored]) -> float:
+def covered(paper: Paper, question: Asked, sentences: Sequence[Matched]) -> float:
     """Share of the question's weight whose words stand in the title or the sentence that holds most, 0..1."""
     held = _held(paper, question, sentences)
     return sum(weight for term, weight in question.weights if term in held) / (question.total or 1.0)
 
 
-def explain(hit: Hit, question: Asked, sentences: Sequence[Scored]) -> Explained:
+def explain(hit: Hit, question: Asked, sentences: Sequence[Matched]) -> Explained:
     """What a person wants to see of a hit: the sentence nearest in meaning, and which words are held."""
     typed = {stem(word): word for word in words(question.text)}
     typed |= {compound_stem(word): word for word in compounds(question.text)}
@@ -80,7 +84,7 @@ def explain(hit: Hit, question: Asked, sentences: Sequence[Scored]) -> Explained
     return Explained(hit, nearest.text if nearest else "", of[True], of[False])
 
 
-def _held(paper: Paper, question: Asked, sentences: Sequence[Scored]) -> frozenset[str]:
+def _held(paper: Paper, question: Asked, sentences: Sequence[Matched]) -> frozenset[str]:
     """The terms of the title and of the one sentence that together weigh most."""
     titled = frozenset(terms(readable(paper.title)))
     held = [titled | sentence.covered for sentence in sentences] or [titled]
@@ -94,5 +98,5 @@ def _found(signal: str, scores: Sequence[float], share: float, *, spread: bool =
     return [Found(signal, ranks[at], s, share * (s - low) / ((high - low) or 1.0)) for at, s in enumerate(scores)]
 
 
-def _nearest(sentences: Sequence[Scored]) -> float:
+def _nearest(sentences: Sequence[Matched]) -> float:
     return max((sentence.cosine for sentence in sentences), default=0.0)

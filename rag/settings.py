@@ -56,7 +56,7 @@ class Settings:
     k: int = 8
     pool: int = 50
     dense_weight: float = 0.45
-    least_support: float = 0.4
+    least_support: float = 0.45
     prompt_tokens: int = 3000
     reply_tokens: int = 500
     temperature: float | None = None

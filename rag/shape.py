@@ -22,7 +22,9 @@ _THINGS = (
     r"suites|works(?! best| well| better)|studies|surveys|environments|metrics|resources|libraries|frameworks|algorithms|evaluations|collections|"
     r"proposals|attempts|projects|articles|research|literature|work)"
 )
-_WORDS = r"(?:(?!(?:to|of|in|on|at|by|from|does|do|did|is|are|was|were|has|had|the|an?|happens?|makes?)\b)[\w-]+[ /]+){0,4}?"
+_WORDS = (
+    r"(?:(?!(?:to|of|in|on|at|by|from|does|do|did|is|are|was|were|has|had|the|an?|happens?|makes?)\b)[\w-]+[ /]+){0,4}?"
+)
 _LIST = re.compile(
     rf"^\W*(?:please\s+)?(?:list|name|enumerate)\s+(?!of\b|the\b|an?\b)|"
     rf"\b(?:which|what)\s+{_WORDS}{_THINGS}\b|"

@@ -23,8 +23,8 @@ from rag.text import Span, folded, printable, readable, sentences
 
 DECLINED = "NOT IN THIS LIBRARY"
 PART_SHARE = 0.6  # of the part in a paper's fit to one part of a question; the rest is the whole question's
-PART_LEAST = 0.3  # a paper that fits the whole question less is no answer to a part of it
-PART_PAPERS = 3
+PART_LEAST = (0.45, 0.5)  # fit to the whole question from which a second and a third paper answer a part of it
+SENTENCES = {1: (3,), 2: (2, 2), 3: (2, 1, 1)}  # of each paper quoted; two of each if as many things are asked
 LIST_SHARE = 0.55  # of the best paper's fit, which a paper of a list must reach
 MORE = 0.8  # a third sentence of one paper scores at least this share of the second
 SAME = 0.8  # sentences that share this much of their words say the same
@@ -55,8 +55,8 @@ def extract(
     """The sentences of the evidence that answer, verbatim (readable form), best paper first.
 
     Refused when no evidence reaches `least_support`. A list takes one sentence from every paper that
-    fits nearly as well as the best; a question of several parts the best paper for each part; any
-    other two sentences, or three, of the best paper. Sentences of a paper stand in its own order.
+    fits nearly as well as the best; a question of several parts two from each of the papers that fit;
+    any other two sentences, or three, of the best paper. Sentences of a paper stand in its own order.
     """
     passages = tuple(evidence)
     if not passages or max(e.score for e in passages) < least_support:
@@ -65,8 +65,9 @@ def extract(
         chosen = [s for paper in _belonging(question, passages) for s in _best([question.asked], paper, score, 1)]
     else:
         answering = _answering(question, parts, passages)
+        most = (2,) * len(answering) if 1 < len(answering) <= len(parts) else SENTENCES[len(answering)]
         chosen = [
-            s for paper, asks in answering.items() for s in _best(asks, paper, score, 3 if len(answering) < 2 else 2)
+            s for n, (paper, asks) in zip(most, answering.items(), strict=True) for s in _best(asks, paper, score, n)
         ]
     chosen = [s for at, s in enumerate(chosen) if not any(_alike(s, other) for other in chosen[:at])]
     number = {e.paper.id: n for n, e in enumerate(passages, 1)}
@@ -80,20 +81,22 @@ def _belonging(question: Part, passages: Sequence[Evidence]) -> list[Paper]:
 
 
 def _answering(question: Part, parts: Sequence[Part], passages: Sequence[Evidence]) -> dict[Paper, list[Asked]]:
-    """The papers to quote, the best first, each with what it is asked."""
-    asks: dict[Paper, list[Asked]] = {passages[0].paper: [question.asked]}
+    """The papers to quote, the best first, each with what it is asked: the parts it fits best, and the whole."""
+    first, *rest = [e.paper for e in passages]
+    fitting = [
+        paper
+        for paper, fit in zip(rest, PART_LEAST if parts else (), strict=False)
+        if question.merits.get(paper.id, 0.0) >= fit
+    ]
+    asks: dict[Paper, list[Asked]] = {paper: [] for paper in [first, *fitting]}
     for part in parts:
+        best = max(asks, key=lambda paper, part=part: _fit(question, part, paper))  # type: ignore[misc]
+        asks[best].append(part.asked)
+    return {paper: [*parts_of, question.asked] for paper, parts_of in asks.items()}
 
-        def fit(e: Evidence, part: Part = part) -> float:
-            whole, own = question.merits.get(e.paper.id, 0.0), part.merits.get(e.paper.id, 0.0)
-            return (1 - PART_SHARE) * whole + PART_SHARE * own
 
-        best = max(passages, key=fit).paper
-        if best in asks:
-            asks[best].append(part.asked)
-        elif question.merits.get(best.id, 0.0) >= PART_LEAST and len(asks) < PART_PAPERS:
-            asks[best] = [part.asked, question.asked]
-    return asks
+def _fit(question: Part, part: Part, paper: Paper) -> float:
+    return (1 - PART_SHARE) * question.merits.get(paper.id, 0.0) + PART_SHARE * part.merits.get(paper.id, 0.0)
 
 
 def _best(asks: Sequence[Asked], paper: Paper, score: Score, most: int) -> list[Scored]:

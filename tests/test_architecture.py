@@ -31,6 +31,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "rich": {"render", "cli", "progress"},
     "filelock": {"library"},
     "platformdirs": {"settings"},
+    "rapidfuzz": {"library"},
     "snowballstemmer": {"text"},
 }
 

@@ -240,8 +240,9 @@ def test_search_gives_papers_best_first_and_says_what_found_them():
     assert [hit.rank for hit in hits] == list(range(1, 21))
     assert len({hit.paper.id for hit in hits}) == 20
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    assert all(hit.found and {f.search for f in hit.found} <= {"dense", "lexical"} for hit in hits)
-    assert {f.search for f in hits[0].found} == {"dense", "lexical"}
+    assert all(hit.found and {f.search for f in hit.found} <= {"dense", "lexical", "sentence", "words"} for hit in hits)
+    assert {f.search for f in hits[0].found} == {"dense", "lexical", "sentence", "words"}
+    assert all(hit.score == pytest.approx(sum(f.part for f in hit.found)) for hit in hits)
 
 
 def test_more_results_begin_with_the_fewer():

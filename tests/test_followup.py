@@ -6,10 +6,22 @@ import pytest
 from made import FLASH, POKER, S4
 
 from rag.errors import UsageError
-from rag.followup import Turn, leans, numbers, respelled, stand_alone, turns
+from rag.followup import Fit, Turn, leans, numbers, quoted, resolve, respelled, turns
 from rag.records import Answer, Citation, Claim, FrozenMap, Usage
 
 FIRST = Turn("Which layer solved Path-X?", "S4 did. [1]", ((1, S4), (2, FLASH)))
+
+
+NEAR, FAR, BEST = Fit(0.5, 0.4), Fit(0.1, 0.0), Fit(0.55, 0.5)
+
+
+def fits(*found):
+    """The library's best fits as BEST does; the papers spoken of as given, or all of them near."""
+    return lambda text, papers: ([*found, *[found[-1] if found else NEAR] * len(papers)][: len(papers)], BEST)
+
+
+def stand_alone(question, history, *found):
+    return resolve(question, history, fits(*found)).text
 
 
 def answer(question, *cited, query=None):
@@ -61,10 +73,63 @@ def test_a_question_that_leans_is_searched_with_what_was_said_before(question):
         "Is there a paper on models that write long texts?",
         "What is one good dataset of food photographs?",
         "Which method is both fast and exact on long sequences?",
+        "And how good is the best vision model on satellite pictures?",
+        "and PaLM, how many chips was it trained on?",
+        "What about machine translation into Finnish, how is that scored?",
     ],
 )
 def test_a_change_of_topic_is_not_dragged_back(question):
-    assert stand_alone(question, (FIRST,)) == question
+    assert stand_alone(question, (FIRST,), FAR) == question
+
+
+def test_a_question_that_opens_like_a_follow_up_goes_on_if_the_paper_spoken_of_fits():
+    question = "And how long is the Path-X task in tokens?"
+    assert S4.title in stand_alone(question, (FIRST,), NEAR)
+    assert stand_alone(question, (FIRST,), FAR) == question
+
+
+def test_said_to_be_another_topic_is_another_topic():
+    question = "Different question: how long is the Path-X task in tokens?"
+    assert stand_alone(question, (FIRST,), NEAR) == question
+
+
+def test_of_several_papers_spoken_of_the_one_that_fits_is_meant():
+    query = resolve("And its accuracy on Path-X?", (FIRST,), fits(FAR, NEAR))
+    assert query.papers == (FLASH,)
+    assert query.own == "And its accuracy on Path-X?"
+
+
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("What does the second one score?", FLASH),
+        ("How fast is the former?", S4),
+        ("And the latter?", FLASH),
+        ("What does the other one score?", FLASH),
+    ],
+)
+def test_an_ordinal_counts_the_papers_on_screen(question, meant):
+    assert resolve(question, (FIRST,), fits()).papers == (meant,)
+
+
+def test_back_to_the_first_is_the_first_turn():
+    later = Turn("Which benchmark tests poker?", "PokerBench. [3]", ((3, POKER),))
+    assert resolve("Back to the first one: how fast is it?", (FIRST, later), fits()).papers == (S4,)
+
+
+@pytest.mark.parametrize(
+    "question", ["Is there another paper on this?", "Any other benchmark like it?", "Anything else on long sequences?"]
+)
+def test_another_paper_is_none_that_was_given(question):
+    query = resolve(question, (FIRST,), fits())
+    assert query.without == {S4.id}
+    assert query.papers == ()
+    assert FIRST.question in query.text
+
+
+def test_what_was_quoted_is_known():
+    history = turns([answer("Which?", (1, S4), (2, FLASH))])
+    assert quoted(history) == {(S4.id, 0), (FLASH.id, 0)}
 
 
 @pytest.mark.parametrize("question", ["And its cost?", "Which layer solved Path-X?", "Why [1]?"])

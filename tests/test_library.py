@@ -25,7 +25,7 @@ from rag.chunks import chunk, passage
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.library import FILE, Embedded, Entry, Library, vector_key, writer
 from rag.records import Paper
-from rag.text import paper_id, readable, sentences, words
+from rag.text import paper_id, readable, sentences, terms, words
 
 ROOT = Path(__file__).parents[1]
 FAKE, DIMENSIONS = "fake", 8
@@ -199,6 +199,12 @@ def test_a_damaged_file_is_recognised_and_the_message_says_what_to_do(how: str, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_library_of_an_earlier_version_says_what_to_do(library: Library) -> None:
+    edit(library.path / FILE, "UPDATE meta SET value = '1' WHERE key = 'schema'")
+    with pytest.raises(LibraryError, match=r"schema 1, this reads \d+.*add its files again"):
+        Library.open(library.path)
+
+
 def test_a_library_of_a_later_version_is_left_alone(library: Library) -> None:
     library.close()
     edit(library.path / FILE, "UPDATE meta SET value = '99' WHERE key = 'schema'")
@@ -225,9 +231,10 @@ def test_chunks_sentences_and_vectors_come_back_with_their_spans(shipped: Librar
     chunks, spans = shipped.chunks(ids), shipped.sentences(ids)
     for one in papers:
         assert chunks[one.id] == chunk(one, lambda text: len(text.split()), 40)
-        assert tuple(span for span, _ in spans[one.id]) == sentences(one.abstract)
-        for (start, end), vector in spans[one.id]:
+        assert tuple(sentence.span for sentence in spans[one.id]) == sentences(one.abstract)
+        for (start, end), vector, held in spans[one.id]:
             assert np.array_equal(vector, embed(readable(one.abstract[start:end])))
+            assert held == set(terms(readable(one.abstract[start:end])))
 
 
 def test_all_vectors_come_in_batches_each_with_its_chunk_and_paper(shipped: Library) -> None:

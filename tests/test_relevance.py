@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made import paper
 
 from rag.embed import open_embedder
-from rag.relevance import asked, score_sentences
+from rag.relevance import asked, score_sentences, sentence
 from rag.text import readable, sentences
 
 EMBEDDER = open_embedder()
@@ -26,7 +26,9 @@ def scored(text, title, abstract, **known):
     one = paper(title, abstract)
     spans = sentences(abstract)
     vectors = EMBEDDER.encode([readable(abstract[start:end]) for start, end in spans])
-    return score_sentences(question(text, **known), one, tuple(zip(spans, vectors, strict=True)))
+    return score_sentences(
+        question(text, **known), one, [sentence(one.abstract, *found) for found in zip(spans, vectors, strict=True)]
+    )
 
 
 def best(text, *lines, title="A paper"):
@@ -71,7 +73,7 @@ def test_a_rare_word_tells_more_than_a_common_one():
         "Here a zorblat is shown. Here a model is shown.",
         frequency=lambda word: common.get(word, 0),
     )
-    assert rare.coverage > usual.coverage
+    assert rare.score > usual.score
 
 
 def test_a_sentence_that_only_leads_up_to_the_answer_scores_less():
@@ -85,9 +87,9 @@ def test_a_number_helps_only_where_one_is_asked_for():
     one = paper("A paper", "Things are held. The dataset holds 7 images. Things are done.")
     spans = sentences(one.abstract)
     asking, other = question("How many images does the dataset hold?"), question("Which images does the dataset hold?")
-    sentence = tuple((span, asking.vector) for span in spans)
-    with_number = score_sentences(asking, one, sentence)[1].score
-    assert with_number > score_sentences(replace(other, vector=asking.vector), one, sentence)[1].score
+    made = [sentence(one.abstract, span, asking.vector) for span in spans]
+    with_number = score_sentences(asking, one, made)[1].score
+    assert with_number > score_sentences(replace(other, vector=asking.vector), one, made)[1].score
 
 
 @pytest.mark.parametrize("word", ["solves", "solved", "Solving", "SOLVE"])
@@ -114,10 +116,12 @@ def test_scores_are_shares(text, abstract, seed, frequency):
     noise = np.random.default_rng(seed).normal(size=(len(spans) + 1, 8)).astype("float32")
     vectors = noise / np.linalg.norm(noise, axis=1, keepdims=True)
     found = score_sentences(
-        asked(text, vectors[0], lambda word: frequency, 500), one, tuple(zip(spans, vectors[1:], strict=True))
+        asked(text, vectors[0], lambda word: frequency, 500),
+        one,
+        [sentence(one.abstract, *found) for found in zip(spans, vectors[1:], strict=True)],
     )
     assert len(found) == len(spans)
-    assert all(0 <= s.score <= 1 and 0 <= s.coverage <= 1 + 1e-6 and -1.001 <= s.cosine <= 1.001 for s in found)
+    assert all(0 <= s.score <= 1 and -1.001 <= s.cosine <= 1.001 for s in found)
 
 
 def test_a_paper_without_a_sentence_has_no_score():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made import FLASH, POKER, S4, hits, paper
 
 from rag.records import Found
-from rag.relevance import Scored, asked
+from rag.relevance import Matched, asked
 from rag.rerank import explain, gather, rerank
 from rag.text import Span
 
@@ -20,11 +20,11 @@ PAPERS = tuple(paper(f"Paper number {n}", f"Sentence of paper {n}.") for n in ra
 
 def sentences(scores):
     """A scorer that gives each paper sentences with these scores, by title."""
-    return lambda one: [Scored(one, Span(0, 1), score, score, score, frozenset()) for score in scores[one.title]]
+    return lambda one: [Matched(one, Span(0, 1), score, frozenset()) for score in scores[one.title]]
 
 
 def evidence_of(found, scorer, k):
-    return gather(rerank(found, ASKED, scorer), ASKED, scorer, k)
+    return gather(rerank(found, ASKED, scorer, depth=99), ASKED, scorer, k)
 
 
 def test_a_paper_is_scored_by_its_nearest_sentence():
@@ -76,7 +76,7 @@ def test_nothing_found_is_no_evidence():
 def test_the_parts_of_a_hit_add_up_to_its_score():
     scores = {S4.title: [0.1], FLASH.title: [0.9], POKER.title: [0.5]}
     found = tuple(replace(hit, found=(Found("dense", 1, 0.5, hit.score),)) for hit in hits(S4, FLASH, POKER))
-    for hit in rerank(found, ASKED, sentences(scores)):
+    for hit in rerank(found, ASKED, sentences(scores), depth=3):
         assert [f.search for f in hit.found] == ["dense", "sentence", "words"]
         assert hit.score == pytest.approx(sum(f.part for f in hit.found))
 
@@ -85,7 +85,7 @@ def test_an_explanation_names_the_nearest_sentence_and_the_words_held():
     question = asked("Which model solves Path-X on a toaster?", None, lambda word: 1, 30)
     spans = [Span(0, 24), Span(25, 57)]
     scored = [
-        Scored(S4, span, 0.5, cosine, 0.5, held)
+        Matched(S4, span, cosine, held)
         for span, cosine, held in zip(spans, (0.2, 0.6), (frozenset(), frozenset({"path-x", "path", "x"})), strict=True)
     ]
     told = explain(hits(S4)[0], question, scored)
@@ -97,3 +97,17 @@ def test_an_explanation_names_the_nearest_sentence_and_the_words_held():
 
 def test_a_paper_without_a_sentence_is_explained_too():
     assert explain(hits(S4)[0], ASKED, []).sentence == ""
+
+
+def test_hits_beyond_the_depth_follow_as_they_were_found():
+    found = hits(*PAPERS, scores=tuple(1 - n / 50 for n in range(30)))
+    scores = {one.title: [n / 30] for n, one in enumerate(PAPERS)}
+    ordered = rerank(found, ASKED, sentences(scores), depth=5)
+    assert [hit.paper for hit in ordered[5:]] == list(PAPERS[5:])
+    assert [hit.score for hit in ordered] == sorted((hit.score for hit in ordered), reverse=True)
+
+
+def test_papers_that_the_question_names_come_first():
+    scores = {one.title: [0.5] for one in PAPERS}
+    ordered = rerank(hits(*PAPERS), ASKED, sentences(scores), depth=20, first=(PAPERS[7],))
+    assert [hit.paper for hit in ordered[:2]] == [PAPERS[7], PAPERS[0]]

@@ -46,12 +46,12 @@ def main() -> None:
         """(mean cosine, squared share of words held) of each paper that could be evidence."""
         vector = assistant._vector(text)
         hits = assistant._retrieve(text, vector, assistant.settings.pool)[:CONSIDERED]
-        question, score, found = assistant._asked(text, vector), assistant._scorer(hits), []
+        question, sentences, found = assistant._asked(text, vector), assistant._sentences(hit.paper for hit in hits), []
         for hit in hits[: assistant.settings.k]:
-            sentences = score(question, hit.paper)
-            nearest = max(s.cosine for s in sentences)
+            near = sentences.matched(question, hit.paper)
+            nearest = max(s.cosine for s in near)
             dense = next((f.score for f in hit.found if f.search == "dense"), nearest)
-            found.append(((nearest + dense) / 2, covered(hit.paper, question, sentences) ** 2))
+            found.append(((nearest + dense) / 2, covered(hit.paper, question, near) ** 2))
         return found
 
     dev = [q for q in gold.load() if q.split == "dev" and not q.history and (q.answerable or "off-topic" in q.tags)]

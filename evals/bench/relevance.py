@@ -28,7 +28,7 @@ import rag
 from evals import gold
 from rag.assistant import OWN_SHARE
 from rag.embed import open_embedder
-from rag.relevance import Asked, Signals, asked, signals
+from rag.relevance import Asked, Sentence, Signals, asked, sentence, signals
 from rag.shape import asking
 from rag.text import Span, readable, terms
 
@@ -88,7 +88,14 @@ def scifact_listings(file: Path) -> list[Listing]:
             start = spans[-1].end + 1 if spans else 0
             spans.append(Span(start, start + len(part)))
         made.append(
-            _listing(claim["id"], compared, claim["title"], abstract, list(zip(spans, vectors, strict=True)), rationale)
+            _listing(
+                claim["id"],
+                compared,
+                claim["title"],
+                abstract,
+                [sentence(abstract, *found) for found in zip(spans, vectors, strict=True)],
+                rationale,
+            )
         )
     return made
 
@@ -98,12 +105,12 @@ def _listing(
     compared: Asked,
     title: str,
     abstract: str,
-    sentences: Sequence[tuple[Span, np.ndarray]],
+    sentences: Sequence[Sentence],
     quotes: Sequence[str],
 ) -> Listing:
     wanted = [(abstract.index(quote), abstract.index(quote) + len(quote)) for quote in quotes]
-    y = [any(start < end_ and begin < end for begin, end_ in wanted) for (start, end), _ in sentences]
-    return Listing(id, np.array([s for s, _ in signals(compared, title, abstract, sentences)]), np.array(y, float))
+    y = [any(start < end_ and begin < end for begin, end_ in wanted) for (start, end), *_ in sentences]
+    return Listing(id, np.array(list(signals(compared, title, abstract, sentences))), np.array(y, float))
 
 
 def fit(sets: Sequence[tuple[Sequence[Listing], float]], use: Sequence[int]) -> np.ndarray:
@@ -169,7 +176,9 @@ def main() -> None:
         raise SystemExit(f"{file} is missing: this needs the SciFact support set")
     dev, scifact = own_listings(rag.open_library()), scifact_listings(file)
     names, everything = Signals._fields, list(range(len(Signals._fields)))
-    print(f"{len(dev)} listings of own questions, {len(scifact)} of SciFact; an answering sentence among the first 1, 2, 3")
+    print(
+        f"{len(dev)} listings of own questions, {len(scifact)} of SciFact; an answering sentence among the first 1, 2, 3"
+    )
     print("cosine alone      ", *(f"{hit:.3f}" for hit in hits(dev, scifact, [0])))
     print("cosine, coverage  ", *(f"{hit:.3f}" for hit in hits(dev, scifact, [0, 1])))
     print("all signals       ", *(f"{hit:.3f}" for hit in hits(dev, scifact, everything)))

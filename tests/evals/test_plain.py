@@ -32,8 +32,8 @@ def test_it_says_the_three_nearest_sentences_of_the_best_paper_in_their_order(as
     vector = asked.vector(question)
     sentences = asked.library.sentences([S4.id])[S4.id]
     assert len(sentences) == 4
-    farthest = min(sentences, key=lambda sentence: float(sentence[1] @ vector))[0]
-    wanted = [S4.abstract[start:end] for (start, end), _ in sentences if (start, end) != farthest]
+    farthest = min(sentences, key=lambda sentence: float(sentence.vector @ vector)).span
+    wanted = [S4.abstract[start:end] for (start, end), *_ in sentences if (start, end) != farthest]
     assert [claim.text for claim in made.claims] == [quote.quote for quote in made.citations] == wanted
     assert {quote.paper for quote in made.citations} == {S4}
     assert made.text == " ".join(f"{sentence} [1]" for sentence in wanted)
