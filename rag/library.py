@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 FILE = "library.sqlite"
-COMMON = 0.1  # a word in more than this share of the papers is left out of a lexical query
+COMMON = 0.3  # a word in more than this share of the papers is left out of a lexical query
 SLIPS = (5, 9)  # letters from which one and two slips are forgiven
 COMMON_FROM = 5000  # ... in libraries of at least this many papers, where such words cost time
 

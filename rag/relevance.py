@@ -62,6 +62,9 @@ _ANNOUNCING = re.compile(
     r"this (?:paper|work) (?:proposes|introduces|presents))\b",
     re.IGNORECASE,
 )
+_HERE = re.compile(
+    r"\b(?:in this (?:paper|work|study|report)|this (?:paper|work|study|survey) \w+s|here,? we)\b", re.IGNORECASE
+)
 _CAUSE = re.compile(
     r"\b(?:because|due to|since|caus\w+|reason\w*|owing|attribut\w+|stem\w*|thereby|therefore|driven|arise\w*|"
     r"result(?:s|ing)? (?:from|in|of)|explain\w*|as a consequence|leads? to|bottleneck\w*|limit\w*|suffer\w*|fail\w*)\b",
@@ -237,6 +240,11 @@ def signals(question: Asked, title: str, abstract: str, sentences: Sequence[Sent
     texts = [readable(abstract[s.span.start : s.span.end]) for s in sentences]
     titled = frozenset(terms(readable(title)))
     return [_signals(question, titled, at, texts[at], sentences) for at in range(len(texts))]
+
+
+def announces(text: str) -> bool:
+    """Does a sentence say what its paper contributes ("we propose")?"""
+    return bool(_ANNOUNCING.search(text) or _HERE.search(text))
 
 
 def likelihood(signal: Signals) -> float:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from rag.errors import ModelError
 from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Usage
-from rag.relevance import Asked, Scored
+from rag.relevance import Asked, Scored, announces
 from rag.text import Span, folded, printable, readable, sentences
 
 DECLINED = "NOT IN THIS LIBRARY"
@@ -62,7 +62,7 @@ def extract(
     if not passages or max(e.score for e in passages) < least_support:
         return Draft((), passages, "refused", EXTRACTIVE)
     if listing:
-        chosen = [s for paper in _belonging(question, passages) for s in _best([question.asked], paper, score, 1)]
+        chosen = [s for paper in _belonging(question, passages) for s in _introducing(score(question.asked, paper))]
     else:
         answering = _answering(question, parts, passages)
         most = (2,) * len(answering) if 1 < len(answering) <= len(parts) else SENTENCES[len(answering)]
@@ -78,6 +78,11 @@ def extract(
 def _belonging(question: Part, passages: Sequence[Evidence]) -> list[Paper]:
     best = max(question.merits.get(e.paper.id, 0.0) for e in passages)
     return [e.paper for e in passages if question.merits.get(e.paper.id, 0.0) >= LIST_SHARE * best]
+
+
+def _introducing(sentences: Sequence[Scored]) -> list[Scored]:
+    """What a list says of a paper: the sentence that announces its contribution, else the one that answers best."""
+    return sorted(sentences, key=lambda sentence: (not announces(sentence.text), -sentence.score))[:1]
 
 
 def _answering(question: Part, parts: Sequence[Part], passages: Sequence[Evidence]) -> dict[Paper, list[Asked]]:

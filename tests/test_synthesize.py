@@ -285,3 +285,11 @@ def test_without_passages_no_model_is_asked():
 )
 def test_a_late_mark_belongs_to_the_sentence_before_it(said, read):
     assert tuple(re.sub(r" +", " ", sentence) for sentence in marked_sentences(said)) == read
+
+
+def test_a_list_says_of_a_paper_what_it_announces():
+    one = paper(
+        "Sheep", "Counting sheep has 91% accuracy on sheep benchmarks. We present SheepBench, of sheep. It is large."
+    )
+    draft = extracted("Which sheep benchmarks have 91% accuracy?", one, listing=True)
+    assert draft.sentences == ("We present SheepBench, of sheep. [1]",)
