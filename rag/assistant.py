@@ -32,7 +32,7 @@ from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.shape import Shape, asking, shape
 from rag.synthesize import Part, Reply, extract, write
-from rag.text import printable, readable
+from rag.text import looks_english, printable, readable
 from rag.vectors import Stale, Vectors
 from rag.verify import Verified, verify
 
@@ -252,7 +252,7 @@ class Assistant:
         return Answer(
             question=question,
             query=query,
-            text=refusal([e.paper for e in draft.passages]) if refused else verified.text,
+            text=refusal([e.paper for e in draft.passages], question) if refused else verified.text,
             status=status,
             claims=verified.claims,
             removed=verified.removed,
@@ -329,12 +329,13 @@ def checked(question: str) -> str:
     return printable(question)
 
 
-def refusal(nearest: Sequence[Paper]) -> str:
+def refusal(nearest: Sequence[Paper], question: str) -> str:
     """What is said when the library does not hold the answer."""
     names = "; ".join(f"“{readable(paper.title)}”" for paper in nearest[:NEAREST])
-    return "This library does not say." + (
+    said = "This library does not say." + (
         f" The nearest papers are {names}." if names else " It holds no paper near it."
     )
+    return said if looks_english(question) else f"{said} The question does not look like English; ask it in English."
 
 
 def pieces(answer: Answer) -> Iterator[str]:

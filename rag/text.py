@@ -296,6 +296,22 @@ def compound_stem(compound: str) -> str:
     return "-".join(stem(part) for part in compound.split("-"))
 
 
+_FOREIGN = frozenset(
+    """de la le les des du un une et est que qui quel quelle pour dans sur avec par combien comment pourquoi der die das
+    ein eine und ist sind wie viele was welche welcher auf für mit von den dem nicht warum el los las del al en por para
+    con qué cuál cuántos cuántas cómo es se su il lo gli di che per con quanti quale come o os as da do em um uma não
+    het een van voor hoeveel wat welke""".split()
+)  # function words of six neighbours of English
+
+
+def looks_english(text: str) -> bool:
+    """False for a text mostly in another script, or with more function words of other languages than of English."""
+    found = words(text)
+    script = sum(char.isalpha() and not char.isascii() for char in text) > len(text) / 3
+    foreign, common = sum(word in _FOREIGN for word in found), sum(word in STOPWORDS for word in found)
+    return not script and (foreign < 2 or foreign <= common)
+
+
 # --- numbers ------------------------------------------------------------------------------------
 
 _SMALL = (

@@ -14,6 +14,7 @@ from rag.text import (
     compounds,
     folded,
     folded_view,
+    looks_english,
     paper_id,
     printable,
     quantities,
@@ -325,3 +326,20 @@ def test_greek_letters_in_titles_meet_their_latex() -> None:
 def test_ids_of_the_shipped_papers_are_distinct(papers: tuple[Paper, ...]) -> None:
     assert len({paper.id for paper in papers}) == len(papers)
     assert all(paper.id == paper_id(paper.title) for paper in papers)
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        ("How many languages does the benchmark cover?", True),
+        ("flashattention path-x accuracy", True),
+        ("s4", True),
+        ("", True),
+        ("Combien de langues couvre le banc d'essai qui entraîne un juge peu coûteux ?", False),
+        ("Wie viele Sprachen deckt der Benchmark für mehrsprachige Suche ab?", False),
+        ("¿Cuántos idiomas cubre la prueba que entrena un juez sustituto barato?", False),
+        ("用DataComp筛选出的14亿图文对从头训练的零样本准确率是多少？", False),
+    ],
+)
+def test_what_does_not_look_english(text, english):
+    assert looks_english(text) is english
