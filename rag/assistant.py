@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,19 @@ from rag.chat_models import Complete, open_model
 from rag.embed import Embedder, open_embedder
 from rag.errors import Cancelled, LibraryError, UsageError
 from rag.library import Library
-from rag.records import EXTRACTIVE, Answer, Draft, Evidence, Explained, FrozenMap, Hit, Paper, Status, Traced, Usage
+from rag.records import (
+    EXTRACTIVE,
+    Answer,
+    Claim,
+    Draft,
+    Evidence,
+    Explained,
+    FrozenMap,
+    Hit,
+    Paper,
+    Status,
+    Traced,
+)
 from rag.relevance import Asked, Matched, Scored, Sentence, asked, match_sentences, score_sentences
 from rag.rerank import covered, explain, gather, rerank
 from rag.retrieve import retrieve
@@ -34,12 +46,13 @@ from rag.shape import Shape, asking, shape
 from rag.synthesize import Part, Reply, extract, write
 from rag.text import looks_english, printable, readable
 from rag.vectors import Stale, Vectors
-from rag.verify import Verified, verify
+from rag.verify import Verified, by_words, verify
 
 if TYPE_CHECKING:
     import numpy as np
 
 LONGEST_QUESTION = 8000  # characters; a longer text is a document, not a question
+SECOND = 3  # sentences without support that are searched again, and papers looked at for each
 SHARED = 8  # assistants one process keeps open
 CONSIDERED = 20  # papers whose sentences are looked at (for an answer from more than 10, twice as many)
 LIST_PAPERS = 12  # papers a list may name, at least
@@ -109,7 +122,6 @@ class Assistant:
         with clock("followup"):
             turns = followup.turns(history)
             query = followup.resolve(self._respelled(asking(question)), turns, self._fits)
-            leans = query.own != query.text
             wanted = Shape(False, ()) if query.papers else shape(query.own)
         with clock("retrieve"):
             vector = self._vector(query.text)
@@ -122,17 +134,15 @@ class Assistant:
             near = partial(sentences.matched, compared)
             ranked = rerank(hits, compared, near, depth=depth, first=query.papers)
             k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
-            evidence = gather(ranked, compared, near, k)
-            focus = self._focus(query, vector) if leans else compared
+            focus = self._focus(query, vector) if query.own != query.text else compared
             whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
+            evidence = gather(ranked, compared, near, k)
+            case = _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns))
         with clock("synthesize"):
-            draft = self._draft(query.text, wanted, whole, evidence, sentences)
+            draft = self._draft(case)
         with clock("verify"):
-            checked_draft = self._verify(draft, followup.numbers(turns))
-            if draft.status != "refused" and not checked_draft.claims and self._model:
-                draft = replace(self._extract(wanted, whole, evidence, sentences), usage=draft.usage)
-                checked_draft = self._fallback(draft, followup.numbers(turns), checked_draft)
-        return self._answer(question, query.text, hits, draft, checked_draft, clock)
+            draft, verified = self._settled(case, draft)
+        return self._answer(question, query.text, hits, draft, verified, clock)
 
     # --- stages, with what they need ------------------------------------------------------------
 
@@ -202,30 +212,17 @@ class Assistant:
     def _sentences(self, papers: Iterable[Paper], history: Sequence[followup.Turn] = ()) -> _Sentences:
         return _Sentences(self.library.sentences([paper.id for paper in papers]), followup.quoted(history))
 
-    def _draft(
-        self,
-        query: str,
-        wanted: Shape,
-        whole: Part,
-        evidence: tuple[Evidence, ...],
-        sentences: _Sentences,
-    ) -> Draft:
+    def _draft(self, case: _Case) -> Draft:
         if self._model is None:
-            return self._extract(wanted, whole, evidence, sentences)
+            return self._extract(case)
         name, complete = self._model
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
-        return write(query, evidence, prompt, lambda s, u: Reply(*complete(s, u)), model=name, tokens=room)
+        return write(case.query, case.evidence, prompt, lambda s, u: Reply(*complete(s, u)), model=name, tokens=room)
 
-    def _extract(
-        self,
-        wanted: Shape,
-        whole: Part,
-        evidence: tuple[Evidence, ...],
-        sentences: _Sentences,
-    ) -> Draft:
-        parts = [self._part(part) for part in wanted.parts]
-        least = self.settings.least_support
-        return extract(whole, parts, evidence, sentences.scored, listing=wanted.listing, least_support=least)
+    def _extract(self, case: _Case) -> Draft:
+        parts = [self._part(part) for part in case.wanted.parts]
+        score, least = case.sentences.scored, self.settings.least_support
+        return extract(case.whole, parts, case.evidence, score, listing=case.wanted.listing, least_support=least)
 
     def _part(self, text: str) -> Part:
         """A part of a question, searched by itself."""
@@ -233,12 +230,37 @@ class Assistant:
         hits = self._retrieve(text, vector, self.settings.pool)
         return Part(self._asked(text, vector), {hit.paper.id: hit.score for hit in hits})
 
-    def _verify(self, draft: Draft, numbers: dict[str, int]) -> Verified:
-        return verify(draft, least_support=self.settings.claim_support, numbers=numbers)
+    def _settled(self, case: _Case, draft: Draft) -> tuple[Draft, Verified]:
+        """The draft that is shown, verified.
 
-    def _fallback(self, draft: Draft, numbers: dict[str, int], first: Verified) -> Verified:
-        """The draft verified, with what was wrong in the `first` one kept for the reader."""
-        return self._verify(draft, numbers)._replace(removed=first.removed, unknown_marks=first.unknown_marks)
+        When more of a model's draft fails than holds, what failed is searched once more; when nothing
+        holds then, the abstracts' own sentences take its place, and what was wrong is kept for the reader.
+        """
+        verified = self._verify(case, draft)
+        if self._model is None or draft.status == "refused":
+            return draft, verified
+        if len(verified.claims) < len(verified.removed):
+            draft = replace(draft, passages=(*draft.passages, *self._more(draft, verified.removed)))
+            verified = self._verify(case, draft)
+        if verified.claims:
+            return draft, verified
+        instead = replace(self._extract(case), usage=draft.usage)
+        again = self._verify(case, instead)
+        return instead, again._replace(removed=verified.removed, unknown_marks=verified.unknown_marks)
+
+    def _verify(self, case: _Case, draft: Draft) -> Verified:
+        return verify(draft, judge=by_words(self.settings.claim_support), numbers=case.numbers)
+
+    def _more(self, draft: Draft, failed: Sequence[Claim]) -> tuple[Evidence, ...]:
+        """Papers not yet shown to the model that what it said without support leads to."""
+        shown, found = {passage.paper for passage in draft.passages}, dict[Paper, Evidence]()
+        for claim in failed[:SECOND]:
+            vector = self._vector(claim.text)
+            question, hits = self._asked(claim.text, vector), self._retrieve(claim.text, vector, self.settings.pool)
+            near = partial(self._sentences(hit.paper for hit in hits[:CONSIDERED]).matched, question)
+            for evidence in gather(rerank(hits, question, near, depth=CONSIDERED), question, near, SECOND):
+                found.setdefault(evidence.paper, evidence)
+        return tuple(evidence for paper, evidence in found.items() if paper not in shown)
 
     # --- the answer -----------------------------------------------------------------------------
 
@@ -259,7 +281,7 @@ class Assistant:
             citations=tuple(citations),
             evidence=draft.passages,
             model=model,
-            usage=draft.usage if isinstance(draft.usage, Usage) else Usage(),
+            usage=draft.usage,
             seconds=FrozenMap(clock.seconds),
             trace=_trace(hits, draft.passages, verified),
             run=self._run(),
@@ -356,6 +378,18 @@ def _trace(hits: Sequence[Hit], evidence: Sequence[Evidence], verified: Verified
     stages["rerank"] = tuple(Traced(e.chunk.id, e.rank, e.score) for e in evidence)
     stages["unknown marks"] = (Traced("", verified.unknown_marks, 0.0),) if verified.unknown_marks else ()
     return FrozenMap(stages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is to be answered, from what; `numbers` are those that papers have on screen."""
+
+    query: str
+    wanted: Shape
+    whole: Part
+    evidence: tuple[Evidence, ...]
+    sentences: _Sentences
+    numbers: dict[str, int]
 
 
 class _Sentences:

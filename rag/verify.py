@@ -1,27 +1,45 @@
 """Draft -> Claims: no sentence is passed on as fact unless its support was found.
 
 Each sentence of a draft is read for its marks. A mark that names no passage is dropped and
-counted. A sentence that stands in a cited abstract word for word is "quoted". Otherwise the
-sentences of the cited abstracts that share most of its words are its quotes, and it is "supported"
-when they hold enough of its words and every number in it; else it is "unsupported", or "uncited"
-when it had no valid mark, and is taken out. Quotes are located with offsets in the abstract as
-stored: a Citation that does not quote verbatim cannot be made.
+counted. A sentence that stands in a cited abstract word for word is "quoted". Otherwise the sentences
+of the cited abstracts that come nearest to it are its quotes, and a judge says whether they support
+it: every number in it, and enough of what it says. A sentence that its marks do not support, or that
+has none, is looked for in the other passages before it is taken out as "unsupported" or "uncited":
+models miscount. Sentences are checked one by one, so that an answer can be shown while it is written.
+Quotes are located with offsets in the abstract as stored: a Citation that does not quote verbatim
+cannot be made.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from rag.records import Citation, Claim, Draft, Paper, Verdict
+from rag.records import Citation, Claim, Draft, Evidence, Paper, Verdict
 from rag.text import Span, folded, folded_view, quantities, readable, sentences, terms
 
 WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
 QUOTES = 2  # sentences of one abstract that a claim may rest on
+CREDITED = 4  # words of meaning in a sentence that is looked for in passages it does not name
+SURELY = 0.8  # how surely a passage must support it then, 0..1
 GAIN = 0.15  # share of the claim's words that a second quote must add
 
 _MARK = re.compile(r"\s*\[\s*(\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*)\s*\]")
+
+Located = Sequence[tuple[Paper, Span]]
+
+
+class Judgement(NamedTuple):
+    """Do papers support a claim? How surely (0..1), the reason in words, the quotes it rests on (none if not)."""
+
+    supported: bool
+    score: float
+    reason: str
+    located: Located
+
+
+Judge = Callable[[str, Sequence[Paper]], Judgement]
 
 
 class Verified(NamedTuple):
@@ -33,27 +51,85 @@ class Verified(NamedTuple):
     unknown_marks: int
 
 
-def verify(draft: Draft, *, least_support: float, numbers: Mapping[str, int]) -> Verified:
-    """Check a draft. `numbers` are those that papers of earlier turns already have, by paper id."""
-    claims: list[Claim] = []
-    removed: list[Claim] = []
-    given = dict(numbers)
-    text, unknown = "", 0
-    for sentence in draft.sentences:
+class Verifier:
+    """Checks the sentences of a draft in order.
+
+    `numbers` are those that papers of earlier turns already have, by paper id.
+    """
+
+    def __init__(self, passages: Sequence[Evidence], judge: Judge, numbers: Mapping[str, int]) -> None:
+        self._papers = [passage.paper for passage in passages]
+        self._judge = judge
+        self._given = dict(numbers)
+        self._claims: list[Claim] = []
+        self._removed: list[Claim] = []
+        self._unknown = 0
+        self._text = ""
+
+    def check(self, sentence: str) -> Claim | None:
+        """The sentence as a claim of the answer; None when it was taken out or says nothing."""
         bare, marks = _marks(sentence)
-        papers = [draft.passages[n - 1].paper for n in marks if 1 <= n <= len(draft.passages)]
-        unknown += len(marks) - len(papers)
+        papers = [self._papers[n - 1] for n in marks if 1 <= n <= len(self._papers)]
+        self._unknown += len(marks) - len(papers)
         if not re.search(r"\w", bare):
-            continue
-        verdict, reason, located = _judged(bare, papers, least_support)
-        if verdict in ("unsupported", "uncited"):
-            removed.append(Claim(bare, 0, 0, (), verdict, reason))
-            continue
-        citations = tuple(_citation(paper, span, given) for paper, span in located)
-        start = len(text) + (1 if text else 0)
-        text += (" " if text else "") + bare + " " + _marked(citations)
-        claims.append(Claim(bare, start, start + len(bare), citations, verdict, reason))
-    return Verified(text, tuple(claims), tuple(removed), unknown)
+            return None
+        verdict, reason, located = self._judged(bare, papers)
+        if not located:
+            self._removed.append(Claim(bare, 0, 0, (), verdict, reason))
+            return None
+        citations = tuple(_citation(paper, span, self._given) for paper, span in located)
+        start = len(self._text) + (1 if self._text else 0)
+        self._text += (" " if self._text else "") + bare + " " + _marked(citations)
+        self._claims.append(Claim(bare, start, start + len(bare), citations, verdict, reason))
+        return self._claims[-1]
+
+    def verified(self) -> Verified:
+        """What became of all sentences so far."""
+        return Verified(self._text, tuple(self._claims), tuple(self._removed), self._unknown)
+
+    def _judged(self, bare: str, papers: Sequence[Paper]) -> tuple[Verdict, str, Located]:
+        if exact := [(paper, span) for paper in papers if (span := _exact(bare, paper.abstract))]:
+            return "quoted", "stands in the abstract word for word", exact
+        judgement = self._judge(bare, papers) if papers else Judgement(False, 0.0, "no passage is named for it", ())
+        if judgement.supported:
+            return "supported", judgement.reason, judgement.located
+        if elsewhere := self._credited(bare, papers):
+            return "supported", f"no mark for it, or a wrong one; {elsewhere.reason}", elsewhere.located
+        return "unsupported" if papers else "uncited", judgement.reason, ()
+
+    def _credited(self, bare: str, named: Sequence[Paper]) -> Judgement | None:
+        """The passage that supports a sentence beyond doubt though its marks do not name it."""
+        if len(set(terms(bare))) < CREDITED:
+            return None
+        judged = [self._judge(bare, [paper]) for paper in self._papers if paper not in named]
+        best = max(judged, key=lambda judgement: judgement.score, default=None)
+        return best if best and best.supported and best.score >= SURELY else None
+
+
+def verify(draft: Draft, *, judge: Judge, numbers: Mapping[str, int]) -> Verified:
+    """Check a whole draft."""
+    verifier = Verifier(draft.passages, judge, numbers)
+    for sentence in draft.sentences:
+        verifier.check(sentence)
+    return verifier.verified()
+
+
+def by_words(least: float) -> Judge:
+    """A judge that wants `least` of a claim's words (0..1) and every number in its quotes."""
+
+    def judge(claim: str, papers: Sequence[Paper]) -> Judgement:
+        located = [(paper, span) for paper in papers for span in supporting(claim, paper.abstract)]
+        held = " ".join(readable(paper.abstract[span.start : span.end]) for paper, span in located)
+        if missing := {q.value for q in quantities(claim)} - {q.value for q in quantities(held)}:
+            figures = ", ".join(f"{value:g}" for value in sorted(missing))
+            return Judgement(False, 0.0, f"the cited sentences do not give {figures}", ())
+        share = _share(set(terms(claim)), set(terms(held)))
+        if share < least:
+            few = f"the cited abstracts hold {share:.0%} of its words, less than {least:.0%}"
+            return Judgement(False, share, few, ())
+        return Judgement(True, share, f"the quotes hold {share:.0%} of its words and every number", located)
+
+    return judge
 
 
 def _marks(sentence: str) -> tuple[str, list[int]]:
@@ -64,23 +140,6 @@ def _marks(sentence: str) -> tuple[str, list[int]]:
             ends = [int(n) for n in re.findall(r"\d+", part)]
             found += range(ends[0], min(ends[-1], ends[0] + 20) + 1) if len(ends) == 2 else ends
     return " ".join(_MARK.sub("", sentence).split()), list(dict.fromkeys(found))
-
-
-def _judged(bare: str, papers: Sequence[Paper], least: float) -> tuple[Verdict, str, list[tuple[Paper, Span]]]:
-    if not papers:
-        return "uncited", "no passage is named for it", []
-    exact = [(paper, span) for paper in papers if (span := _exact(bare, paper.abstract))]
-    if exact:
-        return "quoted", "stands in the abstract word for word", exact
-    located = [(paper, span) for paper in papers for span in supporting(bare, paper.abstract)]
-    held = " ".join(readable(paper.abstract[span.start : span.end]) for paper, span in located)
-    missing = {q.value for q in quantities(bare)} - {q.value for q in quantities(held)}
-    if missing:
-        return "unsupported", f"the cited sentences do not give {', '.join(f'{v:g}' for v in sorted(missing))}", []
-    share = _share(set(terms(bare)), set(terms(held)))
-    if share < least:
-        return "unsupported", f"the cited abstracts hold {share:.0%} of its words, less than {least:.0%}", []
-    return "supported", f"the quotes hold {share:.0%} of its words and every number", located
 
 
 def locate(quote: str, source: str) -> Span | None:

@@ -16,7 +16,7 @@ from rag.relevance import asked, score_sentences, sentence
 from rag.settings import load
 from rag.synthesize import Part, Reply, counter, extract, fenced, marked_sentences, without_thoughts, write
 from rag.text import readable, sentences
-from rag.verify import verify
+from rag.verify import by_words, verify
 
 EMBEDDER = open_embedder()
 PROMPT = load().prompt("answer")
@@ -110,7 +110,7 @@ def test_sentences_of_one_paper_stay_together_and_in_order():
 def test_a_reference_in_an_abstract_is_no_mark_of_ours(own):
     one = paper("BRIGHT", f"The leading model on the MTEB leaderboard {own} gets a score of 18.0 on BRIGHT.")
     draft = extracted("Which score does the leading model get on BRIGHT?", one, S4)
-    verified = verify(draft, least_support=0.5, numbers={})
+    verified = verify(draft, judge=by_words(0.5), numbers={})
     assert verified.unknown_marks == 0
     assert [claim.verdict for claim in verified.claims] == ["quoted"]
     assert re.findall(r"\[.*?\]", verified.text) == ["[1]"]

@@ -13,14 +13,14 @@ from rag.readers import read
 from rag.records import Draft
 from rag.settings import resource
 from rag.text import readable, sentences
-from rag.verify import locate, verify
+from rag.verify import by_words, locate, verify
 
 SHIPPED = read([resource("data")]).papers
 
 
 def checked(*lines, papers=(S4, FLASH, POKER), numbers=None, least=0.5):
     draft = Draft(lines, evidence(*papers), "answered", "a model")
-    return verify(draft, least_support=least, numbers=numbers or {})
+    return verify(draft, judge=by_words(least), numbers=numbers or {})
 
 
 def only(verified):
@@ -173,9 +173,21 @@ def test_a_word_is_no_quote(said):
     assert checked(said).claims == ()
 
 
-def test_support_from_a_paper_that_is_not_named_does_not_count():
-    verified = checked("PokerBench is a benchmark of 11,000 poker scenarios. [1]")
+@pytest.mark.parametrize("mark", ["[1]", "[2]", "[1][2]", "[9]", ""])
+def test_support_from_a_passage_that_is_not_named_is_credited_to_that_passage(mark):
+    claim = only(checked(f"PokerBench is a benchmark of 11,000 poker scenarios. {mark}"))
+    assert {citation.paper for citation in claim.citations} == {POKER}
+    assert re.match("no mark for it, or a wrong one; ", claim.reason)
+
+
+def test_support_from_a_paper_that_is_no_passage_does_not_count():
+    verified = checked("PokerBench is a benchmark of 11,000 poker scenarios. [1]", papers=(S4, FLASH))
     assert [claim.verdict for claim in verified.removed] == ["unsupported"]
+
+
+@pytest.mark.parametrize("said", ["State space model.", "Path-X.", "Long sequences."])
+def test_a_few_words_that_stand_anywhere_are_credited_to_nobody(said):
+    assert checked(said).claims == ()
 
 
 # --- marks --------------------------------------------------------------------------------------
@@ -185,7 +197,7 @@ def test_support_from_a_paper_that_is_not_named_does_not_count():
     ("mark", "unknown"), [("[9]", 1), ("[0]", 1), ("[4]", 1), ("[9][8]", 2), ("[7-9]", 3), ("", 0), ("[a]", 0)]
 )
 def test_a_sentence_with_no_mark_that_names_a_passage_is_uncited_and_unknown_ones_are_counted(mark, unknown):
-    verified = checked(f"It solves Path-X, which all prior work fails on. {mark}")
+    verified = checked(f"It solves the riddle of the Sphinx, which all prior work fails on. {mark}")
     assert verified.text == ""
     assert [claim.verdict for claim in verified.removed] == ["uncited"]
     assert verified.unknown_marks == unknown
