@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag import followup, ingest
-from rag.chat_models import Complete, open_model
+from rag.chat_models import ChatModel, open_chat
 from rag.embed import Embedder, open_embedder
 from rag.errors import Cancelled, LibraryError, UsageError
 from rag.library import Library
+from rag.patience import Deadline
 from rag.records import (
     EXTRACTIVE,
     Answer,
@@ -43,7 +44,7 @@ from rag.rerank import covered, explain, gather, rerank
 from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.shape import Shape, asking, shape
-from rag.synthesize import Part, Reply, extract, write
+from rag.synthesize import Part, extract, write
 from rag.text import looks_english, printable, readable
 from rag.vectors import Stale, Vectors
 from rag.verify import Verified, by_words, verify
@@ -73,20 +74,16 @@ class Assistant:
         self._generation = library.generation
         self._guard = threading.Lock()
         chosen = model if model is not None else settings.model
-        self._model: tuple[str, Complete] | None = None
+        self._model: ChatModel | None = None
         if chosen is not None and chosen != EXTRACTIVE:
-            self._model = open_model(
-                chosen,
-                settings.base_url,
-                timeout=settings.timeout,
-                reply_tokens=settings.reply_tokens,
-                temperature=settings.temperature,
+            self._model = open_chat(
+                chosen, settings.base_url, reply_tokens=settings.reply_tokens, temperature=settings.temperature
             )
 
     @property
     def model(self) -> str:
         """The chat model's name, or "extractive"."""
-        return self._model[0] if self._model else EXTRACTIVE
+        return self._model.name if self._model else EXTRACTIVE
 
     def close(self) -> None:
         """Let go of the library's files."""
@@ -118,7 +115,7 @@ class Assistant:
         Cancelled between two stages once `cancelled()` is true.
         """
         question = checked(question)
-        clock = _Clock(cancelled)
+        clock, deadline = _Clock(cancelled), Deadline(self.settings.deadline, cancelled)
         with clock("followup"):
             turns = followup.turns(history)
             query = followup.resolve(self._respelled(asking(question)), turns, self._fits)
@@ -137,7 +134,7 @@ class Assistant:
             focus = self._focus(query, vector) if query.own != query.text else compared
             whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
             evidence = gather(ranked, compared, near, k)
-            case = _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns))
+            case = _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns), deadline)
         with clock("synthesize"):
             draft = self._draft(case)
         with clock("verify"):
@@ -215,9 +212,9 @@ class Assistant:
     def _draft(self, case: _Case) -> Draft:
         if self._model is None:
             return self._extract(case)
-        name, complete = self._model
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
-        return write(case.query, case.evidence, prompt, lambda s, u: Reply(*complete(s, u)), model=name, tokens=room)
+        ask = partial(self._model.ask, deadline=case.deadline)
+        return write(case.query, case.evidence, prompt, ask, model=self._model.name, tokens=room)
 
     def _extract(self, case: _Case) -> Draft:
         parts = [self._part(part) for part in case.wanted.parts]
@@ -390,6 +387,7 @@ class _Case:
     evidence: tuple[Evidence, ...]
     sentences: _Sentences
     numbers: dict[str, int]
+    deadline: Deadline
 
 
 class _Sentences:

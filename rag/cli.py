@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag.errors import RagError, UsageError
@@ -79,6 +80,7 @@ def ask(arguments: argparse.Namespace) -> int:
     question = _question(arguments.question)
     answer = _assistant(arguments).answer(question)
     _show_answer(answer, arguments.json)
+    _suggest(answer, arguments)
     return REFUSED if answer.status == "refused" else 0
 
 
@@ -121,8 +123,28 @@ def chat(arguments: argparse.Namespace) -> int:
     def show(answer: Answer) -> None:
         _show_answer(answer, arguments.json)
         print(flush=True)
+        _suggest(answer, arguments)
 
     repl.chat(assistant.answer, show, say)
+    return 0
+
+
+def models(arguments: argparse.Namespace) -> int:
+    """List the models that a server offers."""
+    from rag.chat_models import list_models
+    from rag.patience import Deadline
+    from rag.servers import shown, url_of
+    from rag.text import printable
+
+    settings = _settings(arguments, "extractive")
+    names = list_models(settings.base_url, deadline=Deadline(settings.deadline))
+    if arguments.json:
+        _print_json(list(names))
+    else:
+        for name in names:
+            print(printable(name))
+    if not names:
+        print(f"rag: {shown(url_of(settings.base_url))} offers no model; load one there first", file=sys.stderr)
     return 0
 
 
@@ -186,6 +208,7 @@ def _status(settings: Settings) -> dict[str, Any]:
     from rag.embed import open_embedder
     from rag.ingest import named_folder, shipped_folder
     from rag.library import Library
+    from rag.servers import shown, url_of
 
     embedder = open_embedder()
     name = settings.library
@@ -202,7 +225,7 @@ def _status(settings: Settings) -> dict[str, Any]:
         facts |= {"fingerprint": library.fingerprint}
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
-        facts["server"] = settings.base_url or "https://api.openai.com/v1"
+        facts["server"] = shown(url_of(settings.base_url))
     return facts
 
 
@@ -212,19 +235,66 @@ def _status(settings: Settings) -> dict[str, Any]:
 def _settings(arguments: argparse.Namespace, model: str | None = None) -> Settings:
     from rag.settings import load
 
-    chosen = {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "k")}
+    chosen = _options(arguments)
     settings = load(**(chosen | ({"model": model} if model else {})))
-    if chosen["base_url"] and not chosen["model"] and not settings.model:
-        raise UsageError("--base-url names a server but no model; add --model NAME")
+    if chosen["base_url"] and not model and not chosen["model"] and not settings.model:
+        raise UsageError(
+            f"--base-url names a server but no model; add --model NAME, one of: rag models --base-url {chosen['base_url']}"
+        )
     return settings
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "k", "deadline")}
 
 
 def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
     from rag.assistant import open_assistant
     from rag.progress import Bar
 
+    settings = _settings(arguments, model)
     with Bar() as bar:
-        return open_assistant(_settings(arguments, model), progress=bar)
+        assistant = open_assistant(settings, progress=bar)
+    if settings.model:
+        _notice(settings.model, settings.base_url)
+    return assistant
+
+
+@cache
+def _notice(model: str, base_url: str | None) -> None:
+    """Say, once a process, that text is about to leave this machine, and how to keep it here."""
+    from rag.servers import is_remote, shown, url_of
+    from rag.text import printable
+
+    if is_remote(base_url):
+        where = printable(f"{shown(url_of(base_url))} ({model})")
+        print(
+            f"rag: your questions and the passages found go to {where}; --model extractive keeps them here",
+            file=sys.stderr,
+        )
+
+
+def _suggest(answer: Answer, arguments: argparse.Namespace) -> None:
+    """How to add a chat model: for a person who sees an answer made without one and never spoke of one."""
+    from rag.records import EXTRACTIVE
+    from rag.settings import speaks_of_model
+
+    seen = sys.stdout.isatty() and sys.stderr.isatty() and not arguments.json
+    if (
+        seen
+        and answer.model == EXTRACTIVE
+        and answer.status != "refused"
+        and not speaks_of_model(**_options(arguments))
+    ):
+        _say_how_to_add_a_model()
+
+
+@cache
+def _say_how_to_add_a_model() -> None:
+    from rich.console import Console
+
+    text = "No chat model wrote this. To add one: --model NAME --base-url ollama"
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, style="dim")
 
 
 def _question(words: Sequence[str]) -> str:
@@ -352,28 +422,37 @@ def _parser() -> OneLineParser:
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
     command = _command(commands, "status", status, "say what the library holds and where it lies")
     _model_options(command)
+    command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
+    _server_option(command)
     commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
     return parser
 
 
 def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str, *, library: bool = True
 ) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
     )
     command.set_defaults(run=run)
-    command.add_argument(
-        "--library", metavar="NAME", help="a library's folder or name (default: the shipped abstracts)"
-    )
+    if library:
+        text = "a library's folder or name (default: the shipped abstracts)"
+        command.add_argument("--library", metavar="NAME", help=text)
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
 
 
 def _model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", metavar="NAME", help="a chat model to write the answer (default: none)")
-    command.add_argument("--base-url", metavar="URL", help="its OpenAI-compatible server (default: OpenAI)")
+    _server_option(command)
     command.add_argument("-k", type=int, metavar="N", help="papers an answer may draw on (default 8)")
+
+
+def _server_option(command: argparse.ArgumentParser) -> None:
+    text = "OpenAI-compatible server: a URL, or openai, ollama, lmstudio, llamacpp, vllm (default: openai)"
+    command.add_argument("--base-url", metavar="URL", help=text)
+    text = "give up waiting for a model after so long (default 120)"
+    command.add_argument("--deadline", type=float, metavar="SECONDS", help=text)
 
 
 class _Version(argparse.Action):

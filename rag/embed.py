@@ -22,14 +22,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from rag.errors import Cancelled, EmbedError, UsageError
+from rag.servers import NO_KEY, OPENAI, url_of
 
 if TYPE_CHECKING:
     import numpy as np
 
     Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
-OPENAI = "https://api.openai.com/v1"
-NO_KEY = "not-needed"  # what local servers are sent: the client insists on some key
 WEIGHTS = Path(__file__).parent / "weights"
 WORKERS = 8  # at most; more gain little on a graph this small
 REPAIR = "reinstall abstracts-rag"
@@ -179,7 +178,7 @@ class Endpoint:
         """
         self.name = name
         self.max_tokens = max_tokens
-        self.base_url = _checked(base_url)
+        self.base_url = url_of(base_url)
         self._options: dict[str, Any] = {
             "api_key": (api_key or "").strip() or NO_KEY,
             "timeout": timeout,
@@ -266,7 +265,7 @@ def open_embedder(name: str | None = None, *, base_url: str | None = None, api_k
         return MiniLM()
     if not name:
         raise UsageError(f"{base_url}: which embedding model? Name one that this server offers")
-    url = _checked(OPENAI if base_url is None else base_url)
+    url = url_of(base_url)
     return Endpoint(name, url, api_key or _key(url))
 
 
@@ -354,17 +353,6 @@ def _key(base_url: str) -> str | None:
     if not key:
         raise EmbedError("OpenAI's models need a key: set OPENAI_API_KEY, or give a local server's base URL")
     return key
-
-
-def _checked(base_url: str) -> str:
-    try:
-        parts = urlsplit(base_url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise UsageError(f"base URL {base_url!r} is none; give one like http://localhost:11434/v1")
-    return base_url.rstrip("/")
 
 
 def _unit_rows(data: Any, size: int) -> Vectors:

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from rag.errors import PromptError
 
 Status = Literal["answered", "partial", "refused"]
+Finish = Literal["stop", "length", "refused", "tools", "unknown"]
 Verdict = Literal["quoted", "supported", "partial", "unsupported", "uncited"]
 V = TypeVar("V")
 
@@ -192,6 +193,19 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a chat model said, thoughts and all.
+
+    finish   how it ended: "stop" by itself; "length" cut by the limit; "refused" by the model or a
+             content filter; "tools" it called a tool it was not offered; "unknown" the server does not say
+    """
+
+    text: str
+    usage: Usage
+    finish: Finish = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ so that two answers can be told apart by what made them.
     RAG_HOME      one folder for everything this package writes (else the platform's own places)
     RAG_LIBRARY   the library to ask
     RAG_MODEL     the chat model; a key in the environment alone never selects one
-    RAG_BASE_URL  its server
+    RAG_BASE_URL  its server: a URL or a short name such as ollama
+    RAG_DEADLINE  seconds for one question
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from rag.records import EXTRACTIVE, Prompt
 
 APP = "abstracts-rag"
 _ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL"}
-_CHOICES = {"library": str, "model": str, "base_url": str, "k": int}
+_CHOICES = {"library": str, "model": str, "base_url": str, "k": int, "deadline": float}
+LONGEST = 86_400  # seconds of a deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Settings:
 
     library          name or path; None is the shipped one
     model            chat model; None answers without a model
-    base_url         the model's server; None is OpenAI's
+    base_url         the model's server, a URL or a short name (rag.servers); None is OpenAI's
     k                papers an answer may draw on
     pool             chunks taken from each search before fusion
     dense_weight     share of the dense score in the fused one, 0..1
@@ -46,7 +48,7 @@ class Settings:
     prompt_tokens    room for passages in a chat model's prompt
     reply_tokens     longest reply of a chat model
     temperature      sent to the model only if not None
-    timeout          seconds a chat model may take for one call
+    deadline         seconds for one question, with all the calls of a chat model that it takes
     claim_support    least support of a model's sentence by its quotes, 0..1
     """
 
@@ -60,7 +62,7 @@ class Settings:
     prompt_tokens: int = 3000
     reply_tokens: int = 500
     temperature: float | None = None
-    timeout: float = 120.0
+    deadline: float = 120.0
     claim_support: float = 0.5
     prompts: tuple[Prompt, ...] = field(default=())
 
@@ -70,6 +72,11 @@ class Settings:
         numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ENVIRONMENT, "prompts")}
         texts = [(prompt.name, prompt.version, prompt.system, prompt.user) for prompt in self.prompts]
         return hashlib.sha256(json.dumps([numbers, texts], sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def timeout(self) -> float:
+        """The deadline, for callers that make one call a question."""
+        return self.deadline
 
     def prompt(self, name: str) -> Prompt:
         """The prompt of that name. Raises PromptError."""
@@ -84,14 +91,18 @@ def load(**chosen: Any) -> Settings:
 
     Raises UsageError for a wrong value or a settings file that cannot be read.
     """
-    values = _file() | {name: os.environ[var] for name, var in _ENVIRONMENT.items() if os.environ.get(var)}
-    values |= {name: value for name, value in chosen.items() if value is not None}
+    values = _chosen(chosen)
     if values.get("model") == EXTRACTIVE:
         values["model"] = None
     settings = replace(Settings(prompts=_prompts()), **values)
     if not isinstance(settings.k, int) or isinstance(settings.k, bool) or not 1 <= settings.k <= 100:
         raise UsageError(f"k is {settings.k!r}; it counts papers, from 1 to 100")
-    return settings
+    return replace(settings, deadline=_seconds(settings.deadline))
+
+
+def speaks_of_model(**chosen: Any) -> bool:
+    """Has anybody said which model to use, or to use none ("extractive")? Takes what `load` takes."""
+    return "model" in _chosen(chosen)
 
 
 def home(kind: str) -> Path:
@@ -116,6 +127,23 @@ def resource(kind: str) -> Path:
     raise PromptError(f"the shipped folder {kind!r} is missing; reinstall {APP}")
 
 
+def _chosen(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What was chosen anywhere; the nearest place wins."""
+    variables = _ENVIRONMENT | {"deadline": "RAG_DEADLINE"}
+    values = _file() | {name: os.environ[var] for name, var in variables.items() if os.environ.get(var)}
+    return values | {name: value for name, value in arguments.items() if value is not None}
+
+
+def _seconds(value: Any) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if isinstance(value, bool) or not 0 < seconds <= LONGEST:
+        raise UsageError(f"the deadline is {value!r}; it counts seconds, more than 0 and at most {LONGEST:,}")
+    return seconds
+
+
 def _file() -> dict[str, Any]:
     path = home("config") / "settings.toml"
     try:
@@ -130,8 +158,8 @@ def _file() -> dict[str, Any]:
             near = get_close_matches(name, _CHOICES, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; it may set {', '.join(_CHOICES)}"
             raise UsageError(f"{path}: unknown setting {name!r}{hint}")
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise UsageError(f"{path}: {name} is {value!r}, not {'a number' if kind is int else 'a text'}")
+        if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
+            raise UsageError(f"{path}: {name} is {value!r}, not {'a text' if kind is str else 'a number'}")
     return values
 
 

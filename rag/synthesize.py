@@ -17,9 +17,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from rag.errors import ModelError
-from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Usage
+from rag.marks import marked
+from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply
 from rag.relevance import Asked, Scored, announces
-from rag.text import Span, folded, printable, readable, sentences
+from rag.text import Span, folded, printable, readable, sentences, title_key
 
 DECLINED = "NOT IN THIS LIBRARY"
 PART_SHARE = 0.6  # of the part in a paper's fit to one part of a question; the rest is the whole question's
@@ -128,13 +129,6 @@ def _alike(one: Scored, other: Scored) -> bool:
 # --- with a chat model --------------------------------------------------------------------------
 
 
-class Reply(NamedTuple):
-    """What a chat model said, and what it cost."""
-
-    text: str
-    usage: Usage
-
-
 Ask = Callable[[str, str], Reply]  # (system, user) -> reply
 
 
@@ -149,12 +143,19 @@ def write(question: str, evidence: Sequence[Evidence], prompt: Prompt, ask: Ask,
     fence = f"=== {secrets.token_hex(6)} ==="
     shown = fenced(passages, tokens, counter(model))
     reply = ask(prompt.system, prompt.fill(fence=fence, passages=shown, question=_harmless(question)))
-    text = without_thoughts(reply.text)
-    if not text:
+    found = marked(reply.text)
+    if not found:
         raise ModelError(f"{model} answered with nothing to read; try again or another model")
-    if DECLINED.casefold() in folded(text) and "[" not in text:
+    if not any(numbers for _, numbers in found) and any(DECLINED.casefold() in folded(text) for text, _ in found):
         return Draft((), passages, "refused", model, reply.usage)
-    return Draft(marked_sentences(text), passages, "answered", model, reply.usage)
+    own = [sentence for sentence in found if not _recites(sentence.text, prompt.system)]
+    sentences = (f"{_unmarked(text)} {''.join(f'[{n}]' for n in numbers)}".strip() for text, numbers in own)
+    return Draft(tuple(sentences), passages, "answered", model, reply.usage)
+
+
+def _recites(sentence: str, instructions: str) -> bool:
+    """Is a sentence one of the instructions? It answers nothing, whatever an abstract may hold."""
+    return f" {title_key(sentence)} " in f" {title_key(instructions)} "
 
 
 def fenced(passages: Sequence[Evidence], tokens: int, count: Callable[[str], int]) -> str:
@@ -176,36 +177,22 @@ def _cut(paper: Paper, tokens: int, count: Callable[[str], int]) -> str:
     return " ".join(kept)
 
 
+_BRACKETS = str.maketrans("[]【】［］〔〕", "()()()()")
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
 
 
 def _harmless(text: str) -> str:
     """Without invisible characters, and with square brackets and fences that cannot be taken for ours."""
-    plain = _INVISIBLE.sub("", printable(text)).replace("[", "(").replace("]", ")")
+    plain = _INVISIBLE.sub("", printable(text)).translate(_BRACKETS)
     return re.sub(r"={3,}", "=", plain)
 
 
 _MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"
-_LATE_MARKS = re.compile(rf"([.!?])((?:\s*{_MARK})+)")
-_ITEM = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+", re.MULTILINE)  # of a list; its number states nothing
-_THOUGHT = re.compile(r"\A(?:(?!<think>).)*?</think>|<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 def _unmarked(text: str) -> str:
     """An abstract's own "[38]" as "(38)", which no reader takes for a mark; `verify` finds it all the same."""
     return re.sub(_MARK, lambda mark: f"({mark[0][1:-1]})", text)
-
-
-def without_thoughts(text: str) -> str:
-    """The reply without what a reasoning model thought aloud."""
-    return _THOUGHT.sub("", text).strip()
-
-
-def marked_sentences(text: str) -> tuple[str, ...]:
-    """The sentences of a model's text; a mark after the stop belongs to the sentence before it."""
-    early = _LATE_MARKS.sub(lambda m: f"{m[2]}{m[1]}", _ITEM.sub("", text)).replace("\n", "\n\n")
-    found = (early[start:end].strip("-*• \n") for start, end in sentences(early))
-    return tuple(sentence for sentence in found if sentence)
 
 
 @cache

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from rag.records import Citation, Claim, Draft, Evidence, Paper, Verdict
@@ -25,6 +26,7 @@ CREDITED = 4  # words of meaning in a sentence that is looked for in passages it
 SURELY = 0.8  # how surely a passage must support it then, 0..1
 GAIN = 0.15  # share of the claim's words that a second quote must add
 
+_LINK = re.compile(r"\b(?:https?:|www\.)[^\s)\]>]*|\b[\w.-]+\.[a-z]{2,}/\S*", re.IGNORECASE)
 _MARK = re.compile(r"\s*\[\s*(\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*)\s*\]")
 
 Located = Sequence[tuple[Paper, Span]]
@@ -71,8 +73,8 @@ class Verifier:
         bare, marks = _marks(sentence)
         papers = [self._papers[n - 1] for n in marks if 1 <= n <= len(self._papers)]
         self._unknown += len(marks) - len(papers)
-        if not re.search(r"\w", bare):
-            return None
+        if not re.search(r"\w", bare) or any(folded(bare) == folded(claim.text) for claim in self._claims):
+            return None  # nothing, or nothing new
         verdict, reason, located = self._judged(bare, papers)
         if not located:
             self._removed.append(Claim(bare, 0, 0, (), verdict, reason))
@@ -120,6 +122,8 @@ def by_words(least: float) -> Judge:
     def judge(claim: str, papers: Sequence[Paper]) -> Judgement:
         located = [(paper, span) for paper in papers for span in supporting(claim, paper.abstract)]
         held = " ".join(readable(paper.abstract[span.start : span.end]) for paper, span in located)
+        if strange := [link for link in _LINK.findall(claim) if link not in held]:
+            return Judgement(False, 0.0, f"the cited sentences do not give {strange[0][:60]}", ())
         if missing := {q.value for q in quantities(claim)} - {q.value for q in quantities(held)}:
             figures = ", ".join(f"{value:g}" for value in sorted(missing))
             return Judgement(False, 0.0, f"the cited sentences do not give {figures}", ())
@@ -169,7 +173,7 @@ def _exact(bare: str, abstract: str) -> Span | None:
 def supporting(claim: str, abstract: str) -> list[Span]:
     """The sentences of an abstract that hold most of a claim's words, at most two, in order."""
     wanted = set(terms(claim))
-    held = [(span, wanted & set(terms(readable(abstract[span.start : span.end])))) for span in sentences(abstract)]
+    held = [(span, wanted & own) for span, own in _sentence_terms(abstract)]
     chosen: list[Span] = []
     covered: set[str] = set()
     while len(chosen) < QUOTES and held:
@@ -179,6 +183,11 @@ def supporting(claim: str, abstract: str) -> list[Span]:
         chosen.append(span)
         covered |= words
     return sorted(chosen)
+
+
+@lru_cache(maxsize=256)
+def _sentence_terms(abstract: str) -> tuple[tuple[Span, frozenset[str]], ...]:
+    return tuple((span, frozenset(terms(readable(abstract[span.start : span.end])))) for span in sentences(abstract))
 
 
 def _share(wanted: set[str], held: set[str]) -> float:

@@ -35,7 +35,8 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "snowballstemmer": {"text"},
 }
 
-BASE = {"records", "errors", "text", "relevance", "shape"}  # level 0: for everybody
+# level 0: for everybody
+BASE = {"records", "errors", "text", "marks", "relevance", "shape", "servers", "patience"}
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
     "followup", "render",
@@ -47,7 +48,8 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render"},
     "__init__": {"settings", "assistant", "library", "embed"},
-    "cli": {"__init__", "settings", "assistant", "ingest", "embed", "library", "render", "repl", "progress"},
+    "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
+    | {"embed", "chat_models"},
     "__main__": {"cli"},
 }
 

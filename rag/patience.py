@@ -1,0 +1,163 @@
+"""How long something is waited for, and how often it is tried.
+
+A question has one deadline, which all it waits for keeps to. A timeout per read is no such bound: a
+server that sends a byte now and then never meets it, nor does the look-up of a name. So what may
+hang runs in a thread of its own, and the caller waits for what it yields until the moment has come.
+Then the caller goes on at once; the thread is told to stop, which it does at the next thing it
+yields, or when its own wait for the network ends. What failed is tried again only when that may
+help, after the pause that the server asks for, and never past the deadline.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from contextvars import copy_context
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import TypeVar
+
+from rag.errors import Cancelled, RagError
+
+T = TypeVar("T")
+FIRST_PAUSE = 0.5  # seconds before the first retry, doubled before each further one
+LONGEST_PAUSE = 60.0  # seconds; a server that asks for more is not asked again
+SLICE = 0.1  # seconds between two looks at `cancelled`
+
+
+class Deadline:
+    """`seconds` from now; infinite ones never pass. `cancelled` is looked at while something is waited for."""
+
+    def __init__(self, seconds: float, cancelled: Callable[[], bool] | None = None) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._cancelled = cancelled
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, at least 0."""
+        return max(0.0, self._end - time.monotonic())
+
+    def sleep(self, seconds: float) -> None:
+        """Wait so long. Raises TimeoutError at once when that is not left, Cancelled when asked to stop."""
+        if seconds >= self.left:
+            raise TimeoutError(f"no {seconds:g} s are left")
+        end = time.monotonic() + seconds
+        while (rest := end - time.monotonic()) > 0:
+            time.sleep(self._slice(rest))
+            self._look()
+
+    def take(self, box: queue.SimpleQueue[T]) -> T:
+        """The next item of a queue. Raises TimeoutError when the deadline passes, Cancelled when asked to stop."""
+        while True:
+            left = self.left
+            try:
+                return box.get(timeout=None if math.isinf(self._slice(left)) else self._slice(left))
+            except queue.Empty:
+                self._look()
+                if left <= 0:
+                    raise TimeoutError(f"{self.seconds:g} s have passed") from None
+
+    def _slice(self, seconds: float) -> float:
+        return min(seconds, SLICE) if self._cancelled else seconds
+
+    def _look(self) -> None:
+        if self._cancelled and self._cancelled():
+            raise Cancelled("stopped while waiting for the model; nothing was lost")
+
+
+def within(deadline: Deadline, work: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """What `work` yields, in a thread of its own, and whatever it raises.
+
+    Raises TimeoutError when the deadline passes while something is waited for, or has passed before the
+    work began; Cancelled likewise.
+    """
+    if not deadline.left:
+        raise TimeoutError("no time is left to begin")
+    box: queue.SimpleQueue[tuple[T | None, BaseException | None, bool]] = queue.SimpleQueue()
+    left_alone = threading.Event()
+
+    def run() -> None:
+        try:
+            for item in work():
+                box.put((item, None, False))
+                if left_alone.is_set():
+                    break
+            box.put((None, None, True))
+        except BaseException as error:  # noqa: BLE001  raised again where it is waited for
+            box.put((None, error, True))
+
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    try:
+        while True:
+            item, error, last = deadline.take(box)
+            if error is not None:
+                raise error
+            if last:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        left_alone.set()
+
+
+def patiently(
+    work: Callable[[float], Iterator[T]],
+    deadline: Deadline,
+    retries: int,
+    mended: Callable[[Exception], bool] = lambda error: False,
+) -> Iterator[T]:
+    """What `work(seconds left)` yields. Work that fails before it yields anything is done again when
+    that may help: at once if `mended`, else after a pause, `retries` times. Raises what it raised last.
+    """
+    done, begun = 0, False
+    while True:
+        try:
+            for item in within(deadline, partial(work, deadline.left)):
+                begun = True
+                yield item
+            return
+        except RagError:
+            raise
+        except Exception as error:
+            if begun:
+                raise
+            if mended(error):
+                continue
+            pause = _pause(error, done)
+            if done >= retries or pause is None or pause >= deadline.left:
+                raise
+        deadline.sleep(pause)
+        done += 1
+
+
+def _pause(error: Exception, done: int) -> float | None:
+    """Seconds before another try, by the server's wish if it has one; None when none will help."""
+    status, cause = getattr(error, "status_code", None), type(error.__cause__).__name__
+    own = FIRST_PAUSE * 2**done
+    if status is None:  # of the network: cut, or nobody there
+        return own if type(error).__name__ == "APIConnectionError" and cause != "ConnectError" else None
+    if getattr(error, "code", None) == "insufficient_quota" or not (status in (408, 409, 429) or status >= 500):
+        return None
+    asked = wished(error)
+    return own if asked is None else asked if asked <= LONGEST_PAUSE else None
+
+
+def wished(error: Exception) -> float | None:
+    """Seconds that a server asks to wait, from Retry-After (seconds or a date) or its form in milliseconds."""
+    headers = getattr(getattr(error, "response", None), "headers", {})
+    with suppress(KeyError, ValueError):
+        return _seconds(float(headers["retry-after-ms"]) / 1000)
+    with suppress(KeyError, ValueError):
+        return _seconds(float(headers["retry-after"]))
+    with suppress(KeyError, ValueError, TypeError, OverflowError):
+        return _seconds((parsedate_to_datetime(headers["retry-after"]) - datetime.now(UTC)).total_seconds())
+    return None
+
+
+def _seconds(number: float) -> float | None:
+    return max(0.0, number) if math.isfinite(number) else None
