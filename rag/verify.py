@@ -18,7 +18,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from rag.records import Citation, Claim, Draft, Evidence, Paper, Verdict
-from rag.text import Span, folded, folded_view, quantities, readable, sentences, terms
+from rag.support import missing_numbers
+from rag.text import Span, folded, folded_view, readable, sentences, terms
 
 WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
 QUOTES = 2  # sentences of one abstract that a claim may rest on
@@ -124,9 +125,8 @@ def by_words(least: float) -> Judge:
         held = " ".join(readable(paper.abstract[span.start : span.end]) for paper, span in located)
         if strange := [link for link in _LINK.findall(claim) if link not in held]:
             return Judgement(False, 0.0, f"the cited sentences do not give {strange[0][:60]}", ())
-        if missing := {q.value for q in quantities(claim)} - {q.value for q in quantities(held)}:
-            figures = ", ".join(f"{value:g}" for value in sorted(missing))
-            return Judgement(False, 0.0, f"the cited sentences do not give {figures}", ())
+        if missing := missing_numbers(claim, [held]):
+            return Judgement(False, 0.0, f"the cited sentences do not give {', '.join(missing)}", ())
         share = _share(set(terms(claim)), set(terms(held)))
         if share < least:
             few = f"the cited abstracts hold {share:.0%} of its words, less than {least:.0%}"

@@ -24,7 +24,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "chromadb": {"vectors"},
     "onnxruntime": {"embed"},
     "tokenizers": {"embed"},
-    "numpy": {"embed", "vectors", "library", "relevance", "assistant (typing)"},
+    "numpy": {"embed", "vectors", "library", "relevance", "support (typing)", "assistant (typing)"},
     "openai": {"embed", "chat_models"},
     "llama_index": {"chat_models"},
     "tiktoken": {"synthesize"},
@@ -36,7 +36,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
 }
 
 # level 0: for everybody
-BASE = {"records", "errors", "text", "marks", "relevance", "shape", "servers", "patience"}
+BASE = {"records", "errors", "text", "marks", "relevance", "support", "shape", "servers", "patience"}
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
     "followup", "render",
