@@ -263,7 +263,7 @@ def test_a_model_may_decline(server, text):
     [
         "Poker has 52 cards and 9 seats [1].",
         "It has many scenarios.",
-        "PokerBench holds 11,000 important scenarios of poker play [77].",
+        "PokerBench holds 77,000 seats at poker tables [77].",
     ],
 )
 def test_when_nothing_is_supported_the_extractive_answer_takes_its_place(server, text):
@@ -410,7 +410,7 @@ def listening():
 
 
 def test_a_slow_server_is_given_up(listening):
-    fails(lambda: at(listening.port, timeout=0.3).answer(POKER), "did not answer within 0.3 s", "--deadline")
+    fails(lambda: at(listening.port, timeout=2).answer(POKER), "did not answer within", "--deadline")
     assert listening.count == 1
 
 
