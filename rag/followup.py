@@ -22,6 +22,7 @@ from rag.text import folded, readable, terms
 REACH = 3  # turns gone back to find what a question leans on
 OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
 NEARER, MUCH_NEARER = 0.2, 0.3  # in cosine, what makes another paper's being nearer a change of topic; ... of "it" too
+NO_FIT = 0.2  # a short question of its own form with less of a fit is about something else
 LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the paper spoken of is about something else
 LONGER = 4  # words of its own from which that is asked
 
@@ -159,10 +160,12 @@ def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
     if _CHANGES.search(question):
         return False
     own, points = len(set(terms(question))), bool(_POINTS.search(question))
-    if own <= OWN_TERMS or not papers:
+    if not papers:
         return leans(question)
     found, best = fits(question, papers)
     nearest, held = max(fit.cosine for fit in found), max(fit.words for fit in found)
+    if own <= OWN_TERMS:
+        return points or bool(_OPENS.search(question)) or max(nearest, held) >= NO_FIT
     ahead = best.cosine - nearest
     if points:
         outward = any(not _IT.fullmatch(found[0]) for found in _POINTS.finditer(question))

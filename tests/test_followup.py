@@ -88,6 +88,12 @@ def test_a_question_that_opens_like_a_follow_up_goes_on_if_the_paper_spoken_of_f
     assert stand_alone(question, (FIRST,), FAR) == question
 
 
+def test_a_short_question_that_the_paper_spoken_of_knows_nothing_of_stands_alone():
+    assert stand_alone("What is the capital of Peru?", (FIRST,), FAR) == "What is the capital of Peru?"
+    assert S4.title in stand_alone("Faster by what factor?", (FIRST,), NEAR)
+    assert S4.title in stand_alone("And its cost?", (FIRST,), FAR)
+
+
 def test_said_to_be_another_topic_is_another_topic():
     question = "Different question: how long is the Path-X task in tokens?"
     assert stand_alone(question, (FIRST,), NEAR) == question
