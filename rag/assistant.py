@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag import followup, ingest
 from rag.chat_models import ChatModel, open_chat
@@ -94,17 +94,12 @@ class Assistant:
 
     def search(self, query: str, k: int) -> tuple[Hit, ...]:
         """The best `k` papers for a query, best first. Raises UsageError for a query that is none."""
-        query = self._respelled(checked(query))
-        vector = self._vector(query)
-        hits = self._retrieve(query, vector, max(k, self.settings.pool))
-        return self._rerank(hits, self._asked(query, vector))[:k]
+        return self._ranked(self._respelled(checked(query)), at_least=k).hits[:k]
 
     def explain(self, query: str, k: int) -> tuple[Explained, ...]:
         """`search`, each hit with why it ranks where it does."""
-        query = self._respelled(checked(query))
-        hits = self.search(query, k)
-        question, sentences = self._asked(query, self._vector(query)), self._sentences(hit.paper for hit in hits)
-        return tuple(explain(hit, question, sentences.matched(question, hit.paper)) for hit in hits)
+        found = self._ranked(self._respelled(checked(query)), at_least=k)
+        return tuple(explain(hit, found.asked, found.near(hit.paper)) for hit in found.hits[:k])
 
     def answer(
         self, question: str, history: Sequence[Any] = (), *, cancelled: Callable[[], bool] | None = None
@@ -119,22 +114,12 @@ class Assistant:
         with clock("followup"):
             turns = followup.turns(history)
             query = followup.resolve(self._respelled(asking(question)), turns, self._fits)
-            wanted = Shape(False, ()) if query.papers else shape(query.own)
         with clock("retrieve"):
             vector = self._vector(query.text)
             hits = self._retrieve(query.text, vector, self.settings.pool)
             hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
-            compared = self._asked(query.text, vector)
-            depth = max(CONSIDERED, 2 * self.settings.k)
-            sentences = self._sentences((hit.paper for hit in hits), turns)
-            near = partial(sentences.matched, compared)
-            ranked = rerank(hits, compared, near, depth=depth, first=query.papers)
-            k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
-            focus = self._focus(query, vector) if query.own != query.text else compared
-            whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
-            evidence = gather(ranked, compared, near, k)
-            case = _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns), deadline)
+            case = self._case(query, vector, hits, turns, deadline)
         with clock("synthesize"):
             draft = self._draft(case)
         with clock("verify"):
@@ -148,19 +133,35 @@ class Assistant:
 
     def _fits(self, text: str, papers: Sequence[Paper]) -> tuple[list[followup.Fit], followup.Fit]:
         """How well each of the papers fits a text, and how well the best of the library."""
-        vector = self._vector(text)
-        question, hits = self._asked(text, vector), self._retrieve(text, vector, self.settings.pool)[:CONSIDERED]
-        sentences = self._sentences([*(hit.paper for hit in hits), *papers])
-        near = partial(sentences.matched, question)
+        found = self._ranked(text, also=papers)
 
         def fit(paper: Paper) -> followup.Fit:
-            return followup.Fit(
-                max((s.cosine for s in near(paper)), default=0.0), covered(paper, question, near(paper))
-            )
+            near = found.near(paper)
+            return followup.Fit(max((s.cosine for s in near), default=0.0), covered(paper, found.asked, near))
 
-        first = [fit(hit.paper) for hit in rerank(hits, question, near, depth=CONSIDERED)[:FIRST]]
+        first = [fit(hit.paper) for hit in found.hits[:FIRST]]
         best = followup.Fit(max((f.cosine for f in first), default=0.0), first[0].words if first else 0.0)
         return [fit(paper) for paper in papers], best
+
+    def _case(
+        self,
+        query: followup.Query,
+        vector: np.ndarray,
+        hits: Sequence[Hit],
+        turns: Sequence[followup.Turn],
+        deadline: Deadline,
+    ) -> _Case:
+        """What is to be answered, with the evidence for it: the hits in their final order."""
+        compared, depth = self._asked(query.text, vector), max(CONSIDERED, 2 * self.settings.k)
+        sentences = self._sentences([*(hit.paper for hit in hits[:depth]), *query.papers], turns)
+        near = partial(sentences.matched, compared)
+        ranked = rerank(hits, compared, near, depth=depth, first=query.papers)
+        wanted = Shape(False, ()) if query.papers else shape(query.own)
+        k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
+        focus = self._focus(query, vector) if query.own != query.text else compared
+        whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
+        evidence = gather(ranked, compared, near, k)
+        return _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns), deadline)
 
     def _focus(self, query: followup.Query, vector: np.ndarray) -> Asked:
         """What the follow-up itself asks, with what was said before as its context."""
@@ -181,9 +182,13 @@ class Assistant:
             dense_weight=self.settings.dense_weight,
         )
 
-    def _rerank(self, hits: Sequence[Hit], question: Asked) -> tuple[Hit, ...]:
-        sentences = self._sentences(hit.paper for hit in hits[:CONSIDERED])
-        return rerank(hits, question, partial(sentences.matched, question), depth=CONSIDERED)
+    def _ranked(self, text: str, *, at_least: int = 0, also: Sequence[Paper] = ()) -> _Ranked:
+        """The hits for a text in their final order; the sentences of papers in `also` are at hand as well."""
+        vector = self._vector(text)
+        question, hits = self._asked(text, vector), self._retrieve(text, vector, max(at_least, self.settings.pool))
+        looked_at = [hit.paper for hit in hits[: max(CONSIDERED, at_least)]]
+        near = partial(self._sentences([*looked_at, *also]).matched, question)
+        return _Ranked(question, near, rerank(hits, question, near, depth=CONSIDERED))
 
     def _dense(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """Ask the collection; one that is behind the library, or broken, is filled again first."""
@@ -252,10 +257,8 @@ class Assistant:
         """Papers not yet shown to the model that what it said without support leads to."""
         shown, found = {passage.paper for passage in draft.passages}, dict[Paper, Evidence]()
         for claim in failed[:SECOND]:
-            vector = self._vector(claim.text)
-            question, hits = self._asked(claim.text, vector), self._retrieve(claim.text, vector, self.settings.pool)
-            near = partial(self._sentences(hit.paper for hit in hits[:CONSIDERED]).matched, question)
-            for evidence in gather(rerank(hits, question, near, depth=CONSIDERED), question, near, SECOND):
+            again = self._ranked(claim.text)
+            for evidence in gather(again.hits, again.asked, again.near, SECOND):
                 found.setdefault(evidence.paper, evidence)
         return tuple(evidence for paper, evidence in found.items() if paper not in shown)
 
@@ -375,6 +378,14 @@ def _trace(hits: Sequence[Hit], evidence: Sequence[Evidence], verified: Verified
     stages["rerank"] = tuple(Traced(e.chunk.id, e.rank, e.score) for e in evidence)
     stages["unknown marks"] = (Traced("", verified.unknown_marks, 0.0),) if verified.unknown_marks else ()
     return FrozenMap(stages)
+
+
+class _Ranked(NamedTuple):
+    """A text as it is compared, the sentences of papers next to it, and its hits, best first."""
+
+    asked: Asked
+    near: Callable[[Paper], Sequence[Matched]]
+    hits: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class Library:
         self._db = connection
         self._guard = threading.RLock()
         self._papers: dict[str, Paper] = {}
+        self._frequencies: dict[str, int] = {}
         self._seen = -1
 
     # --- opening --------------------------------------------------------------------------------
@@ -289,9 +290,13 @@ class Library:
 
     def document_frequency(self, word: str) -> int:
         """In how many papers a word stands, whatever its ending."""
-        quoted = '"' + word.replace('"', '""') + '"'
-        rows = self._rows("SELECT count(*) FROM passages WHERE passages MATCH ?", quoted) if word else []
-        return int(rows[0][0]) if rows else 0
+        self._forget_if_changed()
+        count = self._frequencies.get(word, 0 if not word else None)
+        if count is None:  # a question asks for each of its words several times
+            quoted = '"' + word.replace('"', '""') + '"'
+            count = int(self._rows("SELECT count(*) FROM passages WHERE passages MATCH ?", quoted)[0][0])
+            self._frequencies[word] = count
+        return count
 
     def spelled(self, word: str) -> str | None:
         """The library's word that a folded `word` it lacks was probably meant to be; None if none is near.
@@ -433,6 +438,7 @@ class Library:
         generation = self.generation
         if generation != self._seen or len(self._papers) > 50_000:
             self._papers.clear()
+            self._frequencies.clear()
             self._seen = generation
 
 

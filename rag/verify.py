@@ -5,9 +5,8 @@ counted. A sentence that stands in a cited abstract word for word is "quoted". O
 of the cited abstracts that come nearest to it are its quotes, and a judge says whether they support
 it: every number in it, and enough of what it says. A sentence that its marks do not support, or that
 has none, is looked for in the other passages before it is taken out as "unsupported" or "uncited":
-models miscount. Sentences are checked one by one, so that an answer can be shown while it is written.
-Quotes are located with offsets in the abstract as stored: a Citation that does not quote verbatim
-cannot be made.
+models miscount. Quotes are located with offsets in the abstract as stored: a Citation that does not
+quote verbatim cannot be made.
 """
 
 from __future__ import annotations
