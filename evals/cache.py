@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import ipaddress
 import json
-import os
 import random
 import re
 import sqlite3
@@ -35,9 +34,10 @@ from urllib.parse import urlsplit
 
 from evals.run import Stop
 from rag.errors import ModelError, RagError, UsageError
+from rag.servers import key_of as key_of_server
+from rag.servers import url_of
 from rag.settings import load
 
-OPENAI = "https://api.openai.com/v1"
 FOLDER = Path(__file__).parent / "cache"
 PRICES = Path(__file__).parent / "prices.toml"
 SCHEMA = 1  # of keys and values: a new one makes every stored reply a stranger
@@ -322,7 +322,7 @@ class Client:
     def ready(self) -> Client:
         """Itself. Raises ModelError when a key will be needed and is not there."""
         if self._mode != "only":
-            _key(self.base_url)
+            key_of_server(self.base_url)
         return self
 
     def kept(self, messages: Messages, sample: int) -> Reply | None:
@@ -389,7 +389,7 @@ class Client:
             if self._server is None:
                 from openai import OpenAI
 
-                self._server = OpenAI(base_url=self.base_url, api_key=_key(self.base_url), max_retries=0)
+                self._server = OpenAI(base_url=self.base_url, api_key=key_of_server(self.base_url), max_retries=0)
         return self._server.chat.completions.create(
             model=self.model, messages=list(messages), timeout=timeout, **self.parameters
         )
@@ -493,16 +493,6 @@ def _asked_pause(error: BaseException | None) -> float | None:
         return None
 
 
-def _key(base_url: str) -> str:
-    """RAG_API_KEY, or OPENAI_API_KEY for OpenAI's own server only. Raises ModelError."""
-    own, general = os.environ.get("RAG_API_KEY"), os.environ.get("OPENAI_API_KEY")
-    if urlsplit(base_url).hostname != urlsplit(OPENAI).hostname:
-        return own or "not-needed"
-    if not (own or general):
-        raise ModelError("OpenAI's models need a key: set OPENAI_API_KEY, or name a local server with --base-url")
-    return own or general or ""
-
-
 # --- one command --------------------------------------------------------------------------------
 
 
@@ -522,9 +512,7 @@ class Calls:
     def client(self, model: str, base_url: str | None, *, reply_tokens: int | None = None) -> Client:
         """The client of a model; the same one for the same model. Settings give server and parameters."""
         settings = load(model=model, base_url=base_url)
-        url = (settings.base_url or OPENAI).rstrip("/")
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise UsageError(f"base URL {url!r} is none; give one like http://localhost:11434/v1")
+        url = url_of(settings.base_url)
         longest = reply_tokens or settings.reply_tokens
         if (model, url, longest) not in self._clients:
             self._clients[model, url, longest] = Client(
@@ -535,7 +523,7 @@ class Calls:
                 ledger=self.ledger,
                 gate=self._gates.setdefault(url, Gate(self._concurrency)),
                 parameters=_parameters(model, longest, settings.temperature),
-                timeout=settings.timeout,
+                timeout=settings.deadline,
             )
         return self._clients[model, url, longest]
 

@@ -13,7 +13,7 @@ text is one line. Importing this module imports nothing heavy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import (
@@ -99,7 +99,7 @@ def stream(
     k: int | None = None,
 ) -> Stream:
     """The answer as an iterable of whole, already verified sentences; use it in a `with`."""
-    return Stream(lambda: answer(question, library=library, history=history, model=model, base_url=base_url, k=k))
+    return Stream(lambda: _assistant(library, model, base_url, k).stream(question, history))
 
 
 def open_library(name: str | None = None) -> Library:
@@ -111,29 +111,52 @@ def open_library(name: str | None = None) -> Library:
 
 
 class Stream:
-    """Sentences of one answer; `"".join(stream) == stream.answer.text`."""
+    """Sentences of one answer as they pass their check; `"".join(stream) == stream.answer.text`.
 
-    def __init__(self, work: Any) -> None:
+    Nothing is done before it is iterated. Leaving the `with` stops what is still under way.
+    """
+
+    def __init__(self, work: Callable[[], Generator[str, None, Answer]]) -> None:
         self._work = work
+        self._told: Generator[str, None, Answer] | None = None
+        self._pieces: list[str] = []
         self._answer: Answer | None = None
 
     def __enter__(self) -> Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        return None
+        if self._told:
+            self._told.close()
 
     def __iter__(self) -> Iterator[str]:
-        from rag.assistant import pieces
-
-        yield from pieces(self.answer)
+        at = 0
+        while at < len(self._pieces) or self._another():
+            yield self._pieces[at]
+            at += 1
 
     @property
     def answer(self) -> Answer:
-        """The whole Answer; computed when first asked for or iterated."""
+        """The whole Answer, waited for if need be. Raises UsageError when the stream was left before its end."""
+        while self._another():
+            pass
         if self._answer is None:
-            self._answer = self._work()
+            raise UsageError("the stream was left before its end; ask for its answer inside the with")
         return self._answer
+
+    def _another(self) -> bool:
+        """Is there one more piece?"""
+        if self._answer is not None:
+            return False
+        self._told = self._told or self._work()
+        try:
+            piece = next(self._told)
+        except StopIteration as end:
+            self._answer = end.value
+            return False
+        if piece:
+            self._pieces.append(piece)
+        return bool(piece) or self._another()
 
 
 def _assistant(library: str | None, model: Any, base_url: str | None, k: int | None) -> Assistant:

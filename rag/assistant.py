@@ -13,7 +13,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,8 @@ from rag import followup, ingest
 from rag.chat_models import ChatModel, open_chat
 from rag.embed import Embedder, open_embedder
 from rag.errors import Cancelled, LibraryError, UsageError
+from rag.judge import Asserted, Opinion, opinions
+from rag.judge import asking as judging
 from rag.library import Library
 from rag.patience import Deadline
 from rag.records import (
@@ -38,16 +40,17 @@ from rag.records import (
     Paper,
     Status,
     Traced,
+    Usage,
 )
 from rag.relevance import Asked, Matched, Scored, Sentence, asked, match_sentences, score_sentences
 from rag.rerank import covered, explain, gather, rerank
 from rag.retrieve import retrieve
-from rag.settings import Settings
+from rag.settings import SAME, Settings
 from rag.shape import Shape, asking, shape
 from rag.synthesize import Part, extract, write
 from rag.text import looks_english, printable, readable
 from rag.vectors import Stale, Vectors
-from rag.verify import Verified, by_words, verify
+from rag.verify import Verified, Verifier, by_words, in_words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,11 +77,10 @@ class Assistant:
         self._generation = library.generation
         self._guard = threading.Lock()
         chosen = model if model is not None else settings.model
-        self._model: ChatModel | None = None
-        if chosen is not None and chosen != EXTRACTIVE:
-            self._model = open_chat(
-                chosen, settings.base_url, reply_tokens=settings.reply_tokens, temperature=settings.temperature
-            )
+        self._model = None if chosen is None or chosen == EXTRACTIVE else self._chat(chosen)
+        self._judge = None
+        if self._model and settings.judge:
+            self._judge = self._model if settings.judge == SAME else self._chat(settings.judge)
 
     @property
     def model(self) -> str:
@@ -89,6 +91,10 @@ class Assistant:
         """Let go of the library's files."""
         self._vectors.close()
         self.library.close()
+
+    def _chat(self, model: Any) -> ChatModel:
+        of = self.settings
+        return open_chat(model, of.base_url, reply_tokens=of.reply_tokens, temperature=of.temperature)
 
     # --- doors ----------------------------------------------------------------------------------
 
@@ -109,27 +115,64 @@ class Assistant:
         Raises UsageError for a question that is none, ModelError when the chat model fails,
         Cancelled between two stages once `cancelled()` is true.
         """
+        return _last(self._told(question, history, cancelled, piecemeal=False))
+
+    def stream(
+        self,
+        question: str,
+        history: Sequence[Any] = (),
+        *,
+        cancelled: Callable[[], bool] | None = None,
+        stage: Callable[[str], None] | None = None,
+    ) -> Generator[str, None, Answer]:
+        """`answer`, whose text comes in pieces, whole sentences that passed their check; its value is the Answer.
+
+        `stage` is told the name of each stage as it begins.
+        """
+        return self._told(question, history, cancelled, stage=stage, piecemeal=True)
+
+    def _told(
+        self,
+        question: str,
+        history: Sequence[Any],
+        cancelled: Callable[[], bool] | None,
+        *,
+        stage: Callable[[str], None] | None = None,
+        piecemeal: bool,
+    ) -> Generator[str, None, Answer]:
         question = checked(question)
-        clock, deadline = _Clock(cancelled), Deadline(self.settings.deadline, cancelled)
+        clock, deadline = _Clock(cancelled, stage), Deadline(self.settings.deadline, cancelled)
         with clock("followup"):
             turns = followup.turns(history)
             query = followup.resolve(self._respelled(asking(question)), turns, self._fits)
+            query, spent = self._reworded(query, turns, deadline)
         with clock("retrieve"):
             vector = self._vector(query.text)
             hits = self._retrieve(query.text, vector, self.settings.pool)
             hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
             case = self._case(query, vector, hits, turns, deadline)
-        with clock("synthesize"):
-            draft = self._draft(case)
-        with clock("verify"):
-            draft, verified = self._settled(case, draft)
-        return self._answer(question, query.text, hits, draft, verified, clock)
+        verifier = self._verifier(case, case.evidence)
+        draft = yield from self._checked(self._draft(case, piecemeal), verifier, clock)
+        if self._model:
+            draft, verifier = yield from self._settled(case, draft, verifier, clock)
+        draft = replace(draft, usage=sum(case.opinions, draft.usage + spent))
+        answer = self._answer(question, query.text, hits, draft, verifier.verified(), clock)
+        yield answer.text[len(verifier.text) :]
+        return answer
 
     # --- stages, with what they need ------------------------------------------------------------
 
     def _respelled(self, text: str) -> str:
         return followup.respelled(text, self.library.spelled)
+
+    def _reworded(
+        self, query: followup.Query, turns: Sequence[followup.Turn], deadline: Deadline
+    ) -> tuple[followup.Query, Usage]:
+        if not self._model:
+            return query, Usage()
+        ask = partial(self._model.ask, deadline=deadline)
+        return followup.reworded(query, turns, self.settings.prompt("followup"), ask)
 
     def _fits(self, text: str, papers: Sequence[Paper]) -> tuple[list[followup.Fit], followup.Fit]:
         """How well each of the papers fits a text, and how well the best of the library."""
@@ -161,7 +204,7 @@ class Assistant:
         focus = self._focus(query, vector) if query.own != query.text else compared
         whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
         evidence = gather(ranked, compared, near, k)
-        return _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns), deadline)
+        return _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns), deadline, [])
 
     def _focus(self, query: followup.Query, vector: np.ndarray) -> Asked:
         """What the follow-up itself asks, with what was said before as its context."""
@@ -214,12 +257,12 @@ class Assistant:
     def _sentences(self, papers: Iterable[Paper], history: Sequence[followup.Turn] = ()) -> _Sentences:
         return _Sentences(self.library.sentences([paper.id for paper in papers]), followup.quoted(history))
 
-    def _draft(self, case: _Case) -> Draft:
+    def _draft(self, case: _Case, piecemeal: bool = False) -> Generator[str, None, Draft]:
         if self._model is None:
-            return self._extract(case)
+            return (yield from _sentences_of(self._extract(case)))
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
-        ask = partial(self._model.ask, deadline=case.deadline)
-        return write(case.query, case.evidence, prompt, ask, model=self._model.name, tokens=room)
+        say = partial(self._model.stream, deadline=case.deadline, whole=not piecemeal)
+        return (yield from write(case.query, case.evidence, prompt, say, model=self._model.name, tokens=room))
 
     def _extract(self, case: _Case) -> Draft:
         parts = [self._part(part) for part in case.wanted.parts]
@@ -232,26 +275,58 @@ class Assistant:
         hits = self._retrieve(text, vector, self.settings.pool)
         return Part(self._asked(text, vector), {hit.paper.id: hit.score for hit in hits})
 
-    def _settled(self, case: _Case, draft: Draft) -> tuple[Draft, Verified]:
-        """The draft that is shown, verified.
+    def _checked(
+        self, written: Generator[str, None, Draft], verifier: Verifier, clock: _Clock
+    ) -> Generator[str, None, Draft]:
+        """What the claims add to the text, each as soon as it has passed; the value is the draft."""
+        while True:
+            with clock("synthesize"):
+                try:
+                    sentence = next(written)
+                except StopIteration as end:
+                    draft: Draft = end.value
+                    return draft
+            at = len(verifier.text)
+            with clock("verify"):
+                verifier.check(sentence)
+            if added := verifier.text[at:]:
+                yield added
 
-        When more of a model's draft fails than holds, what failed is searched once more; when nothing
-        holds then, the abstracts' own sentences take its place, and what was wrong is kept for the reader.
+    def _settled(
+        self, case: _Case, draft: Draft, verifier: Verifier, clock: _Clock
+    ) -> Generator[str, None, tuple[Draft, Verifier]]:
+        """The draft of a chat model that is shown, and what holds of it.
+
+        When more of it fails than holds, what failed is searched once more. When nothing holds then, the
+        abstracts' own sentences take its place, unless the model found no answer in them.
         """
-        verified = self._verify(case, draft)
-        if self._model is None or draft.status == "refused":
-            return draft, verified
-        if len(verified.claims) < len(verified.removed):
-            draft = replace(draft, passages=(*draft.passages, *self._more(draft, verified.removed)))
-            verified = self._verify(case, draft)
-        if verified.claims:
-            return draft, verified
-        instead = replace(self._extract(case), usage=draft.usage)
-        again = self._verify(case, instead)
-        return instead, again._replace(removed=verified.removed, unknown_marks=verified.unknown_marks)
+        held = verifier.verified()
+        if len(held.claims) < len(held.removed):
+            at = len(verifier.text)
+            with clock("verify"):
+                more = self._more(draft, held.removed)
+                verifier.again(more)
+            draft = replace(draft, passages=(*draft.passages, *more))
+            if added := verifier.text[at:]:
+                yield added
+        if verifier.text or draft.status == "refused":
+            return draft, verifier
+        with clock("synthesize"):
+            instead = replace(self._extract(case), usage=draft.usage)
+        again = self._verifier(case, instead.passages, failed=verifier)
+        yield from self._checked(_sentences_of(instead), again, clock)
+        return instead, again
 
-    def _verify(self, case: _Case, draft: Draft) -> Verified:
-        return verify(draft, judge=by_words(self.settings.claim_support), numbers=case.numbers)
+    def _verifier(self, case: _Case, passages: Sequence[Evidence], failed: Verifier | None = None) -> Verifier:
+        judge, opinion = by_words(self.settings.claim_support), partial(self._opinion, case) if self._judge else None
+        return Verifier(passages, judge, case.numbers, opinion=opinion, failed=failed)
+
+    def _opinion(self, case: _Case, claim: Asserted) -> Opinion:
+        assert self._judge
+        reply = self._judge.ask(*judging(self.settings.prompt("judge"), [claim]), deadline=case.deadline)
+        case.opinions.append(reply.usage)
+        (opinion,) = opinions(reply.text, [claim])
+        return opinion
 
     def _more(self, draft: Draft, failed: Sequence[Claim]) -> tuple[Evidence, ...]:
         """Papers not yet shown to the model that what it said without support leads to."""
@@ -268,13 +343,18 @@ class Assistant:
         self, question: str, query: str, hits: Sequence[Hit], draft: Draft, verified: Verified, clock: _Clock
     ) -> Answer:
         refused = not verified.claims
-        status: Status = "refused" if refused else draft.status
+        status: Status = "refused" if refused else "partial" if draft.status == "partial" else "answered"
+        text = verified.text
+        if refused:
+            text = refusal([e.paper for e in draft.passages], question)
+        elif status == "partial":
+            text += f" {unanswered(in_words_of(question, draft.missing))}"
         citations = dict.fromkeys(citation for claim in verified.claims for citation in claim.citations)
         model = draft.model if draft.model == self.model or not self._model else EXTRACTIVE
         return Answer(
             question=question,
             query=query,
-            text=refusal([e.paper for e in draft.passages], question) if refused else verified.text,
+            text=text,
             status=status,
             claims=verified.claims,
             removed=verified.removed,
@@ -288,7 +368,8 @@ class Assistant:
         )
 
     def _run(self) -> str:
-        made_by = "\0".join([self.settings.fingerprint, self.model, self.library.fingerprint])
+        judged = f" judged by {self._judge.name}" if self._judge else ""
+        made_by = "\0".join([self.settings.fingerprint, self.model + judged, self.library.fingerprint])
         return hashlib.sha256(made_by.encode()).hexdigest()[:12]
 
 
@@ -360,13 +441,23 @@ def refusal(nearest: Sequence[Paper], question: str) -> str:
     return said if looks_english(question) else f"{said} The question does not look like English; ask it in English."
 
 
-def pieces(answer: Answer) -> Iterator[str]:
-    """The text of an answer, sentence by sentence; joined they are `answer.text`."""
-    at = 0
-    for claim in answer.claims[1:]:
-        yield answer.text[at : claim.start]
-        at = claim.start
-    yield answer.text[at:]
+def unanswered(missing: str) -> str:
+    """What is said of a part of a question that the library does not answer; "" is a part that has no name."""
+    return f"This library does not say: {missing}." if missing else "This library does not answer all of the question."
+
+
+def _sentences_of(draft: Draft) -> Generator[str, None, Draft]:
+    yield from draft.sentences
+    return draft
+
+
+def _last(told: Generator[str, None, Answer]) -> Answer:
+    while True:
+        try:
+            next(told)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
 
 def _trace(hits: Sequence[Hit], evidence: Sequence[Evidence], verified: Verified) -> FrozenMap[tuple[Traced, ...]]:
@@ -390,7 +481,10 @@ class _Ranked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is to be answered, from what; `numbers` are those that papers have on screen."""
+    """What is to be answered, from what; `numbers` are those that papers have on screen.
+
+    `opinions` collects what it cost to have claims judged.
+    """
 
     query: str
     wanted: Shape
@@ -399,6 +493,7 @@ class _Case:
     sentences: _Sentences
     numbers: dict[str, int]
     deadline: Deadline
+    opinions: list[Usage]
 
 
 class _Sentences:
@@ -433,16 +528,18 @@ class _Sentences:
 class _Clock:
     """Wall seconds per stage; before each stage the caller may have asked to stop."""
 
-    def __init__(self, cancelled: Callable[[], bool] | None) -> None:
+    def __init__(self, cancelled: Callable[[], bool] | None, told: Callable[[str], None] | None) -> None:
         self.seconds: dict[str, float] = {}
-        self._cancelled = cancelled
+        self._cancelled, self._told = cancelled, told
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         if self._cancelled and self._cancelled():
             raise Cancelled(f"stopped before {stage}; nothing was lost")
+        if self._told:
+            self._told(stage)
         began = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[stage] = time.perf_counter() - began
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began

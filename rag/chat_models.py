@@ -162,14 +162,14 @@ class ChatModel:
 
     def ask(self, system: str, user: str, *, deadline: Deadline | None = None) -> Reply:
         """The whole reply. Raises ModelError, Cancelled when the deadline's `cancelled` says so."""
-        streamed = Streamed(self._parts(system, user, False, deadline or Deadline(math.inf)))
+        streamed = self.stream(system, user, deadline=deadline, whole=True)
         for _ in streamed:
             pass
         return streamed.reply
 
-    def stream(self, system: str, user: str, *, deadline: Deadline | None = None) -> Streamed:
-        """The reply piece by piece; raises as `ask` does, while it is iterated."""
-        return Streamed(self._parts(system, user, True, deadline or Deadline(math.inf)))
+    def stream(self, system: str, user: str, *, deadline: Deadline | None = None, whole: bool = False) -> Streamed:
+        """The reply piece by piece, or `whole` in one; raises as `ask` does, while it is iterated."""
+        return Streamed(self._parts(system, user, not whole, deadline or Deadline(math.inf)))
 
     def _parts(self, system: str, user: str, streaming: bool, deadline: Deadline) -> Iterator[_Part]:
         """A reply's parts; those of a second one when all the room of the first went to thoughts."""

@@ -78,8 +78,8 @@ def _discard_output() -> None:
 def ask(arguments: argparse.Namespace) -> int:
     """Answer one question."""
     question = _question(arguments.question)
-    answer = _assistant(arguments).answer(question)
-    _show_answer(answer, arguments.json)
+    answer = _answered(_assistant(arguments), question, (), arguments)
+    _show_answer(answer, arguments)
     _suggest(answer, arguments)
     return REFUSED if answer.status == "refused" else 0
 
@@ -121,11 +121,11 @@ def chat(arguments: argparse.Namespace) -> int:
         print(printable(text), file=sys.stderr, flush=True)
 
     def show(answer: Answer) -> None:
-        _show_answer(answer, arguments.json)
+        _show_answer(answer, arguments)
         print(flush=True)
         _suggest(answer, arguments)
 
-    repl.chat(assistant.answer, show, say)
+    repl.chat(lambda question, history: _answered(assistant, question, history, arguments), show, say)
     return 0
 
 
@@ -241,11 +241,13 @@ def _settings(arguments: argparse.Namespace, model: str | None = None) -> Settin
         raise UsageError(
             f"--base-url names a server but no model; add --model NAME, one of: rag models --base-url {chosen['base_url']}"
         )
+    if chosen["judge"] and not settings.model:
+        raise UsageError("--judge looks at what a chat model wrote; add --model NAME")
     return settings
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "k", "deadline")}
+    return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "judge", "k", "deadline")}
 
 
 def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
@@ -316,13 +318,31 @@ def _text(words: Sequence[str]) -> str:
         raise UsageError("standard input is not UTF-8 text; pipe a text file") from None
 
 
-def _show_answer(answer: Answer, as_json: bool) -> None:
+def _answered(assistant: Assistant, question: str, history: Sequence[Answer], arguments: argparse.Namespace) -> Answer:
+    """The answer; at a terminal its sentences appear as they pass their check."""
+    if arguments.json or not sys.stdout.isatty():
+        return assistant.answer(question, history)
+    from rag.progress import Telling
+    from rag.render import rich_text
+
+    with Telling(rich_text) as telling:
+        told = assistant.stream(question, history, stage=telling.stage)
+        while True:
+            try:
+                telling.sentence(next(told))
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+
+
+def _show_answer(answer: Answer, arguments: argparse.Namespace) -> None:
     from rag import render
 
-    if as_json:
+    removed = arguments.keep_unverified
+    if arguments.json:
         _print_json(answer.to_dict())
     else:
-        _show(lambda: render.rich_answer(answer), lambda: render.plain_answer(answer))
+        _show(lambda: render.rich_answer(answer, removed=removed), lambda: render.plain_answer(answer, removed=removed))
 
 
 def _show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
@@ -410,13 +430,13 @@ def _parser() -> OneLineParser:
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     command = _command(commands, "ask", ask, "answer one question, with sources")
     command.add_argument("question", nargs="*", help="the question; - or nothing reads it from a pipe")
-    _model_options(command)
+    _answer_options(command)
     command = _command(commands, "search", search, "list the papers nearest to a query")
     command.add_argument("query", nargs="*", help="words or a question; - or nothing reads it from a pipe")
     command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
     command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
     command = _command(commands, "chat", chat, "ask several questions, with follow-ups")
-    _model_options(command)
+    _answer_options(command)
     _command(commands, "list", list_papers, "print the papers of the library")
     command = _command(commands, "show", show, "print one paper")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
@@ -440,6 +460,14 @@ def _command(
         command.add_argument("--library", metavar="NAME", help=text)
     command.add_argument("--json", action="store_true", help="print JSON")
     return command
+
+
+def _answer_options(command: argparse.ArgumentParser) -> None:
+    _model_options(command)
+    text = "have the model judge, too, whether the quotes support a sentence (RAG_JUDGE names another one)"
+    command.add_argument("--judge", action="store_const", const="same", help=text)
+    text = "show, struck through, what a model said without support"
+    command.add_argument("--keep-unverified", action="store_true", help=text)
 
 
 def _model_options(command: argparse.ArgumentParser) -> None:

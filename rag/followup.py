@@ -6,18 +6,22 @@ next to no words of its own mean what was last spoken of; "another paper" means 
 else the library decides: a question that opens like a follow-up but is nearer to other papers than
 to the one spoken of is a change of topic, and is searched as it is. The paper that is meant lends its
 title to what is searched, and is where the answer is looked for first.
+
+Where there is a chat model, it puts the query into words; what it puts in that nobody has said is not used.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from rag.errors import UsageError
-from rag.records import Answer, Paper
-from rag.text import folded, readable, terms
+from rag.marks import marked
+from rag.records import Answer, Paper, Prompt, Reply, Usage
+from rag.text import folded, harmless, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
 OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
@@ -25,6 +29,8 @@ NEARER, MUCH_NEARER = 0.2, 0.3  # in cosine, what makes another paper's being ne
 NO_FIT = 0.2  # a short question of its own form with less of a fit is about something else
 LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the paper spoken of is about something else
 LONGER = 4  # words of its own from which that is asked
+LONGEST = 400  # characters of an answer that a model is shown, and of a question that it rewords
+KEPT = 0.5  # least share of the question's words in what a model makes of it
 
 _OPENS = re.compile(r"^\s*(?:ok\b\W*)?(?:and|but|so|also|or|what about|how about|then)\b", re.IGNORECASE)
 _POINTS = re.compile(
@@ -191,6 +197,36 @@ def respelled(question: str, spelled: Callable[[str], str | None]) -> str:
     A capitalised word is a name, and stays.
     """
     return _TYPED.sub(lambda word: (not word[0].istitle() and spelled(folded(word[0]))) or word[0], question)
+
+
+Ask = Callable[[str, str], Reply]  # (system, user) -> reply
+
+
+def reworded(query: Query, history: Sequence[Turn], prompt: Prompt, ask: Ask) -> tuple[Query, Usage]:
+    """The query in a chat model's words; as it is when the question stands alone, or the model says too much.
+
+    Raises what `ask` raises.
+    """
+    if not history or query.text == query.own:
+        return query, Usage()
+    fence = f"=== {secrets.token_hex(6)} ==="
+    told = "\n".join(line for turn in _leant_on(history)[::-1] for line in _lines(turn))
+    reply = ask(prompt.system, prompt.fill(fence=fence, conversation=told, question=harmless(query.own)))
+    said = " ".join(sentence.text for sentence in marked(reply.text))
+    return (replace(query, text=said) if _says_the_same(said, query, told) else query), reply.usage
+
+
+def _lines(turn: Turn) -> list[str]:
+    titles = [f"[{number}] {readable(paper.title)}" for number, paper in turn.papers]
+    return [harmless(line) for line in (f"Question: {turn.question}", f"Answer: {turn.text}"[:LONGEST], *titles)]
+
+
+def _says_the_same(said: str, query: Query, told: str) -> bool:
+    """Does it ask what was asked, in words that were said?"""
+    asked, new = set(terms(query.own)), set(terms(said))
+    known = asked | set(terms(query.text)) | set(terms(told))
+    a_question = said.endswith("?") or not query.own.endswith("?")
+    return a_question and bool(new) and len(said) <= LONGEST and new <= known and len(asked & new) >= KEPT * len(asked)
 
 
 def leans(question: str) -> bool:

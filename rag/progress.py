@@ -1,10 +1,21 @@
-"""What is going on, on stderr: a bar at a terminal, one line elsewhere."""
+"""What is going on: a bar for work on a library, on stderr (one line where that is no terminal), and an
+answer as it comes into being, at the terminal where it will stand: whole checked sentences, and the stage.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
+
+STAGES = {
+    "followup": "reading the question",
+    "retrieve": "searching",
+    "rerank": "ranking",
+    "synthesize": "writing",
+    "verify": "checking",
+}
 
 
 class Bar:
@@ -44,3 +55,43 @@ class Bar:
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("", total=None)
         self._bar.start()
+
+
+class Telling:
+    """Shows sentences as they come, and what is done in between; on leaving it is gone, for the whole answer."""
+
+    def __init__(self, show: Callable[[str], Any]) -> None:
+        self._show = show
+        self._text = ""
+        self._live: Any = None
+        self._spinner: Any = None
+
+    def __enter__(self) -> Telling:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        self._spinner = Spinner("dots", "", style="dim")
+        self._live = Live(self._spinner, console=Console(highlight=False), transient=True, refresh_per_second=10)
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.transient = error is None  # what was shown before a failure stays
+        self._spinner.update(text="")
+        self._live.stop()
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        from rich.text import Text
+
+        self._spinner.update(text=Text(STAGES.get(name, name), "dim"))
+
+    def sentence(self, piece: str) -> None:
+        """A piece of the answer has come."""
+        from rich.console import Group
+
+        self._text += piece
+        self._live.update(Group(self._show(self._text), self._spinner), refresh=True)

@@ -238,9 +238,9 @@ class Prompt:
 class Draft:
     """An answer before it is checked, sentence by sentence.
 
-    A mark `[n]` in a sentence names `passages[n-1]`. `status` "refused" means that the writer found
-    no answer in the passages; `sentences` is empty then. `model` is "extractive" or the chat
-    model's name.
+    A mark `[n]` in a sentence names `passages[n-1]`. `status` is what the writer makes of it: "refused"
+    when it found no answer in the passages, "partial" when it found some, and `missing` says what it did
+    not find ("" otherwise). `model` is "extractive" or the chat model's name.
     """
 
     sentences: tuple[str, ...]
@@ -248,6 +248,7 @@ class Draft:
     status: Status
     model: str
     usage: Usage = Usage()
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

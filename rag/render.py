@@ -26,15 +26,16 @@ SEARCHES = ("dense", "lexical")  # of `Hit.found`; the others are signals that r
 # --- plain --------------------------------------------------------------------------------------
 
 
-def plain_answer(answer: Answer) -> str:
-    """The text, then the numbered sources with their quotes, then notes."""
+def plain_answer(answer: Answer, *, removed: bool = False) -> str:
+    """The text, then the numbered sources with their quotes, then notes, with what was `removed` if asked for."""
     lines = [printable(answer.text)]
     if answer.citations:
         lines += ["", "Sources"]
     for number, citations in by_number(answer).items():
         lines.append(f"[{number}] {shown(citations[0].paper.title)}  ({citations[0].paper.id})")
         lines += [f'    "{shown(citation.quote)}"' for citation in citations]
-    return "\n".join([*lines, *notes(answer)])
+    struck = [f"~~{printable(c.text)}~~  ({printable(c.reason)})" for c in answer.removed if removed]
+    return "\n".join([*lines, *notes(answer, removed), *struck])
 
 
 def plain_hits(hits: Sequence[Hit]) -> str:
@@ -62,13 +63,15 @@ def plain_paper(paper: Paper) -> str:
 # --- rich ---------------------------------------------------------------------------------------
 
 
-def rich_answer(answer: Answer) -> Group:
-    """The text, then each source with the quoted sentences marked inside its abstract, then notes."""
+def rich_answer(answer: Answer, *, removed: bool = False) -> Group:
+    """The text, then each source with the quoted sentences marked inside its abstract, then notes, with what
+    was `removed` struck through if asked for.
+    """
     from rich.console import Group
     from rich.rule import Rule
     from rich.text import Text
 
-    parts: list[RenderableType] = [_marked_text(answer)]
+    parts: list[RenderableType] = [rich_text(answer.text)]
     if answer.citations:
         parts += [Text(), Rule("Sources", style="dim", align="left")]
     for number, citations in by_number(answer).items():
@@ -76,7 +79,12 @@ def rich_answer(answer: Answer) -> Group:
         head = Text.assemble((shown(paper.title), "bold"), (f"  {paper.id}", "dim"))
         body = highlighted(paper, [Span(c.start, c.end) for c in citations])
         parts += [_entry(f"[{number}]", head, body), Text()]
-    return Group(*parts, *(Text(note, "dim") for note in notes(answer)))
+    struck = [
+        Text.assemble((printable(c.text), "strike"), (f"  {printable(c.reason)}", "dim"))
+        for c in answer.removed
+        if removed
+    ]
+    return Group(*parts, *(Text(note, "dim") for note in notes(answer, removed)), *struck)
 
 
 def rich_hits(hits: Sequence[Hit]) -> Group:
@@ -147,10 +155,11 @@ def _entry(mark: str, *lines: Text) -> Table:
     return entry
 
 
-def _marked_text(answer: Answer) -> Text:
+def rich_text(answer: str) -> Text:
+    """The text of an answer, or as much as there is of it, with its marks standing out."""
     from rich.text import Text
 
-    text = Text(printable(answer.text))
+    text = Text(printable(answer))
     text.highlight_regex(r"\[\d+\]", MARK)
     return text
 
@@ -172,12 +181,13 @@ def by_number(answer: Answer) -> dict[int, list[Citation]]:
     return grouped
 
 
-def notes(answer: Answer) -> list[str]:
+def notes(answer: Answer, removed: bool = False) -> list[str]:
     """What the reader should know besides: sentences taken out, marks dropped, a model given up."""
     lines = []
     if answer.removed:
         count = len(answer.removed)
-        lines.append(f"{count} sentence{'s' if count > 1 else ''} of the model taken out: no support found.")
+        shown_by = ":" if removed else f" (--keep-unverified shows {'them' if count > 1 else 'it'})."
+        lines.append(f"{count} sentence{'s' if count > 1 else ''} of the model taken out, no support found{shown_by}")
     unknown = answer.trace.get("unknown marks", ())
     if unknown:
         lines.append(
@@ -185,6 +195,8 @@ def notes(answer: Answer) -> list[str]:
         )
     if answer.usage.calls and answer.model == EXTRACTIVE:
         lines.append("Nothing of the model's answer was supported; these are the abstracts' own sentences instead.")
+    if removed and answer.removed:
+        lines.append(lines.pop(0))  # what it announces comes after the notes
     return ["", *lines] if lines else []
 
 

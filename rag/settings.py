@@ -9,6 +9,7 @@ so that two answers can be told apart by what made them.
     RAG_LIBRARY   the library to ask
     RAG_MODEL     the chat model; a key in the environment alone never selects one
     RAG_BASE_URL  its server: a URL or a short name such as ollama
+    RAG_JUDGE     a chat model that judges what the model wrote; "same" is that model
     RAG_DEADLINE  seconds for one question
 """
 
@@ -29,8 +30,9 @@ from rag.errors import PromptError, UsageError
 from rag.records import EXTRACTIVE, Prompt
 
 APP = "abstracts-rag"
-_ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL"}
-_CHOICES = {"library": str, "model": str, "base_url": str, "k": int, "deadline": float}
+SAME = "same"  # the judge that is the model itself
+_ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL", "judge": "RAG_JUDGE"}
+_CHOICES = {"library": str, "model": str, "base_url": str, "judge": str, "k": int, "deadline": float}
 LONGEST = 86_400  # seconds of a deadline
 
 
@@ -41,6 +43,7 @@ class Settings:
     library          name or path; None is the shipped one
     model            chat model; None answers without a model
     base_url         the model's server, a URL or a short name (rag.servers); None is OpenAI's
+    judge            chat model asked whether quotes support a claim; "same" is `model`, None asks nobody
     k                papers an answer may draw on
     pool             chunks taken from each search before fusion
     dense_weight     share of the dense score in the fused one, 0..1
@@ -55,6 +58,7 @@ class Settings:
     library: str | None = None
     model: str | None = None
     base_url: str | None = None
+    judge: str | None = None
     k: int = 8
     pool: int = 50
     dense_weight: float = 0.45
@@ -68,15 +72,10 @@ class Settings:
 
     @property
     def fingerprint(self) -> str:
-        """12 hex digits that change with any number or prompt text (not with library or model)."""
+        """12 hex digits that change with any number or prompt text (not with library or models)."""
         numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ENVIRONMENT, "prompts")}
         texts = [(prompt.name, prompt.version, prompt.system, prompt.user) for prompt in self.prompts]
         return hashlib.sha256(json.dumps([numbers, texts], sort_keys=True).encode()).hexdigest()[:12]
-
-    @property
-    def timeout(self) -> float:
-        """The deadline, for callers that make one call a question."""
-        return self.deadline
 
     def prompt(self, name: str) -> Prompt:
         """The prompt of that name. Raises PromptError."""

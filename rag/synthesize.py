@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rag.errors import ModelError
-from rag.marks import marked
-from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply
+from rag.marks import Marked, Marks
+from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply, Status
 from rag.relevance import Asked, Scored, announces
-from rag.text import Span, folded, printable, readable, sentences, title_key
+from rag.text import Span, folded, harmless, readable, sentences, title_key
 
 DECLINED = "NOT IN THIS LIBRARY"
 PART_SHARE = 0.6  # of the part in a paper's fit to one part of a question; the rest is the whole question's
@@ -129,28 +129,83 @@ def _alike(one: Scored, other: Scored) -> bool:
 # --- with a chat model --------------------------------------------------------------------------
 
 
-Ask = Callable[[str, str], Reply]  # (system, user) -> reply
+class Said(Protocol):
+    """A reply as it arrives, in pieces; `reply` is what has come so far."""
+
+    reply: Reply
+
+    def __iter__(self) -> Iterator[str]: ...
 
 
-def write(question: str, evidence: Sequence[Evidence], prompt: Prompt, ask: Ask, *, model: str, tokens: int) -> Draft:
-    """A chat model's draft from the evidence, of which at most `tokens` are shown to it.
+Say = Callable[[str, str], Said]  # (system, user) -> the reply
 
-    Raises ModelError when the model gives nothing to read, and whatever `ask` raises.
+
+def write(
+    question: str, evidence: Sequence[Evidence], prompt: Prompt, say: Say, *, model: str, tokens: int
+) -> Generator[str, None, Draft]:
+    """A chat model's sentences as it writes them, from the evidence, of which at most `tokens` are shown to it.
+
+    The generator's value is the whole draft. Raises ModelError when the model gives nothing to read, and
+    whatever `say` raises.
     """
     passages = tuple(evidence)
     if not passages:
         return Draft((), passages, "refused", model)
     fence = f"=== {secrets.token_hex(6)} ==="
     shown = fenced(passages, tokens, counter(model))
-    reply = ask(prompt.system, prompt.fill(fence=fence, passages=shown, question=_harmless(question)))
-    found = marked(reply.text)
-    if not found:
-        raise ModelError(f"{model} answered with nothing to read; try again or another model")
-    if not any(numbers for _, numbers in found) and any(DECLINED.casefold() in folded(text) for text, _ in found):
-        return Draft((), passages, "refused", model, reply.usage)
-    own = [sentence for sentence in found if not _recites(sentence.text, prompt.system)]
-    sentences = (f"{_unmarked(text)} {''.join(f'[{n}]' for n in numbers)}".strip() for text, numbers in own)
-    return Draft(tuple(sentences), passages, "answered", model, reply.usage)
+    said = say(prompt.system, prompt.fill(fence=fence, passages=shown, question=harmless(question)))
+    sentences, declined, missing, empty = [], False, "", True
+    for text, numbers in _sentences(said):
+        empty = False
+        if DECLINED.casefold() in folded(text):
+            declined = True
+        elif (lacking := _lacking(text)) is not None and not numbers:
+            missing = missing or lacking
+        elif not _recites(text, prompt.system):
+            sentences.append(f"{_unmarked(text)} {''.join(f'[{n}]' for n in numbers)}".strip())
+            yield sentences[-1]
+    if empty:
+        raise ModelError(_UNREAD.get(said.reply.finish, _UNREAD["unknown"]).format(model))
+    nothing = declined or (missing and not sentences)
+    status: Status = "refused" if nothing else "partial" if missing else "answered"
+    return Draft(tuple(sentences), passages, status, model, said.reply.usage, missing)
+
+
+_UNREAD: dict[str, str] = {
+    "refused": "{} refused to answer; ask in other words, or leave the model out with --model extractive",
+    "tools": "{} called a tool that it was not offered, and said nothing; try another model",
+    "length": "{} used up the room for its reply before it had said one sentence; try another model",
+    "unknown": "{} answered with nothing to read; try again or another model",
+}
+
+
+def _sentences(said: Said) -> Iterator[Marked]:
+    """The sentences of a reply as soon as each is whole; one that the limit cut off is left out."""
+    marks, given = Marks(), 0
+    for piece in said:
+        ready = marks.feed(piece)
+        yield from ready[max(0, marks.void - given) :]
+        given += len(ready)
+    rest = marks.close()
+    if said.reply.finish == "length" and rest and not re.search(r"[.!?…。][\"'”’)]*$", rest[-1].text):
+        rest = rest[:-1]
+    yield from rest[max(0, marks.void - given) :]
+
+
+_MISSING = re.compile(r"\W*missing\b\W*(.*)", re.IGNORECASE | re.DOTALL)
+_SILENT = re.compile(
+    r"\b(?:passages?|abstracts?|sources?|papers?|librar(?:y|ies)|texts?|documents?)\b.{0,40}"
+    r"\b(?:do(?:es)?|did) ?(?:not|n['’]t) (?:\w+ly )?(?:say|state|mention|specify|provide|contain|describe|address|give"
+    r"|report|discuss|include|cover|answer)\b(.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def _lacking(sentence: str) -> str | None:
+    """What a sentence says is not in the passages; None when it says nothing of the kind."""
+    found = _MISSING.fullmatch(sentence) or _SILENT.search(sentence)
+    lacking = found[1].strip(" .:*") if found else None
+    return "" if lacking and folded(lacking) in ("none", "nothing", "n/a") else lacking
 
 
 def _recites(sentence: str, instructions: str) -> bool:
@@ -162,29 +217,19 @@ def fenced(passages: Sequence[Evidence], tokens: int, count: Callable[[str], int
     """The passages numbered from 1, each cut by whole sentences to its share of `tokens`."""
     share = max(tokens // max(1, len(passages)), 40)
     return "\n\n".join(
-        f"[{n}] {_harmless(readable(e.paper.title))}\n{_cut(e.paper, share, count)}" for n, e in enumerate(passages, 1)
+        f"[{n}] {harmless(readable(e.paper.title))}\n{_cut(e.paper, share, count)}" for n, e in enumerate(passages, 1)
     )
 
 
 def _cut(paper: Paper, tokens: int, count: Callable[[str], int]) -> str:
     kept: list[str] = []
     for start, end in sentences(paper.abstract):
-        sentence = _harmless(readable(paper.abstract[start:end]))
+        sentence = harmless(readable(paper.abstract[start:end]))
         tokens -= count(sentence)
         if tokens < 0 and kept:
             break
         kept.append(sentence)
     return " ".join(kept)
-
-
-_BRACKETS = str.maketrans("[]【】［］〔〕", "()()()()")
-_INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
-
-
-def _harmless(text: str) -> str:
-    """Without invisible characters, and with square brackets and fences that cannot be taken for ours."""
-    plain = _INVISIBLE.sub("", printable(text)).translate(_BRACKETS)
-    return re.sub(r"={3,}", "=", plain)
 
 
 _MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"

@@ -369,3 +369,15 @@ def printable(text: str) -> str:
     Newlines and tabs stay; everything a terminal could obey becomes the replacement character.
     """
     return _UNSAFE.sub("\ufffd", text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
+
+
+# --- for a prompt -------------------------------------------------------------------------------
+
+_BRACKETS = str.maketrans("[]【】［］〔〕", "()()()()")
+_INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+
+
+def harmless(text: str) -> str:
+    """Text for a prompt: without invisible characters, and with nothing to be taken for our marks and fences."""
+    plain = _INVISIBLE.sub("", printable(text)).translate(_BRACKETS)
+    return re.sub(r"={3,}", "=", plain)

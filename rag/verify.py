@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from rag.judge import Asserted, Opinion
 from rag.records import Citation, Claim, Draft, Evidence, Paper, Verdict
 from rag.support import missing_numbers
-from rag.text import Span, folded, folded_view, readable, sentences, terms
+from rag.text import Span, folded, folded_view, printable, readable, sentences, terms
 
 WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
 QUOTES = 2  # sentences of one abstract that a claim may rest on
@@ -56,28 +57,53 @@ class Verified(NamedTuple):
 class Verifier:
     """Checks the sentences of a draft in order.
 
-    `numbers` are those that papers of earlier turns already have, by paper id.
+    `numbers` are those that papers of earlier turns already have, by paper id; `failed` is who checked a
+    draft of which nothing held, and in whose place this one comes: what was wrong is kept for the reader.
+    `opinion` is asked last, on what the judge holds for supported; having none, it does not stand in the way.
     """
 
-    def __init__(self, passages: Sequence[Evidence], judge: Judge, numbers: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        passages: Sequence[Evidence],
+        judge: Judge,
+        numbers: Mapping[str, int],
+        *,
+        opinion: Callable[[Asserted], Opinion] | None = None,
+        failed: Verifier | None = None,
+    ) -> None:
         self._papers = [passage.paper for passage in passages]
-        self._judge = judge
+        self._judge, self._opinion = judge, opinion
         self._given = dict(numbers)
         self._claims: list[Claim] = []
-        self._removed: list[Claim] = []
-        self._unknown = 0
+        self._removed: list[tuple[Claim, tuple[Paper, ...]]] = list(failed._removed) if failed else []
+        self._unknown: int = failed._unknown if failed else 0
         self._text = ""
+
+    @property
+    def text(self) -> str:
+        """The claims so far, each followed by its marks."""
+        return self._text
 
     def check(self, sentence: str) -> Claim | None:
         """The sentence as a claim of the answer; None when it was taken out or says nothing."""
         bare, marks = _marks(sentence)
-        papers = [self._papers[n - 1] for n in marks if 1 <= n <= len(self._papers)]
+        papers = tuple(self._papers[n - 1] for n in marks if 1 <= n <= len(self._papers))
         self._unknown += len(marks) - len(papers)
         if not re.search(r"\w", bare) or any(folded(bare) == folded(claim.text) for claim in self._claims):
             return None  # nothing, or nothing new
+        return self._taken(bare, papers)
+
+    def again(self, passages: Sequence[Evidence]) -> None:
+        """Check once more, with further passages, what was taken out; what holds now comes after the rest."""
+        self._papers += [passage.paper for passage in passages]
+        removed, self._removed = self._removed, []
+        for claim, papers in removed:
+            self._taken(claim.text, papers)
+
+    def _taken(self, bare: str, papers: tuple[Paper, ...]) -> Claim | None:
         verdict, reason, located = self._judged(bare, papers)
         if not located:
-            self._removed.append(Claim(bare, 0, 0, (), verdict, reason))
+            self._removed.append((Claim(bare, 0, 0, (), verdict, reason), papers))
             return None
         citations = tuple(_citation(paper, span, self._given) for paper, span in located)
         start = len(self._text) + (1 if self._text else 0)
@@ -87,17 +113,30 @@ class Verifier:
 
     def verified(self) -> Verified:
         """What became of all sentences so far."""
-        return Verified(self._text, tuple(self._claims), tuple(self._removed), self._unknown)
+        removed = tuple(claim for claim, _ in self._removed)
+        return Verified(self._text, tuple(self._claims), removed, self._unknown)
 
     def _judged(self, bare: str, papers: Sequence[Paper]) -> tuple[Verdict, str, Located]:
         if exact := [(paper, span) for paper in papers if (span := _exact(bare, paper.abstract))]:
             return "quoted", "stands in the abstract word for word", exact
         judgement = self._judge(bare, papers) if papers else Judgement(False, 0.0, "no passage is named for it", ())
         if judgement.supported:
-            return "supported", judgement.reason, judgement.located
+            return self._agreed(bare, judgement.reason, judgement.located)
         if elsewhere := self._credited(bare, papers):
-            return "supported", f"no mark for it, or a wrong one; {elsewhere.reason}", elsewhere.located
+            return self._agreed(bare, f"no mark for it, or a wrong one; {elsewhere.reason}", elsewhere.located)
         return "unsupported" if papers else "uncited", judgement.reason, ()
+
+    def _agreed(self, bare: str, reason: str, located: Located) -> tuple[Verdict, str, Located]:
+        """Supported, unless a second opinion is asked for and says no."""
+        if not self._opinion:
+            return "supported", reason, located
+        said = self._opinion(Asserted(bare, tuple(paper.abstract[span.start : span.end] for paper, span in located)))
+        if said.supported is False:
+            return "unsupported", f"the model that judges does not find it in the quotes, though {reason}", ()
+        told = (
+            "the model that judges agrees" if said.supported else f"the model that judges gave no verdict: {said.why}"
+        )
+        return "supported", f"{reason}; {told}", located
 
     def _credited(self, bare: str, named: Sequence[Paper]) -> Judgement | None:
         """The passage that supports a sentence beyond doubt though its marks do not name it."""
@@ -114,6 +153,11 @@ def verify(draft: Draft, *, judge: Judge, numbers: Mapping[str, int]) -> Verifie
     for sentence in draft.sentences:
         verifier.check(sentence)
     return verifier.verified()
+
+
+def in_words_of(question: str, text: str) -> str:
+    """A text that says nothing but what the question says; "" for any other: nobody has checked it."""
+    return printable(text) if text and set(terms(text)) <= set(terms(question)) else ""
 
 
 def by_words(least: float) -> Judge:

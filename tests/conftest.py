@@ -108,3 +108,20 @@ def python(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
 
     return run
+
+
+@pytest.fixture
+def server(httpserver: Any) -> Any:
+    """A chat server that answers as it is told."""
+    from serving import Server
+
+    return Server(httpserver)
+
+
+@pytest.fixture
+def listening() -> Iterator[Any]:
+    """A listening socket whose connections are handed to what a test puts in `serve`."""
+    import serving
+
+    with serving.listening() as found:
+        yield found

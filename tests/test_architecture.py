@@ -36,7 +36,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
 }
 
 # level 0: for everybody
-BASE = {"records", "errors", "text", "marks", "relevance", "support", "shape", "servers", "patience"}
+BASE = {"records", "errors", "text", "marks", "relevance", "support", "shape", "servers", "patience", "judge"}
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
     "followup", "render",

@@ -372,7 +372,7 @@ def test_a_damaged_or_newer_library_is_told_and_left_as_it_was(rag, small, tmp_p
     [
         ("k = ", r"Invalid value .*; mend it or delete it"),
         ("modle = 'x'", "unknown setting 'modle'; did you mean 'model'?"),
-        ("colour = 'x'", "it may set library, model, base_url, k"),
+        ("colour = 'x'", "it may set library, model, base_url, judge, k"),
         ("k = 'many'", "k is 'many', not a number"),
         ("k = 0", "k is 0; it counts papers, from 1 to 100"),
         ("model = 3", "model is 3, not a text"),
@@ -441,7 +441,7 @@ def test_at_a_terminal_only_our_own_colours(small):
     out = at_terminal("ask", "How do zebras sleep and run?", "--library", str(small))
     assert COLOUR.search(out)
     assert "Zebras" in out
-    assert set(re.findall(r"\x1b(?!\[[\d;]*m)|[\x07\x08\x80-\x9f\u202e]|\x1b\[31m", out)) == set()
+    assert set(re.findall(r"\x1b(?!\[[\d;?]*[mKAhl])|[\x07\x08\x80-\x9f\u202e]|\x1b\[31m", out)) == set()
 
 
 # --- terminals and encodings --------------------------------------------------------------------

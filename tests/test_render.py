@@ -86,8 +86,11 @@ def test_a_refusal_has_no_sources_in_either_form():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"removed": ANSWER.claims[:1]}, "1 sentence of the model taken out: no support found."),
-        ({"removed": ANSWER.claims}, "3 sentences of the model taken out: no support found."),
+        (
+            {"removed": ANSWER.claims[:1]},
+            "1 sentence of the model taken out, no support found (--keep-unverified shows",
+        ),
+        ({"removed": ANSWER.claims}, "3 sentences of the model taken out, no support found (--keep-unverified shows"),
         ({"trace": FrozenMap({"unknown marks": (Traced("", 1, 0.0),)})}, "1 mark of the model named no passage"),
         ({"trace": FrozenMap({"unknown marks": (Traced("", 2, 0.0),)})}, "2 marks of the model named no passage"),
         ({"usage": Usage(1, 10, 10)}, "these are the abstracts' own sentences instead"),
@@ -97,6 +100,18 @@ def test_what_was_taken_out_is_said_in_both_forms(change, said):
     assert said not in plain_answer(ANSWER)
     assert said in plain_answer(replace(ANSWER, **change))
     assert said in drawn(rich_answer(replace(ANSWER, **change)), width=100)
+
+
+def test_what_was_taken_out_is_shown_struck_through_if_asked_for():
+    odd = replace(ANSWER.claims[0], text="The moon \x1b[31mis cheese.", reason="the quotes do not give it")
+    answer = replace(ANSWER, removed=(odd,), trace=FrozenMap({"unknown marks": (Traced("", 1, 0.0),)}))
+    plain = plain_answer(answer, removed=True)
+    assert plain.splitlines()[-2:] == [
+        "1 sentence of the model taken out, no support found:",
+        "~~The moon �[31mis cheese.~~  (the quotes do not give it)",
+    ]
+    assert "cheese" not in plain_answer(answer)
+    assert "\x1b[9m" in drawn(rich_answer(answer, removed=True), width=100, color_system="standard")
 
 
 def test_hits_tell_rank_id_title_score_and_what_found_them():

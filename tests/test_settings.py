@@ -11,7 +11,7 @@ from rag.errors import PromptError, UsageError
 from rag.records import Prompt
 from rag.settings import Settings, _prompt, home, load, resource
 
-NOT_NUMBERS = ("library", "model", "base_url", "prompts")
+NOT_NUMBERS = ("library", "model", "base_url", "judge", "prompts")
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_k_may_be_anything_from_1_to_100(k: int, file: Path) -> None:
     ("content", "says"),
     [
         (b'modle = "x"', "unknown setting 'modle'; did you mean 'model'"),
-        (b"zzz = 1", "unknown setting 'zzz'; it may set library, model, base_url, k"),
+        (b"zzz = 1", "unknown setting 'zzz'; it may set library, model, base_url, judge, k"),
         (b'temperature = "hot"', "unknown setting 'temperature'"),
         (b'k = "3"', "k is '3', not a number"),
         (b"k = true", "k is True, not a number"),

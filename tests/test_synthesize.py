@@ -125,15 +125,23 @@ def test_papers_without_a_sentence_are_no_answer():
 
 
 class Model:
-    """Keeps what it is asked and says one thing."""
+    """Keeps what it is asked and says one thing, in pieces if it is given so."""
 
-    def __init__(self, says="S4 solves Path-X [1]."):
+    def __init__(self, *says, finish="stop"):
         self.says = says
+        self.finish = finish
         self.system = self.user = ""
+        self.told = 0
 
     def __call__(self, system, user):
         self.system, self.user = system, user
-        return Reply(self.says, Usage(1, 20, 5))
+        self.reply = Reply("".join(self.says), Usage(1, 20, 5), self.finish)
+        return self
+
+    def __iter__(self):
+        for piece in self.says:
+            self.told += 1
+            yield piece
 
     @property
     def fence(self):
@@ -147,9 +155,21 @@ class Model:
         return self.user.split(f"\n{self.fence}\n")[1]
 
 
-def drafted(*papers, question="Which model solves Path-X?", says="S4 solves Path-X [1].", tokens=3000):
-    model = Model(says)
-    return write(question, evidence(*papers), PROMPT, model, model="m", tokens=tokens), model
+def drafted(*papers, question="Which model solves Path-X?", says="S4 solves Path-X [1].", tokens=3000, finish="stop"):
+    model = Model(says, finish=finish)
+    return whole(write(question, evidence(*papers), PROMPT, model, model="m", tokens=tokens)), model
+
+
+def whole(written):
+    """The draft, once every sentence has come."""
+    draft = []
+
+    def kept():
+        draft.append((yield from written))
+
+    came = tuple(kept())
+    assert came == draft[0].sentences
+    return draft[0]
 
 
 def test_the_passages_are_numbered_inside_the_fence_and_the_question_stands_outside():
@@ -262,6 +282,57 @@ def test_nothing_to_read_is_an_error_that_names_the_model(said):
 def test_a_model_may_decline(said):
     draft, _ = drafted(S4, says=said)
     assert (draft.status, draft.sentences, draft.usage.calls) == ("refused", (), 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentences", "status", "missing"),
+    [
+        ("S4 does [1].\nMISSING: its cost", ("S4 does. [1]",), "partial", "its cost"),
+        ("S4 does [1]. **Missing:** how fast it is.", ("S4 does. [1]",), "partial", "how fast it is"),
+        ("S4 does [1]. The passages do not mention its cost.", ("S4 does. [1]",), "partial", "its cost"),
+        ("S4 does [1]. The abstracts don't explicitly say how fast.", ("S4 does. [1]",), "partial", "how fast"),
+        ("S4 does [1].\nMISSING: none", ("S4 does. [1]",), "answered", ""),
+        ("S4 does [1].\nMISSING:", ("S4 does. [1]",), "answered", ""),
+        ("The provided passages do not mention Saturn.", (), "refused", "Saturn"),
+        ("MISSING: moons of Saturn", (), "refused", "moons of Saturn"),
+        ("S4 does [1]. NOT IN THIS LIBRARY", ("S4 does. [1]",), "refused", ""),
+        ("The paper does not report a cost [1].", ("The paper does not report a cost. [1]",), "answered", ""),
+    ],
+)
+def test_what_a_model_does_not_find_is_told_apart_from_what_it_says(said, sentences, status, missing):
+    draft, _ = drafted(S4, says=said)
+    assert (draft.sentences, draft.status, draft.missing) == (sentences, status, missing)
+
+
+def test_a_sentence_comes_as_soon_as_it_is_whole():
+    model = Model("S4 do", "es [1]. It is", " fast [1", "]. Zebras")
+    written = write("Which model?", evidence(S4), PROMPT, model, model="m", tokens=3000)
+    assert (next(written), model.told) == ("S4 does. [1]", 2)
+    assert (next(written), model.told) == ("It is fast. [1]", 4)
+    assert next(written) == "Zebras"
+    with pytest.raises(StopIteration):
+        next(written)
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("S4 does [1]. It is fast and", ("S4 does. [1]",)),
+        ("S4 does [1]. It is fast.", ("S4 does. [1]", "It is fast.")),
+        ("S4 does [1]. It is fast. [1]", ("S4 does. [1]", "It is fast. [1]")),
+    ],
+)
+def test_a_sentence_that_the_limit_cut_off_is_left_out(said, read):
+    assert drafted(S4, says=said, finish="length")[0].sentences == read
+
+
+@pytest.mark.parametrize(
+    ("finish", "told"),
+    [("refused", "m refused to answer"), ("tools", "m called a tool"), ("length", "m used up the room")],
+)
+def test_a_reply_with_nothing_in_it_says_why(finish, told):
+    with pytest.raises(ModelError, match=f"^{told}"):
+        drafted(S4, says="", finish=finish)
 
 
 def test_without_passages_no_model_is_asked():

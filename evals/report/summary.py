@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evals import metrics
-from evals.cache import OPENAI, Price, price_of
+from evals.cache import Price, price_of
 from evals.compare import MARGIN, Comparison, Scores, scored
 from evals.gold import Question
 from evals.metrics import METRICS, Abstracts
@@ -40,6 +40,7 @@ from evals.report.questions import question_view as question_view
 from evals.statistics import Estimate, auroc, estimate, risk_coverage, wilson
 from rag.errors import RagError
 from rag.records import EXTRACTIVE, Paper
+from rag.servers import url_of
 
 SCHEMA = 1
 ALL = "all"
@@ -360,7 +361,7 @@ def _usage(records: Iterable[Record], manifest: Manifest) -> Usage:
 
 def _price(manifest: Manifest) -> Price | None:
     try:
-        return price_of(manifest.settings.get("base_url") or OPENAI, manifest.model)
+        return price_of(url_of(manifest.settings.get("base_url")), manifest.model)
     except (RagError, ValueError):  # a broken price table costs a figure, not the report
         return None
 

@@ -23,6 +23,7 @@ from evals import cache
 from evals.cache import Calls, Client, Gate, Ledger, Price, Store, cached_models, key_of, price_of
 from evals.run import Stop
 from rag.errors import ModelError, RagError, UsageError
+from rag.servers import OPENAI
 
 SAID = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
 
@@ -363,9 +364,9 @@ def test_stopping_wakes_who_waits_and_leaves_calls_behind():
 @pytest.mark.parametrize(
     ("url", "model", "price"),
     [
-        (cache.OPENAI, "gpt-5-mini", Price(0.25, 2.0)),
-        (cache.OPENAI, "gpt-5-mini-2025-08-07", Price(0.25, 2.0)),
-        (cache.OPENAI, "gpt-99", None),
+        (OPENAI, "gpt-5-mini", Price(0.25, 2.0)),
+        (OPENAI, "gpt-5-mini-2025-08-07", Price(0.25, 2.0)),
+        (OPENAI, "gpt-99", None),
         ("https://elsewhere.example/v1", "gpt-5-mini", None),
         ("http://localhost:11434/v1", "qwen", Price(0, 0)),
         ("http://192.168.1.5/v1", "qwen", Price(0, 0)),
@@ -379,7 +380,7 @@ def test_prices(url, model, price):
 def test_a_damaged_price_table_is_one_line(tmp_path):
     (tmp_path / "p.toml").write_text('["api.openai.com"]\n"m" = { prompt = "cheap" }\n')
     with pytest.raises(UsageError, match=r"p.toml: is no price table"):
-        price_of(cache.OPENAI, "m", tmp_path / "p.toml")
+        price_of(OPENAI, "m", tmp_path / "p.toml")
 
 
 def test_an_unknown_price_is_said_aloud_and_no_limit_is_promised(server, priced, capsys):
@@ -424,7 +425,7 @@ def test_a_key_is_needed_for_openai_alone(monkeypatch, server):
     with pytest.raises(ModelError, match="set OPENAI_API_KEY"):
         cached_models(options(server, base_url=None))
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    assert cache._key(cache.OPENAI) == "secret"
-    assert cache._key("https://elsewhere.example/v1") == "not-needed"
+    assert cached_models(options(server, base_url=None))(0).metadata.model_name
+    assert Calls("off").client("m", "ollama").base_url == "http://localhost:11434/v1"
     with pytest.raises(UsageError, match="is none"):
         cached_models(options(server, base_url="localhost:11434"))

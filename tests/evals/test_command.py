@@ -297,13 +297,13 @@ def test_a_models_run_is_replayed_without_its_server(evaluated, here, server):
     asking = ["run", "--model", "m", "--base-url", server.url, "--id", "zz000", "--id", "zy001"]
     code, _, err = evaluated(*asking)
     assert code == 0
-    assert "model calls: 3 sent (30 + 15 tokens, $0.0000), 0 replayed" in err
-    assert len(server.asked) == 3  # one question, and one with an earlier turn
+    assert "model calls: 4 sent (40 + 20 tokens, $0.0000), 0 replayed" in err
+    assert len(server.asked) == 4  # one question, and one with an earlier turn, put into words of its own
     first = {row["id"]: row["answer"]["text"] for row in rows(here)}
     shutil.rmtree(here / "runs")
     server.says = lambda body: pytest.fail("asked")
     code, _, err = evaluated(*asking, "--cache", "only")
-    assert "0 sent (0 + 0 tokens, $0.0000), 3 replayed (30 + 15 tokens" in err
+    assert "0 sent (0 + 0 tokens, $0.0000), 4 replayed (40 + 20 tokens" in err
     assert {row["id"]: row["answer"]["text"] for row in rows(here)} == first
 
 
@@ -331,7 +331,7 @@ def test_money_ends_the_run_and_keeps_its_rows(evaluated, here, server, monkeypa
     calls = len(server.asked)
     assert evaluated(*asking, "--max-usd", "5")[0] == 0
     assert len(rows(here)) == 33
-    assert len(server.asked) == calls + 33 - 5 + 1
+    assert len(server.asked) == calls + 33 - 5 + 2
 
 
 def test_a_refused_key_ends_the_run_at_once(evaluated, here, server):
@@ -349,7 +349,7 @@ def test_a_dry_run_says_what_it_would_cost_and_sends_nothing(evaluated, here, se
     calls = len(server.asked)
     code, out, _ = evaluated(*asking, "--samples", "2", "--dry-run", "--judge", "j")
     assert code == 0
-    assert out.startswith("4 rows: 5 calls of m to send, 1 to replay; about ")
+    assert out.startswith("4 rows: 7 calls of m to send, 1 to replay; about ")
     assert "about $0.00, at most $0.00" in out
     assert "the judge: at most 4 calls of j, and its canaries" in out
     assert len(server.asked) == calls
