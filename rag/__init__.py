@@ -1,6 +1,6 @@
 """Ask a library of paper abstracts; every sentence of the answer is traceable to a verbatim quote.
 
-    from rag import answer, search, stream
+    from rag import answer, answer_many, search, stream
     a = answer("Which sequence model first solved Path-X?")   # shipped abstracts, no key, no network
     print(a)                      # sentences with [1] marks, or an honest "this library does not say"
     a.citations[0].quote          # verbatim: a.citations[0].paper.abstract[start:end]
@@ -42,7 +42,7 @@ __all__ = [
     "Answer", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
     "Hit", "Library", "LibraryBusy", "LibraryDamaged", "LibraryError", "LibraryMissing", "LibraryNewer",
     "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
-    "aanswer", "answer", "open_library", "search", "stream",
+    "aanswer", "answer", "answer_many", "open_library", "search", "stream",
 ]  # fmt: skip
 
 
@@ -57,6 +57,21 @@ def answer(
 ) -> Answer:
     """Answer a question from a library's abstracts. Works where an event loop already runs, too."""
     return _assistant(library, model, base_url, k).answer(question, history)
+
+
+def answer_many(
+    questions: Sequence[str],
+    *,
+    library: str | None = None,
+    model: Any = None,
+    base_url: str | None = None,
+    k: int | None = None,
+) -> tuple[Answer | RagError, ...]:
+    """An answer to each question, with shared work; in the place of one that failed, its error. No follow-ups.
+
+    Raises UsageError when one of them is no question.
+    """
+    return _assistant(library, model, base_url, k).answer_many(questions)
 
 
 async def aanswer(

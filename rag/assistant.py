@@ -14,16 +14,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag import followup, ingest
+from rag import batch, followup, ingest
 from rag.chat_models import ChatModel, open_chat
 from rag.embed import Embedder, open_embedder
-from rag.errors import Cancelled, LibraryError, UsageError
+from rag.errors import Cancelled, LibraryError, RagError, UsageError
 from rag.judge import Asserted, Opinion, opinions
 from rag.judge import asking as judging
 from rag.library import Library
@@ -47,10 +48,10 @@ from rag.rerank import covered, explain, gather, rerank
 from rag.retrieve import retrieve
 from rag.settings import SAME, Settings
 from rag.shape import Shape, asking, shape
-from rag.synthesize import Part, extract, write
+from rag.synthesize import Part, extract, write, write_together
 from rag.text import looks_english, printable, readable
 from rag.vectors import Stale, Vectors
-from rag.verify import Verified, Verifier, by_words, in_words_of
+from rag.verify import Verified, Verifier, by_words, in_words_of, verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,7 @@ FIRST = 5  # papers that say how well the library fits a follow-up taken by itse
 OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
 QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
 NEAREST = 3  # papers a refusal names
+AT_ONCE = 4  # questions of a batch that a chat model is asked at the same time
 
 
 class Assistant:
@@ -76,6 +78,7 @@ class Assistant:
         self._vectors = Vectors(library.path / "chroma")
         self._generation = library.generation
         self._guard = threading.Lock()
+        self._known: dict[str, np.ndarray] = {}
         chosen = model if model is not None else settings.model
         self._model = None if chosen is None or chosen == EXTRACTIVE else self._chat(chosen)
         self._judge = None
@@ -140,24 +143,104 @@ class Assistant:
         stage: Callable[[str], None] | None = None,
         piecemeal: bool,
     ) -> Generator[str, None, Answer]:
-        question = checked(question)
-        clock, deadline = _Clock(cancelled, stage), Deadline(self.settings.deadline, cancelled)
+        case = self._prepared(checked(question), history, _Clock(cancelled, stage))
+        return (yield from self._told_from(case, self._draft(case, piecemeal)))
+
+    def answer_many(
+        self, questions: Sequence[str], *, cancelled: Callable[[], bool] | None = None
+    ) -> tuple[Answer | RagError, ...]:
+        """An answer to each of several questions that know nothing of each other, or the error that it ended with.
+
+        They are embedded together. Questions that lead to the same papers share calls of the chat model,
+        in several orders, and the drafts vote (see `rag.batch`). Raises UsageError for what is no question.
+        """
+        asked = [checked(question) for question in questions]
+        self._encoded(self._respelled(asking(question)) for question in asked)
+        cases = [self._prepared(question, (), _Clock(cancelled, None)) for question in asked]
+        if not self._model:
+            return tuple(self._alone(case) for case in cases)
+        shown = [[evidence.paper.id for evidence in case.evidence] for case in cases]
+        found: dict[int, Answer | RagError] = {}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            members = batch.groups(shown)
+            for group, answers in zip(
+                members, pool.map(lambda g: self._together([cases[m] for m in g]), members), strict=True
+            ):
+                found.update(zip(group, answers, strict=True))
+        return tuple(found[at] for at in range(len(cases)))
+
+    def _alone(self, case: _Case) -> Answer | RagError:
+        case = case.begun(self.settings.deadline)
+        try:
+            return _last(self._told_from(case, self._draft(case)))
+        except Cancelled:
+            raise
+        except RagError as error:
+            return error
+
+    def _together(self, cases: Sequence[_Case]) -> list[Answer | RagError]:
+        """Answers to questions that share a prompt. Who is left without a draft is asked alone."""
+        if len(cases) == 1:
+            return [self._alone(cases[0])]
+        cases = [case.begun(self.settings.deadline) for case in cases]
+        drafts: list[list[Draft]] = [[] for _ in cases]
+        try:
+            for order in batch.orders(len(cases)):
+                for at, draft in zip(order, self._round([cases[at] for at in order]), strict=True):
+                    drafts[at] += [draft] if draft else []
+        except Cancelled:
+            raise
+        except RagError as error:
+            return [error] * len(cases)
+        return [self._elected(case, own) if own else self._alone(case) for case, own in zip(cases, drafts, strict=True)]
+
+    def _round(self, cases: Sequence[_Case]) -> list[Draft | None]:
+        """One call for all; what it cost is written down with the first of them."""
+        assert self._model
+        union = {evidence.paper: evidence for case in cases for evidence in case.evidence}
+        prompt, room = self.settings.prompt("together"), self.settings.prompt_tokens
+        ask = partial(self._model.ask, deadline=cases[0].deadline)
+        queries, model = [case.query for case in cases], self._model.name
+        drafts, usage = write_together(queries, tuple(union.values()), prompt, ask, model=model, tokens=room)
+        cases[0].spent.append(usage)
+        return drafts
+
+    def _elected(self, case: _Case, drafts: Sequence[Draft]) -> Answer:
+        """The answer by the draft that the others agree with; by one that holds nothing if most do."""
+        held = [self._held(draft) for draft in drafts]
+        best = batch.elected(held)
+        if best is None:
+            best = next((at for at, claims in enumerate(held) if not claims), 0)
+        return _last(self._told_from(case, _sentences_of(drafts[best]), drafts[best].passages))
+
+    def _held(self, draft: Draft) -> tuple[Claim, ...]:
+        return verify(draft, judge=by_words(self.settings.claim_support), numbers={}).claims
+
+    def _prepared(self, question: str, history: Sequence[Any], clock: _Clock) -> _Case:
+        """The question with its evidence."""
+        deadline, spent = Deadline(self.settings.deadline, clock.cancelled), list[Usage]()
         with clock("followup"):
             turns = followup.turns(history)
             query = followup.resolve(self._respelled(asking(question)), turns, self._fits)
-            query, spent = self._reworded(query, turns, deadline)
+            query = self._reworded(query, turns, deadline, spent)
         with clock("retrieve"):
             vector = self._vector(query.text)
             hits = self._retrieve(query.text, vector, self.settings.pool)
             hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
-            case = self._case(query, vector, hits, turns, deadline)
-        verifier = self._verifier(case, case.evidence)
-        draft = yield from self._checked(self._draft(case, piecemeal), verifier, clock)
+            wanted, whole, evidence, sentences = self._gathered(query, vector, hits, turns)
+        numbers = followup.numbers(turns)
+        return _Case(question, query.text, hits, wanted, whole, evidence, sentences, numbers, clock, deadline, spent)
+
+    def _told_from(
+        self, case: _Case, written: Generator[str, None, Draft], passages: Sequence[Evidence] | None = None
+    ) -> Generator[str, None, Answer]:
+        """The rest of the way, from the sentences of a draft; their marks name `passages`, else the case's evidence."""
+        verifier = self._verifier(case, case.evidence if passages is None else passages)
+        draft = yield from self._checked(written, verifier, case.clock)
         if self._model:
-            draft, verifier = yield from self._settled(case, draft, verifier, clock)
-        draft = replace(draft, usage=sum(case.opinions, draft.usage + spent))
-        answer = self._answer(question, query.text, hits, draft, verifier.verified(), clock)
+            draft, verifier = yield from self._settled(case, draft, verifier)
+        answer = self._answer(case, replace(draft, usage=sum(case.spent, draft.usage)), verifier.verified())
         yield answer.text[len(verifier.text) :]
         return answer
 
@@ -167,12 +250,14 @@ class Assistant:
         return followup.respelled(text, self.library.spelled)
 
     def _reworded(
-        self, query: followup.Query, turns: Sequence[followup.Turn], deadline: Deadline
-    ) -> tuple[followup.Query, Usage]:
+        self, query: followup.Query, turns: Sequence[followup.Turn], deadline: Deadline, spent: list[Usage]
+    ) -> followup.Query:
         if not self._model:
-            return query, Usage()
+            return query
         ask = partial(self._model.ask, deadline=deadline)
-        return followup.reworded(query, turns, self.settings.prompt("followup"), ask)
+        query, usage = followup.reworded(query, turns, self.settings.prompt("followup"), ask)
+        spent.append(usage)
+        return query
 
     def _fits(self, text: str, papers: Sequence[Paper]) -> tuple[list[followup.Fit], followup.Fit]:
         """How well each of the papers fits a text, and how well the best of the library."""
@@ -186,15 +271,10 @@ class Assistant:
         best = followup.Fit(max((f.cosine for f in first), default=0.0), first[0].words if first else 0.0)
         return [fit(paper) for paper in papers], best
 
-    def _case(
-        self,
-        query: followup.Query,
-        vector: np.ndarray,
-        hits: Sequence[Hit],
-        turns: Sequence[followup.Turn],
-        deadline: Deadline,
-    ) -> _Case:
-        """What is to be answered, with the evidence for it: the hits in their final order."""
+    def _gathered(
+        self, query: followup.Query, vector: np.ndarray, hits: Sequence[Hit], turns: Sequence[followup.Turn]
+    ) -> tuple[Shape, Part, tuple[Evidence, ...], _Sentences]:
+        """What is wanted, how well papers fit it, and the evidence for it: the hits in their final order."""
         compared, depth = self._asked(query.text, vector), max(CONSIDERED, 2 * self.settings.k)
         sentences = self._sentences([*(hit.paper for hit in hits[:depth]), *query.papers], turns)
         near = partial(sentences.matched, compared)
@@ -203,8 +283,7 @@ class Assistant:
         k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
         focus = self._focus(query, vector) if query.own != query.text else compared
         whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
-        evidence = gather(ranked, compared, near, k)
-        return _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns), deadline, [])
+        return wanted, whole, gather(ranked, compared, near, k), sentences
 
     def _focus(self, query: followup.Query, vector: np.ndarray) -> Asked:
         """What the follow-up itself asks, with what was said before as its context."""
@@ -212,8 +291,14 @@ class Assistant:
         return self._asked(query.own, blend / float((blend @ blend) ** 0.5), query.text)
 
     def _vector(self, query: str) -> np.ndarray:
-        vector: np.ndarray = self.embedder.encode([query])[0]
+        known = self._known.get(query)
+        vector: np.ndarray = self.embedder.encode([query])[0] if known is None else known
         return vector
+
+    def _encoded(self, queries: Iterable[str]) -> None:
+        """Embed queries together, for `_vector` to find."""
+        texts = list(dict.fromkeys(queries))
+        self._known = dict(zip(texts, self.embedder.encode(texts), strict=True)) if texts else {}
 
     def _retrieve(self, query: str, vector: np.ndarray, pool: int) -> tuple[Hit, ...]:
         return retrieve(
@@ -292,9 +377,7 @@ class Assistant:
             if added := verifier.text[at:]:
                 yield added
 
-    def _settled(
-        self, case: _Case, draft: Draft, verifier: Verifier, clock: _Clock
-    ) -> Generator[str, None, tuple[Draft, Verifier]]:
+    def _settled(self, case: _Case, draft: Draft, verifier: Verifier) -> Generator[str, None, tuple[Draft, Verifier]]:
         """The draft of a chat model that is shown, and what holds of it.
 
         When more of it fails than holds, what failed is searched once more. When nothing holds then, the
@@ -303,7 +386,7 @@ class Assistant:
         held = verifier.verified()
         if len(held.claims) < len(held.removed):
             at = len(verifier.text)
-            with clock("verify"):
+            with case.clock("verify"):
                 more = self._more(draft, held.removed)
                 verifier.again(more)
             draft = replace(draft, passages=(*draft.passages, *more))
@@ -311,10 +394,10 @@ class Assistant:
                 yield added
         if verifier.text or draft.status == "refused":
             return draft, verifier
-        with clock("synthesize"):
+        with case.clock("synthesize"):
             instead = replace(self._extract(case), usage=draft.usage)
         again = self._verifier(case, instead.passages, failed=verifier)
-        yield from self._checked(_sentences_of(instead), again, clock)
+        yield from self._checked(_sentences_of(instead), again, case.clock)
         return instead, again
 
     def _verifier(self, case: _Case, passages: Sequence[Evidence], failed: Verifier | None = None) -> Verifier:
@@ -324,7 +407,7 @@ class Assistant:
     def _opinion(self, case: _Case, claim: Asserted) -> Opinion:
         assert self._judge
         reply = self._judge.ask(*judging(self.settings.prompt("judge"), [claim]), deadline=case.deadline)
-        case.opinions.append(reply.usage)
+        case.spent.append(reply.usage)
         (opinion,) = opinions(reply.text, [claim])
         return opinion
 
@@ -339,21 +422,19 @@ class Assistant:
 
     # --- the answer -----------------------------------------------------------------------------
 
-    def _answer(
-        self, question: str, query: str, hits: Sequence[Hit], draft: Draft, verified: Verified, clock: _Clock
-    ) -> Answer:
+    def _answer(self, case: _Case, draft: Draft, verified: Verified) -> Answer:
         refused = not verified.claims
         status: Status = "refused" if refused else "partial" if draft.status == "partial" else "answered"
         text = verified.text
         if refused:
-            text = refusal([e.paper for e in draft.passages], question)
+            text = refusal([e.paper for e in case.evidence], case.question)
         elif status == "partial":
-            text += f" {unanswered(in_words_of(question, draft.missing))}"
+            text += f" {unanswered(in_words_of(case.question, draft.missing))}"
         citations = dict.fromkeys(citation for claim in verified.claims for citation in claim.citations)
         model = draft.model if draft.model == self.model or not self._model else EXTRACTIVE
         return Answer(
-            question=question,
-            query=query,
+            question=case.question,
+            query=case.query,
             text=text,
             status=status,
             claims=verified.claims,
@@ -362,8 +443,8 @@ class Assistant:
             evidence=draft.passages,
             model=model,
             usage=draft.usage,
-            seconds=FrozenMap(clock.seconds),
-            trace=_trace(hits, draft.passages, verified),
+            seconds=FrozenMap(case.clock.seconds),
+            trace=_trace(case.hits, draft.passages, verified),
             run=self._run(),
         )
 
@@ -481,19 +562,31 @@ class _Ranked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is to be answered, from what; `numbers` are those that papers have on screen.
+    """What is to be answered, from what.
 
-    `opinions` collects what it cost to have claims judged.
+    question, query   as asked, and in the form that is searched
+    hits              for that, as the searches gave them
+    wanted, whole     what kind of answer, and how well papers fit the question
+    evidence          what the answer may rest on, best first
+    numbers           those that papers have on screen
+    spent             collects what else than the draft a chat model was asked for
     """
 
+    question: str
     query: str
+    hits: tuple[Hit, ...]
     wanted: Shape
     whole: Part
     evidence: tuple[Evidence, ...]
     sentences: _Sentences
     numbers: dict[str, int]
+    clock: _Clock
     deadline: Deadline
-    opinions: list[Usage]
+    spent: list[Usage]
+
+    def begun(self, seconds: float) -> _Case:
+        """The case with its deadline counted from now."""
+        return replace(self, deadline=Deadline(seconds, self.clock.cancelled))
 
 
 class _Sentences:
@@ -530,11 +623,11 @@ class _Clock:
 
     def __init__(self, cancelled: Callable[[], bool] | None, told: Callable[[str], None] | None) -> None:
         self.seconds: dict[str, float] = {}
-        self._cancelled, self._told = cancelled, told
+        self.cancelled, self._told = cancelled, told
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        if self._cancelled and self._cancelled():
+        if self.cancelled and self.cancelled():
             raise Cancelled(f"stopped before {stage}; nothing was lost")
         if self._told:
             self._told(stage)

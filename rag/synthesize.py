@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from rag.errors import ModelError
 from rag.marks import Marked, Marks
-from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply, Status
+from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply, Status, Usage
 from rag.relevance import Asked, Scored, announces
 from rag.text import Span, folded, harmless, readable, sentences, title_key
 
@@ -132,7 +133,8 @@ def _alike(one: Scored, other: Scored) -> bool:
 class Said(Protocol):
     """A reply as it arrives, in pieces; `reply` is what has come so far."""
 
-    reply: Reply
+    @property
+    def reply(self) -> Reply: ...
 
     def __iter__(self) -> Iterator[str]: ...
 
@@ -154,6 +156,11 @@ def write(
     fence = f"=== {secrets.token_hex(6)} ==="
     shown = fenced(passages, tokens, counter(model))
     said = say(prompt.system, prompt.fill(fence=fence, passages=shown, question=harmless(question)))
+    return (yield from _read(said, passages, prompt, model))
+
+
+def _read(said: Said, passages: tuple[Evidence, ...], prompt: Prompt, model: str) -> Generator[str, None, Draft]:
+    """The sentences of a reply that say something of the passages; the value is the draft."""
     sentences, declined, missing, empty = [], False, "", True
     for text, numbers in _sentences(said):
         empty = False
@@ -169,6 +176,66 @@ def write(
     nothing = declined or (missing and not sentences)
     status: Status = "refused" if nothing else "partial" if missing else "answered"
     return Draft(tuple(sentences), passages, status, model, said.reply.usage, missing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """A part of a reply, read as one."""
+
+    reply: Reply
+
+    def __iter__(self) -> Iterator[str]:
+        yield self.reply.text
+
+
+def write_together(
+    questions: Sequence[str],
+    evidence: Sequence[Evidence],
+    prompt: Prompt,
+    ask: Callable[[str, str], Reply],
+    *,
+    model: str,
+    tokens: int,
+) -> tuple[list[Draft | None], Usage]:
+    """A draft for each of several questions that share their evidence, by one call; None where the reply has none.
+
+    The usage is that of the call; the drafts have none. Raises whatever `ask` raises.
+    """
+    passages = tuple(evidence)
+    fence = f"=== {secrets.token_hex(6)} ==="
+    shown = fenced(passages, tokens, counter(model))
+    asked = "\n".join(f"Q{n}: {' '.join(harmless(question).split())}" for n, question in enumerate(questions, 1))
+    reply = ask(prompt.system, prompt.fill(fence=fence, passages=shown, questions=asked))
+    parts = _parts(reply.text)
+    drafts: list[Draft | None] = []
+    for n in range(1, len(questions) + 1):
+        written = _read(_Whole(Reply(parts.get(n, ""), Usage())), passages, prompt, model)
+        drafts.append(_drained(written) if parts.get(n, "").strip() else None)
+    return drafts, reply.usage
+
+
+_THOUGHTS = re.compile(r".*</think>|<think>.*", re.DOTALL | re.IGNORECASE)
+_ANSWER_TO = re.compile(r"^\W*Q(?:uestion)? ?(\d{1,2})\b\W*", re.MULTILINE | re.IGNORECASE)
+
+
+def _parts(reply: str) -> dict[int, str]:
+    """What a reply says to each question, by its number; the first word on a question counts."""
+    _, *pieces = _ANSWER_TO.split(_THOUGHTS.sub("", reply))
+    parts: dict[int, str] = {}
+    for number, text in zip(pieces[::2], pieces[1::2], strict=True):
+        parts.setdefault(int(number), text)
+    return parts
+
+
+def _drained(written: Generator[str, None, Draft]) -> Draft | None:
+    try:
+        while True:
+            next(written)
+    except StopIteration as end:
+        draft: Draft = end.value
+        return draft
+    except ModelError:  # nothing to read in it
+        return None
 
 
 _UNREAD: dict[str, str] = {

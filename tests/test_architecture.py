@@ -39,7 +39,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
 BASE = {"records", "errors", "text", "marks", "relevance", "support", "shape", "servers", "patience", "judge"}
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
-    "followup", "render",
+    "batch", "followup", "render",
 }  # fmt: skip
 ABOVE = {  # what every other module may import of ours besides the base; a stage imports nothing else
     "settings": set(),
@@ -54,7 +54,7 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
 }
 
 NAMES = set(
-    """answer aanswer stream search Library open_library
+    """answer aanswer answer_many stream search Library open_library
     Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
     RagError UsageError ReadError LibraryError LibraryMissing LibraryBusy LibraryDamaged LibraryNewer
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()

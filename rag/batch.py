@@ -1,0 +1,58 @@
+"""Many questions, fewer calls of a chat model: who shares a prompt, in which orders, and whose draft stands.
+
+Questions that lead to the same papers share a prompt with those papers. What a model says to one of
+them depends on where it stands among the others, so the same group is asked several times, each time in
+another order, and for each question the drafts vote: first whether there is an answer at all, then for the
+one that the others agree with most (self-consistency, Wang et al. 2023, with the medoid in place of a
+vote between equal strings, since answers are sentences). Voting happens after the check of every draft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rag.records import Claim
+from rag.text import terms
+
+ROUNDS = 3  # times that a group is asked
+LEAST = ROUNDS + 1  # questions in a group: fewer cost no fewer calls than asking each by itself
+MOST = 8  # ... a model loses track of more
+ALIKE = 0.5  # least share of a question's papers that its group has already
+PAPERS = 12  # that a group's prompt may hold
+
+
+def groups(papers: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Which questions share a prompt, from the ids of each one's papers; most stay alone. In order of first member."""
+    found: list[tuple[list[int], dict[str, None]]] = []
+    for at, own in enumerate(papers):
+        for members, held in found:
+            if own and len(members) < MOST and _fits(held, own):
+                members.append(at)
+                held.update(dict.fromkeys(own))
+                break
+        else:
+            found.append(([at], dict.fromkeys(own)))
+    return [part for members, _ in found for part in ([members] if len(members) >= LEAST else [[m] for m in members])]
+
+
+def _fits(held: Mapping[str, None], own: Sequence[str]) -> bool:
+    return len(held.keys() & set(own)) >= ALIKE * len(set(own)) and len(held.keys() | set(own)) <= PAPERS
+
+
+def orders(size: int) -> list[list[int]]:
+    """The orders in which a group of that size is asked: turned round, so that each stands early, midway and late."""
+    steps = [turn * size // ROUNDS for turn in range(ROUNDS)]
+    return [[(at + step) % size for at in range(size)] for step in steps]
+
+
+def elected(drafts: Sequence[Sequence[Claim]]) -> int | None:
+    """Which of the checked drafts stands; None when most of them hold nothing."""
+    full = [at for at, claims in enumerate(drafts) if claims]
+    if 2 * len(full) <= len(drafts):
+        return None
+    said = {at: {word for claim in drafts[at] for word in terms(claim.text)} for at in full}
+    return max(full, key=lambda at: (sum(_alike(said[at], said[other]) for other in full), -at))
+
+
+def _alike(one: set[str], other: set[str]) -> float:
+    return len(one & other) / (len(one | other) or 1)
