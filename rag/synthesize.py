@@ -168,7 +168,7 @@ def _read(said: Said, passages: tuple[Evidence, ...], prompt: Prompt, model: str
             declined = True
         elif (lacking := _lacking(text)) is not None and not numbers:
             missing = missing or lacking
-        elif not _recites(text, prompt.system):
+        elif text and not _recites(text, prompt.system):
             sentences.append(f"{_unmarked(text)} {''.join(f'[{n}]' for n in numbers)}".strip())
             yield sentences[-1]
     if empty:
@@ -247,7 +247,7 @@ _UNREAD: dict[str, str] = {
 
 
 def _sentences(said: Said) -> Iterator[Marked]:
-    """The sentences of a reply as soon as each is whole; one that the limit cut off is left out."""
+    """The sentences of a reply as soon as each is whole; one that the limit cut off comes as an empty one."""
     marks, given = Marks(), 0
     for piece in said:
         ready = marks.feed(piece)
@@ -255,7 +255,7 @@ def _sentences(said: Said) -> Iterator[Marked]:
         given += len(ready)
     rest = marks.close()
     if said.reply.finish == "length" and rest and not re.search(r"[.!?…。][\"'”’)]*$", rest[-1].text):
-        rest = rest[:-1]
+        rest = (*rest[:-1], Marked("", ()))
     yield from rest[max(0, marks.void - given) :]
 
 

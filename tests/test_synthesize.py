@@ -320,6 +320,7 @@ def test_a_sentence_comes_as_soon_as_it_is_whole():
         ("S4 does [1]. It is fast and", ("S4 does. [1]",)),
         ("S4 does [1]. It is fast.", ("S4 does. [1]", "It is fast.")),
         ("S4 does [1]. It is fast. [1]", ("S4 does. [1]", "It is fast. [1]")),
+        ("S4 does and", ()),
     ],
 )
 def test_a_sentence_that_the_limit_cut_off_is_left_out(said, read):

@@ -95,6 +95,32 @@ def test_when_nothing_can_be_verified_the_abstracts_answer(served, key):
     assert answer.text == rag.answer(POKER, k=2).text
 
 
+def test_what_is_streamed_is_the_answer(served, key):
+    told, pieces = assistant(served, reply_tokens=60).stream(POKER), []
+
+    def kept():
+        pieces.append((yield from told))
+
+    text = "".join(kept())
+    assert text == pieces[0].text
+    assert pieces[0].usage.calls >= 1
+    assert all(claim.verdict in ("quoted", "supported") for claim in pieces[0].claims)
+
+
+def test_a_judge_is_asked_about_what_was_found_supported(served, key):
+    answer = assistant(served, reply_tokens=40, judge="same").answer(POKER)
+    paraphrased = [claim for claim in answer.claims if claim.verdict == "supported"]
+    assert all("the model that judges" in claim.reason for claim in paraphrased)
+
+
+def test_a_follow_up_is_put_into_words_that_were_said(served, key):
+    asking = assistant(served, reply_tokens=40)
+    first = asking.answer(POKER)
+    answer = asking.answer("And who made it?", [first])
+    assert answer.usage.calls >= 2
+    assert len(answer.query) < 1000
+
+
 def test_the_command_ends_in_an_answer_or_one_line_in_time(served, key):
     """Which of the two depends on the machine: the reply may have 500 tokens."""
     argv = ["-k", "1", "--json", "--model", served.model, "--base-url", served.url, "--deadline", "25"]
