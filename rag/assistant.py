@@ -51,7 +51,7 @@ from rag.shape import Shape, asking, shape
 from rag.synthesize import Part, extract, write, write_together
 from rag.text import looks_english, printable, readable
 from rag.vectors import Stale, Vectors
-from rag.verify import Verified, Verifier, by_words, in_words_of, verify
+from rag.verify import Judge, Verified, Verifier, by_support, in_words_of, verify
 
 if TYPE_CHECKING:
     import numpy as np
@@ -214,7 +214,7 @@ class Assistant:
         return _last(self._told_from(case, _sentences_of(drafts[best]), drafts[best].passages))
 
     def _held(self, draft: Draft) -> tuple[Claim, ...]:
-        return verify(draft, judge=by_words(self.settings.claim_support), numbers={}).claims
+        return verify(draft, judge=self._by_support(), numbers={}).claims
 
     def _prepared(self, question: str, history: Sequence[Any], clock: _Clock) -> _Case:
         """The question with its evidence."""
@@ -401,8 +401,21 @@ class Assistant:
         return instead, again
 
     def _verifier(self, case: _Case, passages: Sequence[Evidence], failed: Verifier | None = None) -> Verifier:
-        judge, opinion = by_words(self.settings.claim_support), partial(self._opinion, case) if self._judge else None
-        return Verifier(passages, judge, case.numbers, opinion=opinion, failed=failed)
+        opinion = partial(self._opinion, case) if self._judge else None
+        return Verifier(passages, self._by_support(), case.numbers, opinion=opinion, failed=failed)
+
+    def _by_support(self) -> Judge:
+        kept: dict[str, Sequence[Sentence]] = {}
+
+        def sentences(paper: Paper) -> Sequence[Sentence]:
+            if paper.id not in kept:
+                kept[paper.id] = self.library.sentences([paper.id]).get(paper.id, ())
+            return kept[paper.id]
+
+        frequency, papers = self.library.document_frequency, len(self.library)
+        return by_support(
+            self.settings.claim_support, sentences, self.embedder.encode, frequency=frequency, papers=papers
+        )
 
     def _opinion(self, case: _Case, claim: Asserted) -> Opinion:
         assert self._judge

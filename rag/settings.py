@@ -52,7 +52,7 @@ class Settings:
     reply_tokens     longest reply of a chat model
     temperature      sent to the model only if not None
     deadline         seconds for one question, with all the calls of a chat model that it takes
-    claim_support    least support of a model's sentence by its quotes, 0..1
+    claim_support    least support of a model's sentence by its quotes, 0..1 (rag.support)
     """
 
     library: str | None = None
@@ -67,7 +67,7 @@ class Settings:
     reply_tokens: int = 500
     temperature: float | None = None
     deadline: float = 120.0
-    claim_support: float = 0.5
+    claim_support: float = 0.4
     prompts: tuple[Prompt, ...] = field(default=())
 
     @property

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import FLASH, POKER, S4, evidence, paper
 
+from rag.embed import open_embedder
 from rag.readers import read
 from rag.records import Draft
+from rag.relevance import sentence
 from rag.settings import resource
 from rag.text import readable, sentences
-from rag.verify import by_words, locate, verify
+from rag.verify import by_support, by_words, locate, verify
 
 SHIPPED = read([resource("data")]).papers
 
@@ -283,3 +285,136 @@ def test_whatever_the_draft_every_citation_is_verbatim_and_every_mark_names_one(
 
 def test_an_empty_draft_gives_an_empty_text():
     assert checked() == ("", (), (), 0)
+
+
+# --- titles, and sentences that lean on others --------------------------------------------------
+
+WORDY = paper(
+    "Counting Many Sheep in the Dark: A Study", "We count sheep. Sheep are counted at 91% in the dark. It is dark."
+)
+
+
+def said_of(*lines):
+    return [claim.text for claim in checked(*lines, papers=(WORDY, S4)).claims]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Counting Many Sheep in the Dark: A Study [1]",
+        "Counting many sheep in the dark: a study. [1]",
+        "Counting Many Sheep in the Dark [1]",
+        "Counting Many Sheep in the Dark: A Study Structured State Spaces [1][2]",
+        "Structured State Spaces [2]",
+    ],
+)
+def test_a_title_says_nothing(line):
+    verified = checked(line, papers=(WORDY, S4))
+    assert (verified.claims, verified.removed) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Counting Many Sheep in the Dark: A Study: Sheep are counted at 91% in the dark. [1]",
+        "Counting Many Sheep in the Dark: A Study Sheep are counted at 91% in the dark. [1]",
+    ],
+)
+def test_a_title_in_front_of_a_sentence_is_left_out(line):
+    assert said_of(line) == ["Sheep are counted at 91% in the dark."]
+
+
+def test_the_mark_of_a_title_holds_for_what_stands_below_it():
+    assert said_of("Counting Many Sheep in the Dark: A Study [1]", "In the dark, sheep are counted at 91%.")
+    assert not said_of("In the dark, 91% sheep.")
+
+
+def test_a_short_title_may_begin_a_sentence():
+    flash = "FlashAttention is exact and IO-aware."
+    assert [claim.text for claim in checked(f"{flash} [2]").claims] == [flash]
+
+
+@pytest.mark.parametrize("opening", ["This", "It", "These sheep", "They", "Such a study"])
+def test_a_sentence_goes_with_the_one_that_it_leans_on(opening):
+    leaning = f"{opening} solves what all prior work fails on, Path-X. [2]"
+    gone = checked("Sheep fly at 300 km/h. [1]", leaning, papers=(WORDY, S4))
+    assert gone.claims == ()
+    assert gone.removed[1].reason == "it leans on a sentence that was taken out"
+    other = checked("In the dark, sheep are counted at 91%. [1]", leaning, papers=(WORDY, S4))
+    assert len(other.claims) == 1
+    same = checked("S4 reaches 91% on sequential CIFAR-10. [2]", leaning, papers=(WORDY, S4))
+    assert len(same.claims) == 2
+    assert len(checked(leaning, papers=(WORDY, S4)).claims) == 1
+
+
+def test_a_verbatim_sentence_leans_on_nobody():
+    assert said_of("Sheep fly at 300 km/h. [1]", "It solves Path-X, which all prior work fails on. [2]")
+
+
+def test_a_question_states_nothing():
+    (removed,) = checked("Does S4 solve Path-X, which all prior work fails on? [1]").removed
+    assert removed.reason == "it asks, and states nothing"
+
+
+# --- support ------------------------------------------------------------------------------------
+
+
+EMBEDDER = open_embedder()
+MANY = 200  # papers of a library
+
+
+def sentences_of(one):
+    spans = sentences(one.abstract)
+    vectors = EMBEDDER.encode([readable(one.abstract[start:end]) for start, end in spans])
+    return [sentence(one.abstract, *found) for found in zip(spans, vectors, strict=True)]
+
+
+def supported(line, *papers, least=0.4, common=()):
+    def frequency(word):
+        return MANY // 2 if word in common else 1
+
+    judge = by_support(least, sentences_of, EMBEDDER.encode, frequency=frequency, papers=MANY)
+    draft = Draft((line,), evidence(*(papers or (S4, FLASH, POKER))), "answered", "a model")
+    return verify(draft, judge=judge, numbers={})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "S4 generates text 60 times faster. [1]",
+        "On sequential CIFAR-10, S4 has an accuracy of 91%. [1]",
+        "S4 can solve Path-X, where all prior work fails. [1]",
+        "Structured State Spaces, S4 for short, solve Path-X, on which all prior work fails. [1]",
+    ],
+)
+def test_what_an_abstract_says_in_other_words_is_supported(line):
+    (claim,) = supported(line).claims
+    assert claim.verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("S5-PTD reaches 91% accuracy on sequential CIFAR-10. [1]", "do not name S5-PTD"),
+        ("S4 generates text 50 times faster. [1]", "do not give 50"),
+        ("S4 was accepted at a conference about text and state. [1]", "support 0.31, less than 0.40"),
+        ("Sequences of state make text fails. [1]", "of its words"),
+    ],
+)
+def test_what_it_does_not_say_is_taken_out_with_the_reason(line, why):
+    (removed,) = supported(line).removed
+    assert why in removed.reason
+
+
+def test_an_acronym_that_many_papers_have_names_none_of_them():
+    line = "The SSM of S4 solves Path-X, which all prior work fails on. [1]"
+    odd = line.replace("SSM", "QXM")
+    assert supported(line).claims  # "state space model"
+    assert not supported(odd).claims
+    assert supported(odd, common=("qxm",)).claims
+
+
+def test_a_higher_threshold_lets_less_pass():
+    line = "S4 can solve Path-X, where all prior work fails. [1]"
+    assert supported(line, least=0.1).claims
+    assert not supported(line, least=0.99).claims
