@@ -18,27 +18,42 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
+from evals import metrics
 from evals.gold import Question
 from evals.gold import load as questions_of
-from rag.assistant import open_assistant
+from evals.run import slim
+from evals.statistics import estimate
+from rag.assistant import Assistant, open_assistant
 from rag.chat_models import ChatModel, open_chat
 from rag.errors import RagError
+from rag.marks import marked
 from rag.patience import Deadline
+from rag.records import Answer
 from rag.settings import Settings, load
+from rag.text import readable
 
 FOLDER = Path(__file__).parent.parent / "drafts"
 PAPERS = 4  # that the model is shown: small models on a laptop read some 60 tokens a second
-ASKED = {"single": 36, "multi": 10, "list": 4, "unanswerable": 12}
+ASKED = {"single": 46, "multi": 13, "list": 5, "unanswerable": 18}
 ROOM = 1200  # tokens of passages in a prompt
 DEADLINE = 900.0
+THRESHOLDS = (0.3, 0.4, 0.5)
+RESAMPLES = 2000
+SEEN = set(  # drafts that were read while the check was made: left out of the measurement
+    """mu025 li019 un022 li012 sb023 sb035 sa011 sb033 un038 li021 sb030 sa031 sb027 un036 un034 sb026 mu006 sb024
+    sb001""".split()
+)
 
 
 class Kept(NamedTuple):
@@ -81,8 +96,10 @@ class Replayed:
 
 
 def _reply(text: str) -> Any:
-    usage = SimpleNamespace(prompt_tokens=0, completion_tokens=0)
-    return SimpleNamespace(message=SimpleNamespace(content=text), raw=SimpleNamespace(usage=usage))
+    """As llama-index gives it; a reply without an end was cut off by the limit."""
+    ended = re.search(r"[.!?\])\"'”*`]\s*$|^[^.]{,40}$", text)
+    choice = SimpleNamespace(finish_reason="stop" if ended else "length")
+    return SimpleNamespace(message=SimpleNamespace(content=text), raw=SimpleNamespace(usage=None, choices=[choice]))
 
 
 def draft(arguments: argparse.Namespace) -> None:
@@ -131,6 +148,186 @@ def kept_in(path: Path) -> list[Kept]:
     return [Kept(row["id"], row["question"], tuple(row["papers"]), row["reply"]) for row in rows]
 
 
+# --- labels -------------------------------------------------------------------------------------
+
+
+class Labelled(NamedTuple):
+    """A sentence of a draft with its label: "right", "wrong" or "none" (it claims nothing)."""
+
+    draft: str
+    at: int
+    text: str
+    label: str
+
+
+def sentences_of(kept: Kept) -> list[str]:
+    """The sentences of a draft without their marks, as a reader of the bare draft sees them."""
+    return [text for text, _ in marked(kept.reply)]
+
+
+def claims(arguments: argparse.Namespace) -> None:
+    """Print what wants a label: the question, the passages, and each sentence that is none of theirs."""
+    library = open_assistant(_settings()).library
+    labels = {(row.draft, row.at) for row in labels_in(arguments.labels)}
+    for kept in measured(arguments):
+        papers = [library.paper(id) for id in kept.papers]
+        left = [(at, text) for at, text in enumerate(sentences_of(kept)) if (kept.id, at) not in labels]
+        if left:
+            print(f"\n# {kept.id}: {kept.question}")
+            for number, paper in enumerate(papers, 1):
+                print(f"[{number}] {readable(paper.title)}\n    {readable(paper.abstract)}")
+            for at, text in left:
+                print(json.dumps({"draft": kept.id, "at": at, "text": text, "label": ""}, ensure_ascii=False))
+
+
+def labels_in(path: Path) -> list[Labelled]:
+    """The labels in a file. Ends the script at the first that is none."""
+    rows = [Labelled(**json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    for row in rows:
+        if row.label not in ("right", "wrong", "none"):
+            raise SystemExit(f"{path.name}: {row.draft}, sentence {row.at}: {row.label!r} is no label")
+    return rows
+
+
+def measured(arguments: argparse.Namespace) -> list[Kept]:
+    """The drafts that count: those that were not read while the check was made."""
+    return [kept for kept in kept_in(FOLDER / f"{arguments.name}.jsonl") if kept.id not in SEEN]
+
+
+# --- the score ----------------------------------------------------------------------------------
+
+
+class Shown(NamedTuple):
+    """What became of a draft: labels of the model's sentences that are shown, and whether the answer is right."""
+
+    labels: tuple[str, ...]
+    right: float
+    fell_back: bool
+
+
+def score(arguments: argparse.Namespace) -> None:
+    """Print the table."""
+    kept, questions = measured(arguments), {q.id: q for q in questions_of(arguments.gold)}
+    labels = {(row.draft, row.at): row for row in labels_in(arguments.labels)}
+    texts = {row.id: sentences_of(row) for row in kept}
+    for id, said in texts.items():
+        for at, text in enumerate(said):
+            if (id, at) not in labels or labels[id, at].text != text:
+                raise SystemExit(f"{id}, sentence {at} has no label; type: python {sys.argv[0]} claims")
+    known = {id: [(text, labels[id, at].label) for at, text in enumerate(said)] for id, said in texts.items()}
+    groups = [questions[row.id].group for row in kept]
+    print(
+        f"{len(kept)} drafts, {sum(map(len, texts.values()))} sentences: {Counter(r.label for r in labels.values() if r.draft in texts)}"
+    )
+    bare = [_bare(row, known[row.id], questions[row.id]) for row in kept]
+    _line("as written", bare, bare, groups)
+    extractive = open_assistant(_settings())
+    alone = [_right(questions[row.id], extractive.answer(row.question)) for row in kept]
+    print(f"extractive: right answers {_interval(alone, groups)}")
+    for least in THRESHOLDS:
+        verified = [_verified(row, known[row.id], questions[row.id], least) for row in kept]
+        _line(f"verified, {least:.2f}", verified, bare, groups)
+        change = [one.right - other for one, other in zip(verified, alone, strict=True)]
+        print(f"    right answers over the extractive ones: {_interval(change, groups, sign=True)}")
+
+
+def _bare(row: Kept, known: Sequence[tuple[str, str]], question: Question) -> Shown:
+    """The draft as it was written."""
+    text = " ".join(text for text, _ in known)
+    status = "refused" if "not in this library" in text.casefold() else "answered"
+    answer = {"status": status, "text": text, "claims": [], "evidence": [], "retrieved": None}
+    right = metrics.correct(question, answer, {}) if question.answerable else float(status == "refused")
+    return Shown(tuple(label for _, label in known), right or 0.0, False)
+
+
+def _verified(row: Kept, known: Sequence[tuple[str, str]], question: Question, least: float) -> Shown:
+    """The draft as it is shown after the check."""
+    assistant = _replaying(least)
+    assistant.replayed.reply = row.reply
+    answer = assistant.answer(row.question)
+    if [e.paper.id for e in answer.evidence[: len(row.papers)]] != list(row.papers):
+        raise SystemExit(f"{row.id}: other papers are found now than the model was shown; draft it again")
+    labels = ()
+    if answer.model != "extractive":
+        labels = tuple(_label(claim.text, known, row.id) for claim in answer.claims)
+    return Shown(labels, _right(question, answer), bool(answer.model == "extractive"))
+
+
+def _label(text: str, known: Sequence[tuple[str, str]], id: str) -> str:
+    for said, label in known:
+        if said == text or said.endswith(text):  # a title in front of it is left out
+            return label
+    raise SystemExit(f"{id}: {text!r} is no sentence of the draft")
+
+
+class _Replaying(Assistant):
+    replayed: Replayed
+
+
+@cache
+def _replaying(least: float) -> _Replaying:
+    replayed = Replayed("measured")
+    opened = open_assistant(replace(_settings(), claim_support=least), replayed)
+    opened.__class__, opened.replayed = _Replaying, replayed  # type: ignore[attr-defined]
+    return opened  # type: ignore[return-value]
+
+
+def _right(question: Question, answer: Answer) -> float:
+    """Does the answer state all that the gold set wants, or refuse where there is nothing?"""
+    if not question.answerable:
+        return float(answer.status == "refused")
+    return metrics.correct(question, slim(answer), {}) or 0.0
+
+
+def _line(name: str, shown: Sequence[Shown], bare: Sequence[Shown], groups: Sequence[str]) -> None:
+    counts = Counter(label for one in shown for label in one.labels)
+    before = Counter(label for one in bare for label in one.labels)
+    kept = counts["right"] / before["right"]
+    print(
+        f"{name}: {counts['right'] + counts['wrong']} claims shown, wrong {_wrong(shown)} {_spread(shown, groups)}, "
+        f"right ones kept {kept:.2f}, {_ratio(shown, bare, groups)}; "
+        f"right answers {_interval([one.right for one in shown], groups)}; fell back {sum(one.fell_back for one in shown)}"
+    )
+
+
+def _share(shown: Sequence[Shown]) -> float:
+    counts = Counter(label for one in shown for label in one.labels)
+    claims = counts["right"] + counts["wrong"]
+    return counts["wrong"] / claims if claims else 0.0
+
+
+def _wrong(shown: Sequence[Shown]) -> str:
+    counts = Counter(label for one in shown for label in one.labels)
+    return f"{counts['wrong']} ({_share(shown):.3f})"
+
+
+def _spread(shown: Sequence[Shown], groups: Sequence[str]) -> str:
+    low, high = _resampled(lambda at: _share([shown[i] for i in at]), groups)
+    return f"[{low:.3f}, {high:.3f}]"
+
+
+def _ratio(shown: Sequence[Shown], bare: Sequence[Shown], groups: Sequence[str]) -> str:
+    def ratio(at: Sequence[int]) -> float:
+        return _share([shown[i] for i in at]) / (_share([bare[i] for i in at]) or 1.0)
+
+    low, high = _resampled(ratio, groups)
+    return f"of the share as written {ratio(range(len(shown))):.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _resampled(figure: Callable[[Sequence[int]], float], groups: Sequence[str]) -> tuple[float, float]:
+    """95 % interval of a figure of rows, whole groups resampled."""
+    members = [[at for at, group in enumerate(groups) if group == name] for name in sorted(set(groups))]
+    draw = np.random.default_rng(0)
+    drawn = (draw.integers(len(members), size=len(members)) for _ in range(RESAMPLES))
+    values = [figure([at for member in picks for at in members[member]]) for picks in drawn]
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def _interval(values: Sequence[float], groups: Sequence[str], sign: bool = False) -> str:
+    found, form = estimate(values, groups), "+.2f" if sign else ".2f"
+    return f"{found.mean:{form}} [{found.low:{form}}, {found.high:{form}}]"
+
+
 def main() -> None:
     """Run one of the commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -140,8 +337,13 @@ def main() -> None:
     asks.add_argument("--model", required=True)
     asks.add_argument("--base-url", required=True)
     asks.add_argument("--most", type=int, metavar="N", help="ask N questions (default: all that ASKED says)")
-    for command in (asks,):
+    wants = commands.add_parser("claims")
+    wants.set_defaults(run=claims)
+    scores = commands.add_parser("score")
+    scores.set_defaults(run=score)
+    for command in (asks, wants, scores):
         command.add_argument("--name", default="qwen2.5-coder-1.5b", help="of the file in evals/drafts/")
+        command.add_argument("--labels", type=Path, default=FOLDER / "labels.jsonl")
         command.add_argument("--gold", type=Path, default=FOLDER.parent / "gold.jsonl")
     arguments = parser.parse_args()
     arguments.run(arguments)
