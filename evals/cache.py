@@ -580,7 +580,7 @@ class Preview:
         self._lengths: list[int] = []
 
     def ask(self, messages: Messages, sample: int) -> Reply:
-        """A stored reply, or one that declines to answer."""
+        """A stored reply, or one that no passage supports: it leads to no further call."""
         found = self._client.kept(messages, sample)
         with self._guard:
             if found:
@@ -589,7 +589,7 @@ class Preview:
                 return found
             self.new += 1
             self.prompt += tokens_of(messages)
-        return Reply("NOT IN THIS LIBRARY", 0, 0, self._client.model, "stop", 0.0, "")
+        return Reply("Nobody has asked yet.", 0, 0, self._client.model, "stop", 0.0, "")
 
     def __str__(self) -> str:
         length = sum(self._lengths) / len(self._lengths) if self._lengths else self.GUESS

@@ -65,6 +65,7 @@ FIRST = 5  # papers that say how well the library fits a follow-up taken by itse
 OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
 QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
 NEAREST = 3  # papers a refusal names
+BEST = 2  # papers shown to a model that found no answer among more
 AT_ONCE = 4  # questions of a batch that a chat model is asked at the same time
 
 
@@ -238,6 +239,8 @@ class Assistant:
         """The rest of the way, from the sentences of a draft; their marks name `passages`, else the case's evidence."""
         verifier = self._verifier(case, case.evidence if passages is None else passages)
         draft = yield from self._checked(written, verifier, case.clock)
+        if self._model and draft.status == "refused" and not verifier.text:
+            draft, verifier = yield from self._asked_again(case, draft, verifier)
         if self._model:
             draft, verifier = yield from self._settled(case, draft, verifier)
         answer = self._answer(case, replace(draft, usage=sum(case.spent, draft.usage)), verifier.verified())
@@ -376,6 +379,20 @@ class Assistant:
                 verifier.check(sentence)
             if added := verifier.text[at:]:
                 yield added
+
+    def _asked_again(
+        self, case: _Case, draft: Draft, verifier: Verifier
+    ) -> Generator[str, None, tuple[Draft, Verifier]]:
+        """A model that found no answer, though the evidence is good, is asked once more with the best of it alone:
+        small models lose sight of one passage among many.
+        """
+        best = case.evidence[:BEST]
+        if len(best) == len(case.evidence) or best[0].score < self.settings.least_support:
+            return draft, verifier
+        alone, again = replace(case, evidence=best), self._verifier(case, best, failed=verifier)
+        second = yield from self._checked(self._draft(alone), again, case.clock)
+        usage = draft.usage + second.usage
+        return replace(second, passages=case.evidence, usage=usage), again
 
     def _settled(self, case: _Case, draft: Draft, verifier: Verifier) -> Generator[str, None, tuple[Draft, Verifier]]:
         """The draft of a chat model that is shown, and what holds of it.

@@ -79,8 +79,9 @@ class Telling:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.transient = error is None  # what was shown before a failure stays
-        self._spinner.update(text="")
+        kept = error is not None and self._text  # what was shown before a failure stays
+        self._live.transient = not kept
+        self._live.update(self._show(self._text) if kept else "")
         self._live.stop()
 
     def stage(self, name: str) -> None:

@@ -105,7 +105,7 @@ def test_the_deadline_comes_from_the_file_the_environment_or_an_argument(tmp_pat
     monkeypatch.setenv("RAG_DEADLINE", "2.5")
     seen += [load().deadline, load(deadline=7).deadline]
     assert seen == [30.0, 2.5, 7.0]
-    assert load(deadline=7).timeout == 7.0
+    assert load(deadline=7).deadline == 7.0
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e9, True, "soon", ""])

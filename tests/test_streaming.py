@@ -202,3 +202,27 @@ def test_a_follow_up_is_reworded_by_the_model_in_words_that_were_said(server, re
 def test_a_question_that_stands_alone_is_not_reworded(server):
     first = server.says(GOOD).ask()
     assert server.says(GOOD).ask("Which layer first solved Path-X?", history=[first]).usage.calls == 1
+
+
+# --- a model that finds nothing -----------------------------------------------------------------
+
+
+def test_a_model_that_finds_nothing_is_asked_again_with_the_best_papers(server):
+    answer = server.says("NOT IN THIS LIBRARY", GOOD).ask()
+    assert answer.status == "answered"
+    assert "11,000" in answer.text
+    first, second = (body["messages"][1]["content"] for body in server.bodies)
+    assert len(re.findall(r"^\[\d+\] ", first, re.MULTILINE)) == 8
+    assert len(re.findall(r"^\[\d+\] ", second, re.MULTILINE)) == 2
+    assert answer.usage.calls == 2
+    assert len(answer.evidence) == 8
+
+
+def test_a_model_that_finds_nothing_twice_is_believed(server):
+    answer = server.says("NOT IN THIS LIBRARY").ask()
+    assert (answer.status, answer.usage.calls) == ("refused", 2)
+
+
+def test_where_the_library_has_nothing_near_the_model_is_not_asked_again(server):
+    answer = server.says("NOT IN THIS LIBRARY").ask(NOT_HERE)
+    assert (answer.status, answer.usage.calls) == ("refused", 1)

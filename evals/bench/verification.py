@@ -36,7 +36,7 @@ from evals.run import slim
 from evals.statistics import estimate
 from rag.assistant import Assistant, open_assistant
 from rag.chat_models import ChatModel, open_chat
-from rag.errors import RagError
+from rag.errors import ModelError, RagError
 from rag.marks import marked
 from rag.patience import Deadline
 from rag.records import Answer
@@ -57,42 +57,49 @@ SEEN = set(  # drafts that were read while the check was made: left out of the m
 
 
 class Kept(NamedTuple):
-    """What a model said to a question, and the papers it was shown, in order."""
+    """What a model said to a question, and the papers it was shown, in order.
+
+    The second reply, if there is one, is to the same question with the first two papers alone: that is what
+    a model is asked when it found no answer.
+    """
 
     id: str
     question: str
     papers: tuple[str, ...]
-    reply: str
+    replies: tuple[str, ...]
 
 
 # --- drafts -------------------------------------------------------------------------------------
 
 
 class Recorder:
-    """A llama-index LLM as far as the assistant asks one; what it said last is kept."""
+    """A llama-index LLM as far as the assistant asks one: gives the replies that are kept, then asks the model.
 
-    def __init__(self, chat: ChatModel) -> None:
-        self.metadata = SimpleNamespace(model_name=chat.name)
-        self.said: str | None = None
+    `shown` is how many papers stood in the first prompt; without a model all replies must be there.
+    """
+
+    def __init__(self, name: str, chat: ChatModel | None = None) -> None:
+        self.metadata = SimpleNamespace(model_name=name)
         self.shown = 0
+        self.replies: list[str] = []
+        self._left: list[str] = []
         self._chat = chat
+
+    def begin(self, replies: Sequence[str]) -> None:
+        """Another question, with what was said to it before."""
+        self.replies, self._left = [], list(replies)
 
     def chat(self, messages: Sequence[Any]) -> Any:
         system, user = (message.content for message in messages)
-        self.shown = len(re.findall(r"^\[\d+\] ", user, re.MULTILINE))
-        self.said = self._chat.ask(system, user, deadline=Deadline(DEADLINE)).text
-        return _reply(self.said)
-
-
-class Replayed:
-    """The same for a reply that was kept."""
-
-    def __init__(self, model: str) -> None:
-        self.metadata = SimpleNamespace(model_name=model)
-        self.reply = ""
-
-    def chat(self, messages: Sequence[Any]) -> Any:
-        return _reply(self.reply)
+        if not self.replies:
+            self.shown = len(re.findall(r"^\[\d+\] ", user, re.MULTILINE))
+        if self._left:
+            self.replies.append(self._left.pop(0))
+        elif self._chat:
+            self.replies.append(self._chat.ask(system, user, deadline=Deadline(DEADLINE)).text)
+        else:
+            raise ModelError("a draft lacks a reply; type: verification.py draft")
+        return _reply(self.replies[-1])
 
 
 def _reply(text: str) -> Any:
@@ -103,27 +110,24 @@ def _reply(text: str) -> Any:
 
 
 def draft(arguments: argparse.Namespace) -> None:
-    """Ask the model every question that has no draft yet."""
-    recorder = Recorder(open_chat(arguments.model, arguments.base_url, reply_tokens=300, temperature=0.0))
+    """Ask the model what has no draft yet, and again where it found nothing."""
+    chat = open_chat(arguments.model, arguments.base_url, reply_tokens=300, temperature=0.0)
+    recorder = Recorder(chat.name, chat)
     assistant = open_assistant(_settings(), recorder)
     path = FOLDER / f"{arguments.name}.jsonl"
     path.parent.mkdir(exist_ok=True)
-    done = {kept.id for kept in kept_in(path)} if path.exists() else set()
+    done = {kept.id: kept for kept in kept_in(path)} if path.exists() else {}
     for question in chosen(arguments.gold)[: arguments.most]:
-        if question.id in done:
-            continue
-        recorder.said = None
+        recorder.begin(done[question.id].replies if question.id in done else ())
         try:
             answer = assistant.answer(question.question)
         except RagError as error:
             print(f"{question.id}: {error}", file=sys.stderr, flush=True)
-        if recorder.said is None:
             continue
-        row = Kept(
-            question.id, question.question, tuple(e.paper.id for e in answer.evidence[: recorder.shown]), recorder.said
-        )
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row._asdict(), ensure_ascii=False) + "\n")
+        papers = tuple(evidence.paper.id for evidence in answer.evidence[: recorder.shown])
+        done[question.id] = Kept(question.id, question.question, papers, tuple(recorder.replies))
+        rows = (json.dumps(kept._asdict(), ensure_ascii=False) + "\n" for kept in done.values())
+        path.write_text("".join(rows), "utf-8")
 
 
 def _settings() -> Settings:
@@ -145,7 +149,7 @@ def chosen(gold: Path) -> list[Question]:
 def kept_in(path: Path) -> list[Kept]:
     """The drafts in a file."""
     rows = (json.loads(line) for line in path.read_text("utf-8").splitlines())
-    return [Kept(row["id"], row["question"], tuple(row["papers"]), row["reply"]) for row in rows]
+    return [Kept(row["id"], row["question"], tuple(row["papers"]), tuple(row["replies"])) for row in rows]
 
 
 # --- labels -------------------------------------------------------------------------------------
@@ -160,9 +164,9 @@ class Labelled(NamedTuple):
     label: str
 
 
-def sentences_of(kept: Kept) -> list[str]:
-    """The sentences of a draft without their marks, as a reader of the bare draft sees them."""
-    return [text for text, _ in marked(kept.reply)]
+def sentences_of(kept: Kept, replies: int | None = None) -> list[str]:
+    """The sentences of a draft, or of so many of its replies, without their marks, as a reader of the bare draft sees them."""
+    return [text for reply in kept.replies[:replies] for text, _ in marked(reply)]
 
 
 def claims(arguments: argparse.Namespace) -> None:
@@ -232,7 +236,8 @@ def score(arguments: argparse.Namespace) -> None:
 
 
 def _bare(row: Kept, known: Sequence[tuple[str, str]], question: Question) -> Shown:
-    """The draft as it was written."""
+    """The first draft as it was written."""
+    known = known[: len(sentences_of(row, 1))]
     text = " ".join(text for text, _ in known)
     status = "refused" if "not in this library" in text.casefold() else "answered"
     answer = {"status": status, "text": text, "claims": [], "evidence": [], "retrieved": None}
@@ -242,8 +247,8 @@ def _bare(row: Kept, known: Sequence[tuple[str, str]], question: Question) -> Sh
 
 def _verified(row: Kept, known: Sequence[tuple[str, str]], question: Question, least: float) -> Shown:
     """The draft as it is shown after the check."""
-    assistant = _replaying(least)
-    assistant.replayed.reply = row.reply
+    assistant, recorder = _replaying(least)
+    recorder.begin(row.replies)
     answer = assistant.answer(row.question)
     if [e.paper.id for e in answer.evidence[: len(row.papers)]] != list(row.papers):
         raise SystemExit(f"{row.id}: other papers are found now than the model was shown; draft it again")
@@ -260,16 +265,10 @@ def _label(text: str, known: Sequence[tuple[str, str]], id: str) -> str:
     raise SystemExit(f"{id}: {text!r} is no sentence of the draft")
 
 
-class _Replaying(Assistant):
-    replayed: Replayed
-
-
 @cache
-def _replaying(least: float) -> _Replaying:
-    replayed = Replayed("measured")
-    opened = open_assistant(replace(_settings(), claim_support=least), replayed)
-    opened.__class__, opened.replayed = _Replaying, replayed  # type: ignore[attr-defined]
-    return opened  # type: ignore[return-value]
+def _replaying(least: float) -> tuple[Assistant, Recorder]:
+    recorder = Recorder("measured")
+    return open_assistant(replace(_settings(), claim_support=least), recorder), recorder
 
 
 def _right(question: Question, answer: Answer) -> float:
