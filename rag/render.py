@@ -195,6 +195,8 @@ def notes(answer: Answer, removed: bool = False) -> list[str]:
         )
     if answer.usage.calls and answer.model == EXTRACTIVE:
         lines.append("Nothing of the model's answer was supported; these are the abstracts' own sentences instead.")
+    if answer.status == "refused" and answer.model != EXTRACTIVE:
+        lines.append("The model found no answer; --model extractive shows the abstracts' nearest sentences.")
     if removed and answer.removed:
         lines.append(lines.pop(0))  # what it announces comes after the notes
     return ["", *lines] if lines else []

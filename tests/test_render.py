@@ -94,6 +94,7 @@ def test_a_refusal_has_no_sources_in_either_form():
         ({"trace": FrozenMap({"unknown marks": (Traced("", 1, 0.0),)})}, "1 mark of the model named no passage"),
         ({"trace": FrozenMap({"unknown marks": (Traced("", 2, 0.0),)})}, "2 marks of the model named no passage"),
         ({"usage": Usage(1, 10, 10)}, "these are the abstracts' own sentences instead"),
+        ({"status": "refused", "model": "m"}, "--model extractive shows the abstracts' nearest sentences"),
     ],
 )
 def test_what_was_taken_out_is_said_in_both_forms(change, said):

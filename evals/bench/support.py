@@ -1,4 +1,4 @@
-"""Learn the weights of `rag.support`, show what each signal is worth, and recommend a threshold.
+"""Learn the weights of `rag.support`, show what each signal is worth, and choose a threshold.
 
     python evals/bench/support.py --datasets FOLDER      # holds support/*.jsonl; about six minutes
 
@@ -28,6 +28,7 @@ from scipy.stats import rankdata
 from rag.embed import open_embedder
 from rag.support import Quote, Signals, compare, judged, missing_numbers, signals
 from rag.text import readable, sentences, stem, terms
+from rag.verify import HELD
 
 SETS = {"scifact": "scifact_train", "healthver": "healthver_dev", "attributionbench": "attributionbench_dev"}
 SHARES = {"scifact": 1.0, "healthver": 0.5, "attributionbench": 1.0}
@@ -35,7 +36,9 @@ PICTURE = Path(__file__).parents[1] / "support.svg"
 RIDGE = 10.0
 FOLDS = 5
 RESAMPLES = 300
-PASSING = 0.10  # of the unsupported claims may pass at the threshold recommended
+POINTS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)  # thresholds looked at
+LIKEST = "attributionbench"  # what sentences of models are like
+TWICE = 1.95  # to two digits, 2.0
 ALL = tuple(range(len(Signals._fields)))
 BY_WORDS = tuple(i for i, name in enumerate(Signals._fields) if name in ("covered", "opposed", "agreed"))
 
@@ -213,11 +216,6 @@ def passing(score: np.ndarray, y: np.ndarray, sets: np.ndarray, threshold: float
     )
 
 
-def threshold_at(score: np.ndarray, data: Data, share: float) -> float:
-    """The lowest threshold, in hundredths, at which at most that share of the unsupported pass."""
-    return next(t / 100 for t in range(101) if passing(score, data.y, data.sets, t / 100)[1] <= share)
-
-
 def calibration(score: np.ndarray, data: Data) -> None:
     """What share of the claims of each probability is supported, and the expected calibration error."""
     share = np.array([1 / np.sum(data.sets == name) for name in data.sets])
@@ -345,18 +343,25 @@ def report(data: Data) -> np.ndarray:
 
 
 def operating_points(score: np.ndarray, data: Data) -> float:
-    """Print what passes at some thresholds; the one recommended."""
-    print("\nthreshold   supported kept   unsupported passed   (every set weighs the same)")
-    for share in (0.05, PASSING, 0.2, 0.3, 0.4, 0.5):
-        threshold = threshold_at(score, data, share)
-        right, wrong = passing(score, data.y, data.sets, threshold)
-        print(f"{threshold:.2f}            {right:>6.1%}            {wrong:>6.1%}")
-    chosen = threshold_at(score, data, PASSING)
-    print(f"recommended: {chosen:.2f}, the lowest at which at most {PASSING:.0%} of the unsupported claims pass; there")
+    """Print what passes at some thresholds, together with the product's other conditions; the one chosen.
+
+    Half of the words is what `rag.verify` wants besides; it looks for them in the quotes, here in all evidence.
+    """
+    held = np.where(data.overlap >= HELD, score, 0.0)
+    print("\ntrue / false claims that pass, if half of their words and all of their numbers are there")
+    print(f"{'threshold':<20}" + "  ".join(f"{least:<11.2f}" for least in (0.0, *POINTS)))
+    chosen = POINTS[-1]
     for name in SETS:
         own = data.sets == name
-        right, wrong = passing(score[own], data.y[own], data.sets[own], chosen)
-        print(f"  {name:<18} {right:.1%} of the supported and {wrong:.1%} of the unsupported pass")
+        rates = [passing(held[own], data.y[own], data.sets[own], max(least, 1e-9)) for least in (0.0, *POINTS)]
+        print(f"{name:<20}" + "  ".join(f"{right:.2f} / {wrong:.2f}" for right, wrong in rates))
+        if name == LIKEST:
+            chosen = next(
+                least for least, (right, wrong) in zip(POINTS, rates[1:], strict=True) if right >= TWICE * wrong
+            )
+    print(
+        f"chosen: {chosen:.2f}, the lowest at which a true claim of {LIKEST} passes {TWICE:g} times as often as a false one"
+    )
     return chosen
 
 
