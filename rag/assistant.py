@@ -107,6 +107,11 @@ class Assistant:
         found = self._ranked(self._respelled(checked(query)), at_least=k)
         return tuple(explain(hit, found.asked, found.near(hit.paper)) for hit in found.hits[:k])
 
+    def like(self, paper: Paper, k: int) -> tuple[Hit, ...]:
+        """The `k` papers nearest to a paper of this or another library, without itself."""
+        text = printable(f"{readable(paper.title)}. {readable(paper.abstract)}")[:LONGEST_QUESTION]
+        return tuple(hit for hit in self._ranked(text, at_least=k + 1).hits if hit.paper.id != paper.id)[:k]
+
     def answer(
         self, question: str, history: Sequence[Any] = (), *, cancelled: Callable[[], bool] | None = None
     ) -> Answer:

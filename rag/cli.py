@@ -113,20 +113,24 @@ def _explain(explained: Sequence[Explained], as_json: bool) -> int:
 def chat(arguments: argparse.Namespace) -> int:
     """Ask several questions, each with those before it in mind."""
     from rag import repl
-    from rag.text import printable
+    from rag.settings import speaks_of_model
 
-    assistant = _assistant(arguments)
+    return repl.chat(
+        _settings(arguments),
+        _opened,
+        notice=lambda settings: _notice(settings.model or "", settings.base_url),
+        resume=arguments.resume,
+        library_given=arguments.library is not None,
+        as_json=arguments.json,
+        removed=arguments.keep_unverified,
+        hint=not speaks_of_model(**_options(arguments)),
+    )
 
-    def say(text: str) -> None:
-        print(printable(text), file=sys.stderr, flush=True)
 
-    def show(answer: Answer) -> None:
-        _show_answer(answer, arguments)
-        print(flush=True)
-        _suggest(answer, arguments)
+def _opened(settings: Settings, progress: Callable[[str, int, int], None]) -> Assistant:
+    from rag.assistant import open_assistant
 
-    repl.chat(lambda question, history: _answered(assistant, question, history, arguments), show, say)
-    return 0
+    return open_assistant(settings, progress=progress)
 
 
 def models(arguments: argparse.Namespace) -> int:
@@ -436,6 +440,8 @@ def _parser() -> OneLineParser:
     command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
     command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
     command = _command(commands, "chat", chat, "ask several questions, with follow-ups")
+    text = "go on with the last chat, or with chat ID of: rag log"
+    command.add_argument("-c", "--continue", dest="resume", nargs="?", type=int, const=0, metavar="ID", help=text)
     _answer_options(command)
     _command(commands, "list", list_papers, "print the papers of the library")
     command = _command(commands, "show", show, "print one paper")
