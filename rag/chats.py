@@ -38,7 +38,7 @@ _NOW = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
 class Turn:
     """A question of a chat with its answer; None is one that was stopped, failed, or never came to an end.
 
-    `verdict` is "good", "bad" or None, `note` what was said with it.
+    `verdict` is "good", "bad" or None, `note` what was said with it; `retried` is one that was asked again.
     """
 
     id: int
@@ -48,6 +48,7 @@ class Turn:
     answer: Answer | None
     verdict: str | None = None
     note: str | None = None
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,13 @@ class Chat:
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """The answers, oldest first."""
-        return tuple(turn.answer for turn in self.turns if turn.answer)
+        """The answers that count, oldest first."""
+        return tuple(turn.answer for turn in self.standing if turn.answer)
+
+    @property
+    def standing(self) -> tuple[Turn, ...]:
+        """The turns that were not asked again."""
+        return tuple(turn for turn in self.turns if not turn.retried)
 
 
 class Chats:
@@ -130,7 +136,8 @@ class Chats:
         rows = self._read(f"SELECT id, at, library FROM chats {wanted}", *([] if id is None else [id]))
         if not rows:
             raise RagError("no chat is kept yet; type: rag chat" if id is None else f"no chat {id}; type: rag log")
-        return Chat(*rows[0], self._turns(rows[0][0]))
+        ((found, at, library),) = rows
+        return Chat(found, at, library, self._turns(found))
 
     def find(self, query: str = "") -> Iterator[Chat]:
         """The chats whose questions, answers or notes hold every word of the query, latest first."""
@@ -144,11 +151,9 @@ class Chats:
         rows = self._read(
             "SELECT id, at, question, answer, verdict, note, retried FROM turns WHERE chat = ? ORDER BY id", chat
         )
-        numbered = enumerate(rows, 1)
         return tuple(
-            Turn(id, number, at, question, _answer(answer), verdict, note)
-            for number, (id, at, question, answer, verdict, note, retried) in numbered
-            if not retried
+            Turn(id, number, at, question, _answer(answer), verdict, note, bool(retried))
+            for number, (id, at, question, answer, verdict, note, retried) in enumerate(rows, 1)
         )
 
     def _write(self, statement: str, *values: object) -> int:

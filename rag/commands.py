@@ -49,6 +49,9 @@ class Screen(Protocol):
     def answer(self, answer: Answer) -> None:
         """Show an answer with its sources."""
 
+    def end(self) -> None:
+        """A turn is over."""
+
     def telling(self) -> AbstractContextManager[Told]:
         """While something is waited for."""
 
@@ -253,6 +256,7 @@ def _model(chat: Conversation, screen: Screen, argument: str) -> None:
 
 def _library(chat: Conversation, screen: Screen, argument: str) -> None:
     from rag import views
+    from rag.render import shown
 
     if argument:
         with screen.telling() as told:
@@ -261,7 +265,7 @@ def _library(chat: Conversation, screen: Screen, argument: str) -> None:
     library = chat.assistant().library
     facts = [("library", chat.settings.library or "the shipped abstracts"), ("papers", f"{len(library):,}")]
     facts += [("folder", str(library.path)), ("generation", str(library.generation))]
-    screen.put(views.pairs((name, views.shown(value)) for name, value in facts))
+    screen.put(views.pairs((name, shown(value)) for name, value in facts))
     if argument:
         screen.say("A new chat begins here.")
 

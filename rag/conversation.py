@@ -6,6 +6,7 @@ store that fails is told once, and the chat goes on without being kept.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
@@ -141,7 +142,7 @@ class Conversation:
         """Go on with a chat that was kept."""
         self.new()
         self._chat = chat.id
-        answered = [turn for turn in chat.turns if turn.answer]
+        answered = [turn for turn in chat.standing if turn.answer]
         self.history, self._turns = list(chat.answers), [turn.id for turn in answered]
         self.asked = chat.turns[-1].question if chat.turns else None
 
@@ -193,7 +194,7 @@ class Conversation:
     def _keep_question(self, question: str) -> int | None:
         def keep(store: Chats) -> int:
             if self._chat is None:
-                self._chat = store.begin(self.settings.library)
+                self._chat = store.begin(_found_anywhere(self.settings.library))
             return store.ask(self._chat, question)
 
         return self._kept(keep)
@@ -211,3 +212,12 @@ class Conversation:
             self._store = None
             self._say(printable(f"rag: {error}; this chat is not kept"))
             return None
+
+
+def _found_anywhere(library: str | None) -> str | None:
+    """A library's name, or its path from any folder."""
+    return (
+        os.path.abspath(os.path.expanduser(library))
+        if library and os.path.exists(os.path.expanduser(library))
+        else library
+    )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rag.settings import Settings
     from rag.views import Line
 
-HELP = "Type a question; /help lists commands, Ctrl-D leaves."
+HELP = "Ask a question; /help for more, Ctrl-D leaves."
 BARE = {"quit": "/quit", "exit": "/quit", "help": "/help", "?": "/help"}  # as other tools have it
 HINT = "Each sentence above is a quote; /open 1 shows it in its abstract. /model NAME URL has a model write."
 LATEST = 0  # `resume` for the chat that was last begun
@@ -48,27 +48,32 @@ def chat(
     from dataclasses import replace
 
     typed, seen = sys.stdin.isatty(), sys.stdout.isatty()
-    screen: Screen = AsJson() if as_json else Terminal(removed=removed, hint=hint) if seen else Piped(removed)
+    out: Screen = AsJson() if as_json else screen(removed=removed, hint=hint)
     if typed and resume is None:
-        screen.say(f"rag {__version__}. {HELP}")
-    store = _store(screen, needed=resume is not None)
+        out.say(f"rag {__version__}. {HELP}")
+    store = _store(out, needed=resume is not None)
     kept = store.chat(resume or None) if store and resume is not None else None
     if kept and not library_given:
         settings = replace(settings, library=kept.library)
-    talk = Conversation(settings, open, store, say=screen.say, notice=notice)
+    talk = Conversation(settings, open, store, say=out.say, notice=notice)
     if kept:
         talk.resume(kept)
-        screen.say(f"Chat {kept.id} of {kept.at[:10]}, {len(kept.answers)} answers so far. {HELP if typed else ''}")
+        out.say(f"Chat {kept.id} of {kept.at[:10]}, {len(kept.answers)} answers so far. {HELP if typed else ''}")
     if settings.model:
         notice(settings)
     try:
         if typed and seen:
-            return _typed(talk, screen, kept is not None)
+            return _typed(talk, out, kept is not None)
         talk.opening.start()
         talk.assistant()
-        return converse(talk, screen, _lines(typed, screen), typed=typed)
+        return converse(talk, out, _lines(typed), typed=typed)
     finally:
         talk.opening.leave()
+
+
+def screen(*, removed: bool = False, hint: bool = False) -> Screen:
+    """What standard output is: a terminal, or a pipe."""
+    return Terminal(removed=removed, hint=hint) if sys.stdout.isatty() else Piped(removed)
 
 
 def _typed(talk: Conversation, screen: Screen, resumed: bool) -> int:
@@ -115,6 +120,8 @@ def respond(line: str, talk: Conversation, screen: Screen) -> None:
         with screen.telling() as told:
             answer = _told(talk, question, told)
         screen.answer(answer)
+    if line:
+        screen.end()
 
 
 def _told(talk: Conversation, question: str, told: Told) -> Answer:
@@ -139,7 +146,7 @@ def _store(screen: Screen, *, needed: bool) -> Chats | None:
         return None
 
 
-def _lines(typed: bool, screen: Screen) -> Callable[[], str]:
+def _lines(typed: bool) -> Callable[[], str]:
     def read() -> str:
         if typed:
             print("? ", end="", file=sys.stderr, flush=True)
@@ -187,6 +194,9 @@ class Piped:
         from rag import render
 
         print(render.plain_answer(answer, removed=self._removed), end="\n\n", flush=True)
+
+    def end(self) -> None:
+        """Nothing stands between two turns but what they end with."""
 
     @contextmanager
     def telling(self) -> Iterator[Told]:
@@ -245,7 +255,10 @@ class Terminal:
         if self._hint and answer.model == EXTRACTIVE and answer.citations:
             self._hint = False
             self.say(HINT)
-        self._print(Text())
+
+    def end(self) -> None:
+        """A blank line before the next prompt."""
+        self._rich().print()
 
     def telling(self) -> AbstractContextManager[Told]:
         """Sentences as they come, the stage in between; what is typed meanwhile is not shown."""

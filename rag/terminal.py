@@ -18,7 +18,7 @@ from typing import Any
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter, get_common_complete_suffix
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -77,10 +77,14 @@ class Prompt:
         """Open the assistant as soon as the prompt is on screen."""
         app = self._session.app
 
+        def tell() -> None:
+            if app.loop:
+                app.loop.call_soon_threadsafe(self._opened)
+
         def shown(_: Any) -> None:
             app.after_render -= shown
             if not self._chat.opening.started:
-                self._chat.opening.start(lambda: app.loop and app.loop.call_soon_threadsafe(self._opened))
+                self._chat.opening.start(tell)
 
         app.after_render += shown
 
@@ -205,11 +209,27 @@ def _line(title: str) -> str:
 def _bindings() -> KeyBindings:
     bindings = KeyBindings()
 
-    @bindings.add("enter", filter=Condition(lambda: get_app().current_buffer.complete_state is None))
-    @bindings.add("enter", filter=Condition(lambda: get_app().current_buffer.complete_state is not None))
+    @bindings.add("enter")
     def send(event: KeyPressEvent) -> None:
         event.current_buffer.complete_state = None
         event.current_buffer.validate_and_handle()
+
+    @bindings.add("tab")
+    def complete(event: KeyPressEvent) -> None:
+        buffer = event.current_buffer
+        if buffer.complete_state and buffer.complete_state.current_completion:
+            buffer.complete_next()
+            return
+        asked = CompleteEvent(completion_requested=True)
+        found = list(buffer.completer.get_completions(buffer.document, asked))
+        if len(found) == 1:  # at once: prompt_toolkit drops a Tab while it still looks for something
+            buffer.apply_completion(found[0])
+        elif common := get_common_complete_suffix(buffer.document, found):
+            buffer.insert_text(common)
+        elif buffer.complete_state:
+            buffer.complete_next()
+        elif found:
+            buffer.start_completion(select_first=False)
 
     @bindings.add("escape", "enter")
     def new_line(event: KeyPressEvent) -> None:
