@@ -77,18 +77,34 @@ def screen(*, removed: bool = False, hint: bool = False) -> Screen:
 
 
 def _typed(talk: Conversation, screen: Screen, resumed: bool) -> int:
-    from rag.settings import home
-    from rag.terminal import Prompt
-
     if resumed and talk.history:
         screen.say(f"? {talk.history[-1].question}")
         screen.answer(talk.history[-1])
-    code = converse(talk, screen, Prompt(talk, home("data") / "history").read, typed=True)
+        screen.end()
+    code = converse(talk, screen, _prompt(talk), typed=True)
     if not talk.opening.ready:  # a thread in the middle of native code cannot be waited for
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _prompt(talk: Conversation) -> Callable[[], str]:
+    """The prompt, on screen before what edits it is loaded; what is typed meanwhile is not lost."""
+    from rag.settings import home
+
+    plain = os.environ.get("TERM", "") in ("", "dumb", "unknown")
+    with unechoed():
+        if not plain:
+            sys.stdout.write("? ")
+            sys.stdout.flush()
+        from rag.terminal import Prompt
+
+        prompt = Prompt(talk, home("data") / "history")
+        if not plain:
+            sys.stdout.write("\r")
+            sys.stdout.flush()
+    return prompt.read
 
 
 def converse(talk: Conversation, screen: Screen, read: Callable[[], str], *, typed: bool) -> int:
@@ -265,7 +281,7 @@ class Terminal:
         from rag.progress import Telling
         from rag.render import rich_text
 
-        return _unechoed(Telling(rich_text, self._console))
+        return _quietly(Telling(rich_text, self._console))
 
     def _rich(self) -> Console:
         if self._console is None:
@@ -281,27 +297,29 @@ class Terminal:
 
 
 @contextmanager
-def _unechoed(telling: AbstractContextManager[Any]) -> Iterator[Any]:
+def _quietly(telling: AbstractContextManager[Any]) -> Iterator[Any]:
+    with unechoed(), telling as told:
+        yield told
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
     """What is typed ahead waits for the next prompt, and does not break into what is shown."""
-    before: Any = None
     try:
         import termios
-
-        before = termios.tcgetattr(sys.stdin)
-        quiet = [*before]
-        quiet[3] &= ~termios.ECHO
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, quiet)
-    except (ImportError, OSError, ValueError):
-        before = None
-    except Exception as error:  # noqa: BLE001  termios.error is no OSError
-        before = None
-        del error
+    except ImportError:  # Windows
+        yield
+        return
     try:
-        with telling as told:
-            yield told
+        before = termios.tcgetattr(sys.stdin)
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+    except (termios.error, OSError, ValueError):  # no terminal
+        yield
+        return
+    try:
+        yield
     finally:
-        if before is not None:
-            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
 
 
 def plain(lines: Iterable[Line]) -> str:
