@@ -119,10 +119,11 @@ def _why(chat: Conversation, screen: Screen, argument: str) -> None:
     if number is None or not citing:
         raise RagError(f"{paper.id} is not cited in this chat; /open {paper.id} shows it")
     answer = citing[-1]
-    screen.put(views.why_paper(answer, number, paper))
+    lines = views.why_paper(answer, number, paper)
     for one in chat.assistant().explain(answer.query, NEAREST):
         if one.hit.paper.id == paper.id:
-            screen.put([views.line("today's search, what adds to its score:", "dim"), *views.explained(one)])
+            lines += [views.line(), views.line("searched again, what adds to its score:", "bold"), *views.explained(one)]
+    screen.put(lines)
 
 
 def _papers(chat: Conversation, screen: Screen, argument: str) -> None:
@@ -161,6 +162,8 @@ def _cite(chat: Conversation, screen: Screen, argument: str) -> None:
 def _paper(chat: Conversation, argument: str, name: str) -> tuple[int | None, Paper]:
     if not argument and len(chat.numbers) == 1:
         argument = str(next(iter(chat.numbers)))
+    if not argument and not chat.numbers:
+        raise RagError(f"no paper is cited yet; ask a question, or type /{name} TITLE")
     if not argument:
         raise RagError(f"which paper? type /{name} N; /sources lists them")
     return chat.paper(argument)

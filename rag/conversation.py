@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.chats import Chat, Chats
-from rag.errors import Cancelled, RagError
+from rag.errors import Cancelled, PaperNotFound, RagError
 from rag.records import Answer, Paper
 from rag.text import printable
 
@@ -175,7 +175,11 @@ class Conversation:
             if int(bare) not in self.numbers:
                 raise RagError(f"no paper bears [{bare}] in this chat; {self._known()}")
             return int(bare), self.numbers[int(bare)]
-        paper = self.assistant().library.paper(name)
+        try:
+            paper = self.assistant().library.paper(name)
+        except PaperNotFound as error:  # it says what to type in a shell
+            said = str(error).replace("rag show", "/open").replace("rag list", "/papers QUERY")
+            raise PaperNotFound(said) from error
         return next((number for number, known in self.numbers.items() if known.id == paper.id), None), paper
 
     def _known(self) -> str:

@@ -60,8 +60,8 @@ class Bar:
 class Telling:
     """Shows sentences as they come, and what is done in between; on leaving it is gone, for the whole answer."""
 
-    def __init__(self, show: Callable[[str], Any], console: Any = None) -> None:
-        self._show, self._console = show, console
+    def __init__(self, show: Callable[[str], Any]) -> None:
+        self._show = show
         self._text = ""
         self._live: Any = None
         self._spinner: Any = None
@@ -72,8 +72,7 @@ class Telling:
         from rich.spinner import Spinner
 
         self._spinner = Spinner("dots", "", style="dim")
-        console = self._console or Console(highlight=False)
-        self._live = Live(self._spinner, console=console, transient=True, refresh_per_second=10)
+        self._live = Live(self._spinner, console=Console(highlight=False), transient=True, refresh_per_second=10)
         self._live.start()
         return self
 

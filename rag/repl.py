@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rag import __version__, commands
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HELP = "Ask a question; /help for more, Ctrl-D leaves."
 BARE = {"quit": "/quit", "exit": "/quit", "help": "/help", "?": "/help"}  # as other tools have it
-HINT = "Each sentence above is a quote; /open 1 shows it in its abstract. /model NAME URL has a model write."
+HINT = "Each sentence above is a quote; /open 1 shows it in its abstract. To have a model write: /model NAME ollama"
 LATEST = 0  # `resume` for the chat that was last begun
 
 
@@ -239,10 +239,11 @@ class AsJson(Piped):
 
 
 class Terminal:
-    """A terminal of any width, with colour or without, through rich. `console` is another one to write on."""
+    """A terminal of any width, with colour or without, through rich. On a `console` of the caller's, only what stays is shown."""
 
     def __init__(self, *, removed: bool = False, hint: bool = False, console: Console | None = None) -> None:
         self._removed, self._hint, self._console = removed, hint, console
+        self._recorded = console is not None
 
     def put(self, lines: Iterable[Line]) -> None:
         """Show lines."""
@@ -281,7 +282,7 @@ class Terminal:
         from rag.progress import Telling
         from rag.render import rich_text
 
-        return _quietly(Telling(rich_text, self._console))
+        return nullcontext(Silent()) if self._recorded else _quietly(Telling(rich_text))
 
     def _rich(self) -> Console:
         if self._console is None:

@@ -7,12 +7,14 @@ file, a model or a store passes `shown` here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
 from rag.render import QUOTED, by_number, details, reasons, shown
 
+_SPACED = re.compile(r"\s+(?=[,;:?!])")  # where a mark was taken out
 LONGEST_QUERY = 300  # characters of what was searched, as it is shown
 
 
@@ -33,18 +35,18 @@ def line(text: str = "", style: str = "", mark: str = "") -> Line:
 
 def searched(answer: Answer) -> list[Line]:
     """What a follow-up was taken to mean."""
-    query = shown(answer.query)
-    if query == shown(answer.question):
+    query = _SPACED.sub("", _line(answer.query))
+    if query == _line(answer.question):
         return []
     return [line(f"searched: {query if len(query) <= LONGEST_QUERY else query[:LONGEST_QUERY] + ' ...'}", "dim")]
 
 
 def sources(answer: Answer) -> list[Line]:
     """The papers of an answer with their quotes; one that is itself a sentence of the answer is not repeated."""
-    text, lines = shown(answer.text), []
+    text, lines = _line(answer.text), []
     for number, citations in by_number(answer).items():
         lines.append(_head(number, citations[0].paper))
-        quotes = dict.fromkeys(shown(citation.quote) for citation in citations)
+        quotes = dict.fromkeys(_line(citation.quote) for citation in citations)
         lines += [line(f"“{quote}”", QUOTED) for quote in quotes if quote not in text]
     return lines
 
@@ -81,6 +83,10 @@ def opened(paper: Paper, number: int | None, citations: Iterable[Citation]) -> l
     ]
 
 
+def _line(text: str) -> str:
+    return " ".join(shown(text).split())
+
+
 def _head(number: int, paper: Paper) -> Line:
     return Line(f"[{number}]", ((shown(paper.title), "bold"), (f"  {paper.id}", "dim")))
 
@@ -98,7 +104,8 @@ def why(answer: Answer, least_support: float) -> list[Line]:
     if answer.removed:
         lines += [line(), line("taken out:", "bold")]
         lines += [_verdict(claim.verdict, claim.text, claim.reason) for claim in answer.removed]
-    lines += [line(), line("passages it was written from:", "bold")]
+    refused = answer.status == "refused"
+    lines += [line(), line("nearest passages:" if refused else "passages it was written from:", "bold")]
     marks = {paper.id: number for number, paper in answer.numbers.items()}
     for evidence in answer.evidence:
         mark = f"[{marks[evidence.paper.id]}]" if evidence.paper.id in marks else f"{evidence.rank}"
@@ -151,7 +158,8 @@ def hits(found: Sequence[Hit], numbers: Mapping[str, int]) -> list[Line]:
 
 def explained(one: Explained) -> list[Line]:
     """What each search and signal adds to a paper's score."""
-    return [line(reason, "dim") for reason in reasons(one)]
+    split = (reason.partition("  ") for reason in reasons(one))
+    return [line(text, "dim", part) for part, _, text in split]
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> list[Line]:
