@@ -209,6 +209,11 @@ class Assistant:
         focus = self._focus(query, vector) if query.own != query.text else compared
         whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
         evidence = gather(ranked, compared, near, k)
+        if len(query.papers) > 1:  # they are compared: something of each, and of no other
+            titles = {paper.id: readable(paper.title) for paper in query.papers}
+            wanted = Shape(False, tuple(titles.values()))
+            evidence = tuple(e for e in evidence if e.paper.id in titles) or evidence
+            whole = Part(focus, dict.fromkeys(titles, 1.0))
         return _Case(query.text, wanted, whole, evidence, sentences, followup.numbers(turns), deadline, [])
 
     def _focus(self, query: followup.Query, vector: np.ndarray) -> Asked:

@@ -122,7 +122,11 @@ def _why(chat: Conversation, screen: Screen, argument: str) -> None:
     lines = views.why_paper(answer, number, paper)
     for one in chat.assistant().explain(answer.query, NEAREST):
         if one.hit.paper.id == paper.id:
-            lines += [views.line(), views.line("searched again, what adds to its score:", "bold"), *views.explained(one)]
+            lines += [
+                views.line(),
+                views.line("searched again, what adds to its score:", "bold"),
+                *views.explained(one),
+            ]
     screen.put(lines)
 
 
