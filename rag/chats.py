@@ -23,6 +23,7 @@ from rag.text import printable
 
 FILE = "chats.sqlite"
 SCHEMA = 1
+MOST = 2**63 - 1  # of an id, to SQLite
 BUSY = 5.0  # seconds another process is waited for
 _TABLES = """
 CREATE TABLE chats (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, library TEXT);
@@ -133,7 +134,7 @@ class Chats:
     def chat(self, id: int | None = None) -> Chat:
         """The chat with that id, or the latest one. Raises RagError when there is none."""
         wanted = "ORDER BY id DESC LIMIT 1" if id is None else "WHERE id = ?"
-        rows = self._read(f"SELECT id, at, library FROM chats {wanted}", *([] if id is None else [id]))
+        rows = self._read(f"SELECT id, at, library FROM chats {wanted}", *([] if id is None else [min(id, MOST)]))
         if not rows:
             raise RagError("no chat is kept yet; type: rag chat" if id is None else f"no chat {id}; type: rag log")
         ((found, at, library),) = rows

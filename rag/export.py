@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rag.records import Answer, Citation, Paper
+from rag.records import Answer, Paper
 from rag.text import printable, readable
 
 _LATEX = {
@@ -116,15 +116,15 @@ def _section(answer: Answer) -> list[str]:
 
 
 def _footnotes(answers: Sequence[Answer]) -> list[str]:
-    noted: dict[int, dict[Citation, None]] = {}
+    quotes: dict[int, dict[Paper, dict[str, None]]] = {}
     for answer in answers:
         for citation in answer.citations:
-            noted.setdefault(citation.number, {})[citation] = None
+            quotes.setdefault(citation.number, {}).setdefault(citation.paper, {})[citation.quote] = None
     lines = []
-    for number, citations in sorted(noted.items()):
-        lines.append(f"[^{number}]: {_reference(next(iter(citations)).paper)}")
-        quotes = dict.fromkeys(citation.quote for citation in citations)
-        lines += [line for quote in quotes for line in ("", f"    > {markdown(quote)}")] + [""]
+    for number, papers in sorted(quotes.items()):
+        for at, (paper, quoted) in enumerate(papers.items()):  # more than one after a question asked again
+            lines += [f"    {_reference(paper)}" if at else f"[^{number}]: {_reference(paper)}"]
+            lines += [line for quote in quoted for line in ("", f"    > {markdown(quote)}")] + [""]
     return lines
 
 

@@ -267,7 +267,7 @@ class Terminal:
         struck = [views.line(claim.text, "strike", "-") for claim in answer.removed if self._removed]
         parts: list[list[Line]] = [views.searched(answer), views.sources(answer), struck]
         console = self._rich()
-        text = [render.rich_text(answer.text), *([Text()] if answer.citations else [])]
+        text = [render.rich_text(views.told(answer)), *([Text()] if answer.citations else [])]
         self._print(rich(parts[0], console), *text, rich(parts[1], console), *notes, rich(parts[2], console))
         if self._hint and answer.model == EXTRACTIVE and answer.citations:
             self._hint = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
@@ -39,6 +40,15 @@ def searched(answer: Answer) -> list[Line]:
     if query == _line(answer.question):
         return []
     return [line(f"searched: {query if len(query) <= LONGEST_QUERY else query[:LONGEST_QUERY] + ' ...'}", "dim")]
+
+
+def told(answer: Answer) -> str:
+    """The text; a list of papers, one sentence from each, has a line for each."""
+    text, papers = answer.text, [{c.paper.id for c in claim.citations} for claim in answer.claims]
+    listing = len(papers) > 2 and all(a.isdisjoint(b) for a, b in pairwise(papers))
+    for claim in reversed(answer.claims[1:]) if listing else ():
+        text = text[: claim.start].rstrip() + "\n" + text[claim.start :]
+    return text
 
 
 def sources(answer: Answer) -> list[Line]:

@@ -23,16 +23,16 @@ from rag.repl import Terminal, respond
 from rag.settings import load
 
 LINES = (
+    "Which benchmarks measure cultural knowledge?",
+    "how many questions does the first one hold?",
+    "compare with the second one",
+    "How much faster is checkpointing with DataStates-LLM?",
+    "and on how many GPUs was it tried?",
     "Which sequence model first solved Path-X?",
-    "and how much faster does it generate?",
-    "How does FlashAttention reduce memory accesses?",
-    "what about [1], is it exact?",
-    "/open 1",
-    "Which benchmarks test language models on playing games?",
-    "what does the second one test?",
-    "back to the first paper: how accurate is it on CIFAR-10?",
+    "what about FlashAttention on Path-X?",
+    "the other paper: what does it score on CIFAR-10?",
+    "/open 4",
     "What is the capital of Mongolia?",
-    "/why",
     "/sources",
     "/export answers.md",
 )
