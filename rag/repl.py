@@ -81,7 +81,8 @@ def _typed(talk: Conversation, screen: Screen, resumed: bool) -> int:
         screen.say(f"? {talk.history[-1].question}")
         screen.answer(talk.history[-1])
         screen.end()
-    code = converse(talk, screen, _prompt(talk), typed=True)
+    with unechoed():
+        code = converse(talk, screen, _prompt(talk), typed=True)
     if not talk.opening.ready:  # a thread in the middle of native code cannot be waited for
         sys.stdout.flush()
         sys.stderr.flush()
@@ -94,16 +95,15 @@ def _prompt(talk: Conversation) -> Callable[[], str]:
     from rag.settings import home
 
     plain = os.environ.get("TERM", "") in ("", "dumb", "unknown")
-    with unechoed():
-        if not plain:
-            sys.stdout.write("? ")
-            sys.stdout.flush()
-        from rag.terminal import Prompt
+    if not plain:
+        sys.stdout.write("? ")
+        sys.stdout.flush()
+    from rag.terminal import Prompt
 
-        prompt = Prompt(talk, home("data") / "history")
-        if not plain:
-            sys.stdout.write("\r")
-            sys.stdout.flush()
+    prompt = Prompt(talk, home("data") / "history")
+    if not plain:
+        sys.stdout.write("\r")
+        sys.stdout.flush()
     return prompt.read
 
 
@@ -278,11 +278,11 @@ class Terminal:
         self._rich().print()
 
     def telling(self) -> AbstractContextManager[Told]:
-        """Sentences as they come, the stage in between; what is typed meanwhile is not shown."""
+        """Sentences as they come, the stage in between."""
         from rag.progress import Telling
         from rag.render import rich_text
 
-        return nullcontext(Silent()) if self._recorded else _quietly(Telling(rich_text))
+        return nullcontext(Silent()) if self._recorded else Telling(rich_text)
 
     def _rich(self) -> Console:
         if self._console is None:
@@ -298,12 +298,6 @@ class Terminal:
 
 
 @contextmanager
-def _quietly(telling: AbstractContextManager[Any]) -> Iterator[Any]:
-    with unechoed(), telling as told:
-        yield told
-
-
-@contextmanager
 def unechoed() -> Iterator[None]:
     """What is typed ahead waits for the next prompt, and does not break into what is shown."""
     try:
@@ -313,7 +307,8 @@ def unechoed() -> Iterator[None]:
         return
     try:
         before = termios.tcgetattr(sys.stdin)
-        termios.tcsetattr(sys.stdin, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+        quiet = before[3] & ~(termios.ECHO | termios.ICANON)  # by key and not by line: a Ctrl-D waits, too
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, [*before[:3], quiet, *before[4:]])
     except (termios.error, OSError, ValueError):  # no terminal
         yield
         return

@@ -133,7 +133,7 @@ def test_a_file_that_fails_says_so_in_one_line(tmp_path, harm, why):
 
 def test_a_folder_that_cannot_be_made_says_so(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RagError, match="cannot be written .*; set RAG_HOME to a folder of yours"):
+    with pytest.raises(RagError, match=r"cannot be written .*; set RAG_HOME to a folder of yours"):
         Chats(tmp_path / "file" / FILE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made import FLASH, POKER, S4, library
+from serving import end, streaming
 
 from rag import Answer
 from rag.assistant import open_assistant, shared_assistant
@@ -282,7 +284,7 @@ def test_model_shows_takes_and_leaves_one(talk, server):
     assert talk("/model").startswith("no chat model")
     assert f"m at {server.url}" in talk(f"/model m {server.url}")
     assert talk.notices == ["to m"]
-    server.replies("FlashAttention is an exact attention algorithm. [1]")
+    server.says(streaming("FlashAttention is an IO-aware exact attention algorithm. [1]", end()))
     talk(QUESTION)
     assert talk.chat.last.model == "m"
     assert re.match(r"1 answer in .*; 1 calls of a chat model", talk("/cost"))
@@ -326,7 +328,7 @@ def test_a_chat_is_kept_and_gone_on_with(talk, tmp_path):
     later = Talk(store)
     later.chat.resume(kept)
     later(FOLLOW_UP)
-    assert list(later.chat.numbers.values())[0].id == "ab71d384aa75"
+    assert later.chat.numbers[1].id == "ab71d384aa75"
     assert [answer.question for answer in store.chat(kept.id).answers] == [QUESTION, FOLLOW_UP]
     assert store.chat(kept.id).answers[0] == talk.chat.history[0]
 
@@ -335,9 +337,7 @@ def test_an_answer_is_kept_before_it_is_shown(talk, tmp_path):
     pieces = talk.chat.ask(QUESTION, lambda stage: None)
     next(pieces)
     assert [turn.answer for turn in Chats(tmp_path / FILE).chat().turns] == [None]
-    with pytest.raises(StopIteration):
-        while True:
-            next(pieces)
+    list(pieces)
     assert Chats(tmp_path / FILE).chat().answers == (talk.chat.last,)
 
 
@@ -349,9 +349,9 @@ def test_a_bad_question_is_not_kept(talk, tmp_path):
 
 def test_a_store_that_fails_is_told_once_and_the_chat_goes_on(talk, tmp_path):
     talk(QUESTION)
-    (tmp_path / FILE).write_bytes(b"x" * 8192)
-    for wal in tmp_path.glob(f"{FILE}-*"):
-        wal.write_bytes(b"")
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("DROP TABLE turns")
+    connection.close()
     for question in (FOLLOW_UP, POKER_QUESTION):
         assert "[" in talk(question)
     assert len(talk.notices) == 1
