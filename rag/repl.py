@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rag import __version__, commands
 from rag.chats import FILE, Chats
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 HELP = "Ask a question; /help for more, Ctrl-D leaves."
 BARE = {"quit": "/quit", "exit": "/quit", "help": "/help", "?": "/help"}  # as other tools have it
 HINT = "Each sentence above is a quote; /open 1 shows it in its abstract. To have a model write: /model NAME ollama"
-LATEST = 0  # `resume` for the chat that was last begun
+PROMPT = "? "
+DUMB = ("", "dumb", "unknown")  # terminals that cannot move their cursor: read line by line
 
 
 def chat(
@@ -44,7 +45,10 @@ def chat(
     removed: bool = False,
     hint: bool = False,
 ) -> int:
-    """Chat on standard input and output until it ends; the exit code. `resume` is the chat to go on with."""
+    """Chat on standard input and output until it ends; the exit code.
+
+    `resume` is the chat to go on with, 0 the last one.
+    """
     from dataclasses import replace
 
     typed, seen = sys.stdin.isatty(), sys.stdout.isatty()
@@ -62,7 +66,7 @@ def chat(
     if settings.model:
         notice(settings)
     try:
-        if typed and seen:
+        if typed and seen and os.environ.get("TERM", "") not in DUMB:
             return _typed(talk, out, kept is not None)
         talk.opening.start()
         talk.assistant()
@@ -94,16 +98,11 @@ def _prompt(talk: Conversation) -> Callable[[], str]:
     """The prompt, on screen before what edits it is loaded; what is typed meanwhile is not lost."""
     from rag.settings import home
 
-    plain = os.environ.get("TERM", "") in ("", "dumb", "unknown")
-    if not plain:
-        sys.stdout.write("? ")
-        sys.stdout.flush()
+    print(PROMPT, end="", flush=True)
     from rag.terminal import Prompt
 
-    prompt = Prompt(talk, home("data") / "history")
-    if not plain:
-        sys.stdout.write("\r")
-        sys.stdout.flush()
+    prompt = Prompt(talk, PROMPT, home("data") / "history")
+    print("\r", end="", flush=True)
     return prompt.read
 
 
@@ -165,7 +164,7 @@ def _store(screen: Screen, *, needed: bool) -> Chats | None:
 def _lines(typed: bool) -> Callable[[], str]:
     def read() -> str:
         if typed:
-            print("? ", end="", file=sys.stderr, flush=True)
+            print(PROMPT, end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if not line:
             raise EOFError

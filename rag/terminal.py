@@ -24,17 +24,15 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
-from prompt_toolkit.output import create_output
+from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
-from prompt_toolkit.utils import is_dumb_terminal
 
 from rag.commands import COMMANDS
 from rag.conversation import Conversation
 from rag.errors import RagError
 from rag.text import printable, readable
 
-PROMPT = "? "
 TITLES = 20_000  # of a library, that completion offers
 OFFERED = 20  # completions at a time
 LEAST = 3  # characters of a title before it is offered
@@ -46,12 +44,12 @@ STYLE = Style.from_dict({"prompt": "bold ansicyan", "placeholder": "ansibrightbl
 class Prompt:
     """Reads one question or command after the other."""
 
-    def __init__(self, chat: Conversation, history: Path) -> None:
+    def __init__(self, chat: Conversation, prompt: str, history: Path) -> None:
         self._chat = chat
         self._session: PromptSession[str] = PromptSession(
-            [("class:prompt", PROMPT)],
+            [("class:prompt", prompt)],
             multiline=True,
-            prompt_continuation=" " * len(PROMPT),
+            prompt_continuation=" " * len(prompt),
             history=History(history),
             completer=Completions(chat),
             complete_while_typing=Condition(lambda: get_app().current_buffer.text.startswith("/")),
@@ -66,12 +64,8 @@ class Prompt:
     def read(self) -> str:
         """What was typed. Raises EOFError, KeyboardInterrupt, or what opening the assistant raised meanwhile."""
         opening = self._chat.opening
-        if not opening.started:
-            if self._session.output is None or is_dumb_terminal():
-                opening.start()
-            else:
-                return self._session.prompt(pre_run=self._start, refresh_interval=REFRESH)
-        return self._session.prompt(refresh_interval=0 if opening.ready else REFRESH)
+        begin = None if opening.started else self._start
+        return self._session.prompt(pre_run=begin, refresh_interval=0 if opening.ready else REFRESH)
 
     def _start(self) -> None:
         """Open the assistant as soon as the prompt is on screen."""
@@ -238,9 +232,7 @@ def _bindings() -> KeyBindings:
     return bindings
 
 
-def _output() -> Any:
-    if is_dumb_terminal():
-        return None  # prompt_toolkit then draws nothing
+def _output() -> Output:
     output = create_output(sys.stdout)
     if isinstance(output, Vt100_Output):
         output.enable_cpr = False
