@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 Open = Callable[["Settings", Progress], "Assistant"]
+PREPARING = "preparing the library, once"
 GLANCE = 0.1  # seconds between two looks at an assistant that is being opened
 
 
@@ -78,7 +79,7 @@ class Opening:
     def _progress(self, stage: str, done: int, total: int) -> None:
         if self._left.is_set():
             raise Cancelled("stopped; what was prepared is kept")
-        self.doing = f"preparing the library, once: {stage}" + (f" {done:,} of {total:,}" if total else "")
+        self.doing = f"{PREPARING}: {stage}" + (f" {done:,} of {total:,}" if total else "")
 
 
 class Conversation:

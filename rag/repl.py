@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rag import __version__, commands
 from rag.chats import FILE, Chats
 from rag.commands import Screen, Told
-from rag.conversation import Conversation, Open
+from rag.conversation import PREPARING, Conversation, Open
 from rag.errors import RagError
 from rag.records import EXTRACTIVE, Answer
 from rag.text import printable
@@ -69,7 +69,7 @@ def chat(
         if typed and seen and os.environ.get("TERM", "") not in DUMB:
             return _typed(talk, out, kept is not None)
         talk.opening.start()
-        talk.assistant()
+        talk.assistant(_saying_once(out))
         return converse(talk, out, _lines(typed), typed=typed)
     finally:
         talk.opening.leave()
@@ -159,6 +159,18 @@ def _store(screen: Screen, *, needed: bool) -> Chats | None:
             raise
         screen.say(f"rag: {error}; this chat is not kept")
         return None
+
+
+def _saying_once(screen: Screen) -> Callable[[str], None]:
+    """Tells a reader of a log, once, that a library is being prepared."""
+    said: list[str] = []
+
+    def stage(text: str) -> None:
+        if text.startswith(PREPARING) and not said:
+            said.append(text)
+            screen.say(PREPARING.capitalize())
+
+    return stage
 
 
 def _lines(typed: bool) -> Callable[[], str]:

@@ -29,7 +29,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
 
 from rag.commands import COMMANDS
-from rag.conversation import Conversation
+from rag.conversation import PREPARING, Conversation
 from rag.errors import RagError
 from rag.text import printable, readable
 
@@ -92,7 +92,7 @@ class Prompt:
 
     def _doing(self) -> StyleAndTextTuples:
         doing = self._chat.opening.doing
-        shown = not self._chat.opening.ready and doing.startswith("preparing")
+        shown = not self._chat.opening.ready and doing.startswith(PREPARING)
         return [("class:placeholder", f"({doing})")] if shown else []
 
 

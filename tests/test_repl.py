@@ -24,7 +24,7 @@ QUESTION = "How does FlashAttention reduce memory accesses?"
 SAID = "optimal for a range of SRAM"
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 DRAWN = re.compile(r"\x1b\[[\d;?]*[A-Za-z]|\x1b[=>]|\r")  # what moves the cursor or changes how text looks
-BUSY = 60  # seconds for what a busy machine takes long over
+BUSY = 100  # seconds for what a busy machine takes long over
 
 
 @pytest.fixture(scope="module", autouse=True)
