@@ -110,12 +110,14 @@ def converse(talk: Conversation, screen: Screen, read: Callable[[], str], *, typ
     """Answer until there is nothing more to read; 1 when something piped in failed."""
     code = 0
     while True:
+        line = None
         try:
-            respond(read(), talk, screen)
+            line = read()
+            respond(line, talk, screen)
         except KeyboardInterrupt:
             if not typed:
                 raise
-            screen.say("(Ctrl-D leaves)")
+            screen.say("(Ctrl-D leaves)" if line is None else "stopped")
         except EOFError:
             return code
         except RagError as error:

@@ -162,7 +162,7 @@ class Completions(Completer):
             typed = text[start:].casefold()
             found = [(name, title) for name, title in self.titles() if name.casefold().startswith(typed)]
             if len(typed) >= LEAST and found:
-                yield from (Completion(name, -len(typed), display_meta=title) for name, title in found)
+                yield from (Completion(name, start - len(text), display_meta=title) for name, title in found)
                 return
 
     def numbers(self) -> list[tuple[str, str]]:
