@@ -62,6 +62,8 @@ class Opening:
 
     def wait(self, stage: Callable[[str], None]) -> Assistant:
         """The assistant; `stage` is told what is going on meanwhile. Raises what opening it raised."""
+        if not self.started:
+            self.start()
         waiting = threading.Event()
         while not self._future.done():
             stage(self.doing)

@@ -173,6 +173,12 @@ def test_nothing_heavy_is_imported_before_it_is_needed(python, code):
     assert ran.stdout.splitlines()[-1] == "@", ran.stderr
 
 
+def test_a_prompt_waits_for_nothing_but_what_edits_it(python):
+    late = HEAVY | {"rag.assistant", "rag.library", "rag.views"}
+    ran = python(f"import sys\nimport rag.cli, rag.repl, rag.terminal\nprint('@', *{late} & sys.modules.keys())")
+    assert ran.stdout.splitlines()[-1] == "@ prompt_toolkit", ran.stderr
+
+
 def test_every_command_stands_in_the_readme(capsys):
     from rag.cli import main
 
