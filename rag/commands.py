@@ -73,7 +73,7 @@ class Command(NamedTuple):
 
 def run(line: str, chat: Conversation, screen: Screen) -> str | None:
     """Do what a line that begins with "/" says. Raises RagError; EOFError leaves the chat."""
-    name, _, argument = line[1:].partition(" ")
+    name, argument = [*line[1:].split(maxsplit=1), "", ""][:2]
     return command(name).run(chat, screen, argument.strip())
 
 

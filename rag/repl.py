@@ -123,7 +123,7 @@ def converse(talk: Conversation, screen: Screen, read: Callable[[], str], *, typ
         except RagError as error:
             if typed and not talk.history and talk.opening.error is error:
                 raise
-            screen.say(f"rag: {error}")
+            screen.say(f"rag: {' '.join(str(error).split())}")
             code = 0 if typed else 1
 
 

@@ -232,6 +232,7 @@ def test_help_names_every_command_and_explains_one(asked):
         ("/co", None),
         ("/l 1", "did you mean /like or /library?"),
         ("/", "no command /; type /help"),
+        ("/op\ne 1", "no paper 'e 1' in this library"),
         ("/xyzzy", "no command /xyzzy; type /help"),
         ("/open", "which paper? type /open N; /sources lists them"),
         ("/open 9", "no paper bears [9] in this chat; there are [1], [2], see /sources"),
