@@ -31,7 +31,9 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "rich": {"render", "cli", "progress"},
     "filelock": {"library"},
     "platformdirs": {"settings"},
-    "rapidfuzz": {"library"},
+    "rapidfuzz": {"library", "readers"},
+    "bibtexparser": {"readers"},
+    "charset_normalizer": {"readers"},
     "snowballstemmer": {"text"},
 }
 

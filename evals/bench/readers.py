@@ -29,7 +29,9 @@ def main() -> None:
     given = parser.parse_args()
     if not given.folder.is_dir():
         parser.error(f"{given.folder}: no such folder")
-    print(f"{'file':44} {'format':18} {'records':>8} {'papers':>7} {'merged':>7} {'without':>8} {'refused':>8} {'s':>6}")
+    print(
+        f"{'file':44} {'format':18} {'records':>8} {'papers':>7} {'merged':>7} {'without':>8} {'refused':>8} {'s':>6}"
+    )
     totals: Counter[str] = Counter()
     for file in sorted(path for path in given.folder.rglob("*") if path.is_file() and path.name != "MANIFEST.tsv"):
         totals += _row(file, str(file.relative_to(given.folder)), given.reasons)

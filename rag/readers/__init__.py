@@ -124,15 +124,16 @@ def _checked(format: str | None, columns: Mapping[str, str]) -> tuple[str, Colum
 
 def _one(file: File, name: str, text: str | Refused, forced: str, columns: Columns) -> tuple[str, Found]:
     """The format and the records of one text, or why there are none."""
+    suffix = Path(name).suffix.lower().lstrip(".")
+    foreign = not file.named and suffix not in SUFFIXES  # of a folder, and nothing to say that it is meant
     if isinstance(text, Refused):
-        return "", ([], [Skipped(name, "", str(text), "refused")])
+        return "", ([], [Skipped(name, "", str(text), "passed over" if foreign else "refused")])
     plainly = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         kind = forced or sniff(plainly, columns)
     except Unknown as unknown:
-        return "", ([], [Skipped(f"{name}:1", "", str(unknown), "refused")])
-    suffix = Path(name).suffix.lower().lstrip(".")
-    if kind in ("pages", "plain text") and not (forced or file.named) and suffix not in SUFFIXES:
+        return "", ([], [Skipped(f"{name}:1", "", str(unknown), "passed over" if foreign else "refused")])
+    if kind in ("pages", "plain text") and foreign and not forced:
         why = "in no known format; if it is text, name the file itself to have it read"
         return "", ([], [Skipped(f"{name}:1", "", why)])
     reader = _READERS.get(kind, _READERS["XML"])
@@ -142,7 +143,11 @@ def _one(file: File, name: str, text: str | Refused, forced: str, columns: Colum
 def _nothing(paths: list[Path], files: list[ReadFile], skipped: list[Skipped]) -> str:
     """One line: why there is no paper, by the first thing that was refused."""
     refused = [piece for piece in skipped if piece.kind == "refused"]
-    names = re.sub(r"\s+", " ", ", ".join(file.name for file in files[:5]) or ", ".join(map(str, paths)) or "no file")
+    names = re.sub(
+        r"\s+",
+        " ",
+        ", ".join(file.name for file in files[:5] if file.format) or ", ".join(map(str, paths)) or "no file",
+    )
     if refused:
         more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
         return " ".join(f"{refused[0].source}: {refused[0].reason}{more}".split())

@@ -15,6 +15,7 @@ from typing import Any
 from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
 from rag.readers.record import Found, Record, Skipped
 
+_BREAK = re.compile(r"(?<!\\)((?:\\\\)+)(?=[{}])")  # LaTeX's line break; the parser would take the brace for escaped
 _MONTHS = {name: name.capitalize() for name in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
 _INHERITED = {"year", "date", "publisher", "editor", "booktitle", "eventtitle"}
 _KNOWN_MACROS = re.compile(r"\\(?:noopsort|printfirst|switchargs|singleletter|nocase)\b", re.IGNORECASE)
@@ -22,17 +23,19 @@ _KNOWN_MACROS = re.compile(r"\\(?:noopsort|printfirst|switchargs|singleletter|no
 
 def read(text: str, name: str) -> Found:
     """The records of a BibTeX file, and what of it is broken or no paper."""
-    from bibtexparser.model import DuplicateFieldKeyBlock, Entry, ParsingFailedBlock, String
+    from bibtexparser.model import Entry, ParsingFailedBlock, String
     from bibtexparser.splitter import Splitter
 
     logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it warns of stands in our report
     records: list[Record] = []
     skipped: list[Skipped] = []
-    blocks = Splitter(text).split().blocks
+    blocks = Splitter(_BREAK.sub(r"\1 ", text)).split().blocks
     strings = _MONTHS | {b.key.lower(): _value(b.value, _MONTHS) for b in blocks if isinstance(b, String)}
     entries: list[tuple[Entry, dict[str, str]]] = []
     for block in blocks:
-        found = block.ignore_error_block if isinstance(block, DuplicateFieldKeyBlock) else block
+        found = (
+            block.ignore_error_block if isinstance(block, ParsingFailedBlock) else None
+        ) or block  # a key given twice
         if isinstance(found, Entry):
             entries.append((found, _fields(found, strings)))
         elif isinstance(block, ParsingFailedBlock):
@@ -46,7 +49,9 @@ def read(text: str, name: str) -> Found:
 
 def _broken(block: Any, name: str) -> Skipped:
     reason = " ".join(str(getattr(block.error, "abort_reason", block.error)).split())
-    return Skipped(f"{name}:{(block.start_line or 0) + 1}", (block.raw or "")[:200], f"broken BibTeX: {reason}", "refused")
+    return Skipped(
+        f"{name}:{(block.start_line or 0) + 1}", (block.raw or "")[:200], f"broken BibTeX: {reason}", "refused"
+    )
 
 
 def _fields(entry: Any, strings: Mapping[str, str]) -> dict[str, str]:
@@ -128,7 +133,9 @@ def _venue(fields: Mapping[str, str]) -> str:
 def _names(text: str) -> tuple[str, ...]:
     """Authors, told apart by "and" outside of braces."""
     if "{" not in text:
-        found: tuple[str, ...] = tuple(re.split(r"\s+and\s+", text, flags=re.IGNORECASE)) if " and " in text else (text,)
+        found: tuple[str, ...] = (
+            tuple(re.split(r"\s+and\s+", text, flags=re.IGNORECASE)) if " and " in text else (text,)
+        )
         return tuple(name for name in found if name.strip() and name != "others")
     parts, depth, start = [], 0, 0
     for mark in re.finditer(r"[{}]|\s+and\s+", text):
@@ -166,4 +173,7 @@ def unbraced(text: str) -> str:
 def _is_argument(text: str, at: int) -> bool:
     """Does the brace at `at` belong to a command, an accent, an index or a switch?"""
     before = text[max(0, at - 40) : at]
-    return bool(re.search(r"(?:\\[A-Za-z]+|\\[^A-Za-z\s{}]|[\^_]|\\[A-Za-z]+\{[^{}]*\})\s*$", before)) or text[at + 1 : at + 2] == "\\"
+    return (
+        bool(re.search(r"(?:\\[A-Za-z]+|\\[^A-Za-z\s{}]|[\^_]|\\[A-Za-z]+\{[^{}]*\})\s*$", before))
+        or text[at + 1 : at + 2] == "\\"
+    )

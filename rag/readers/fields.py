@@ -45,7 +45,8 @@ def gathered(
     named, text = stored(line(title or "")), stored((abstract or "").strip())
     text = "" if _NO_ABSTRACT.fullmatch(text[:80]) else text
     if _NO_TITLE.fullmatch(named[:40]):
-        return Skipped(source, text[:200], _untitled(bool(text)), "refused")
+        about = text or "; ".join(line(author) for author in authors) or doi or url or ""
+        return Skipped(source, about[:200], _untitled(bool(text)), "refused")
     kept = {name: stored(line(value)) for name, value in (extra or {}).items() if value and line(value)}
     if doi and (preprint := _ARXIV_DOI.search(doi)):  # one paper has one arXiv number, whoever wrote it as a DOI
         kept.setdefault("arxiv", arxiv_id(preprint[1]) or preprint[1])
@@ -158,9 +159,8 @@ def roles(keys: Iterable[str], columns: Columns) -> dict[str, str]:
     found = {role: key for role, (_, key) in best.items()}
     wanted = {"".join(c for c in key.casefold() if c.isalnum()): key for key in keys}
     for role, column in columns.items():
-        key = wanted.get("".join(c for c in column.casefold() if c.isalnum()))
-        if key is not None:
-            found[role] = key
+        if (said := "".join(c for c in column.casefold() if c.isalnum())) in wanted:
+            found[role] = wanted[said]
     return found
 
 

@@ -156,9 +156,9 @@ def _members(raw: bytes, name: str) -> Iterator[tuple[str, str | Refused, str]]:
         raise Refused(f"has more than {MEMBERS:,} members; unpack it")
     total = 0
     for member in members:
-        if member.is_dir() or any(part.startswith((".", "__MACOSX")) for part in member.filename.split("/")[:-1]):
-            if ".." not in member.filename:
-                continue
+        hidden = any(part.startswith((".", "__MACOSX")) for part in member.filename.split("/"))
+        if (member.is_dir() or hidden) and ".." not in member.filename:
+            continue
         shown = f"{name}!{member.filename}"
         try:
             content = _member(archive, member, len(raw), total)

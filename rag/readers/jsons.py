@@ -103,7 +103,9 @@ def _walk(text: str, at: int, columns: Columns, depth: int) -> Iterator[tuple[in
         return
     if isinstance(value, dict) and "title" not in roles(value, columns) and depth < DEPTH:
         before = depth, at
-        found = list(_members(text, at, columns, depth)) if any(isinstance(v, dict | list) for v in value.values()) else []
+        found = (
+            list(_members(text, at, columns, depth)) if any(isinstance(v, dict | list) for v in value.values()) else []
+        )
         yield from found or [(before[1], value)]
     else:
         yield at, value
@@ -118,7 +120,9 @@ def _members(text: str, at: int, columns: Columns, depth: int) -> Iterator[tuple
             at = _expect(text, _skip(text, at), ":")
             if text[at : at + 1] in ("[", "{"):
                 inside = _walk(text, at, columns, depth + 1)
-                yield from ((n, value) for n, value in inside if isinstance(value, Exception) or _titled(value, columns))
+                yield from (
+                    (n, value) for n, value in inside if isinstance(value, Exception) or _titled(value, columns)
+                )
             _, at = _DECODER.raw_decode(text, at)
             at = _skip(text, at)
             if text[at : at + 1] != "}":
@@ -208,7 +212,9 @@ def _abstract(value: Any, record: Mapping[str, Any]) -> str:
         return max((flat(part) for part in value), key=len, default="")
     index = record.get("abstract_inverted_index")
     if not value and isinstance(index, dict):
-        places = [(at, word) for word, ats in index.items() if isinstance(ats, list) for at in ats if isinstance(at, int)]
+        places = [
+            (at, word) for word, ats in index.items() if isinstance(ats, list) for at in ats if isinstance(at, int)
+        ]
         return " ".join(word for _, word in sorted(places))
     return flat(value)
 
@@ -220,10 +226,13 @@ def _people(value: Any) -> list[str]:
     found = []
     for person in value if isinstance(value, list) else []:
         if isinstance(person, dict):
-            person = person.get("author") if isinstance(person.get("author"), dict) else person
+            inner = person.get("author")
+            person = inner if isinstance(inner, dict) else person  # OpenAlex
             parts = [flat(person.get(key)) for key in ("family", "given")]
             parts = parts if any(parts) else [flat(person.get(key)) for key in ("lastName", "firstName")]
-            whole = next((flat(person[key]) for key in ("name", "literal", "display_name", "full_name") if person.get(key)), "")
+            whole = next(
+                (flat(person[key]) for key in ("name", "literal", "display_name", "full_name") if person.get(key)), ""
+            )
             found.append(", ".join(part for part in parts if part) or whole)
         else:
             found.append(flat(person))
@@ -250,7 +259,7 @@ def _named(value: Any) -> str:
 
 def _ids(record: Mapping[str, Any]) -> dict[str, str]:
     """Semantic Scholar's externalIds and OpenAlex's ids, names in lower case."""
-    found = {}
+    found: dict[str, str] = {}
     for key in ("externalIds", "ids"):
         if isinstance(record.get(key), dict):
             found |= {name.lower(): flat(value) for name, value in record[key].items()}

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
+from rag.readers import pages
 from rag.readers.fields import gathered, names, unfolded
 from rag.readers.record import Found, Record, Skipped
 
 TITLE_WORDS = 40
 _FRONT = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
 _HEADING = re.compile(r"#{1,6}[ \t]+(.*?)[ \t]*#*")
-_LABEL = re.compile(r"[*_]{0,2}(title|authors?|year|date|doi|url|venue|journal|keywords)[*_]{0,2}:[*_]{0,2}[ \t]+(.*)", re.I)
+_LABEL = re.compile(
+    r"[*_]{0,2}(title|authors?|year|date|doi|url|venue|journal|keywords)[*_]{0,2}:[*_]{0,2}[ \t]+(.*)", re.I
+)
 _ABSTRACT = re.compile(r"[*_]{0,2}(?:abstract|summary)[*_]{0,2}\s*[:.—–-]?[*_]{0,2}\s*", re.IGNORECASE)
 
 
@@ -29,16 +34,12 @@ class _Part(NamedTuple):
 
 
 def is_wrapped(text: str) -> bool:
-    """Is this prose broken into short lines? Then a line says nothing of what it is."""
+    """Is this prose broken into short lines, in mid-sentence? Then a line says nothing of what it is."""
     lines = text.split("\n")
     if max((len(line) for line in lines), default=0) > 120:
         return False
-    run = 0
-    for line in lines:
-        run = run + 1 if len(line.strip()) > 40 else 0
-        if run >= 3:
-            return True
-    return False
+    pairs = pairwise(lines)
+    return sum(len(one) > 40 and one.rstrip()[-1:] not in ".!?:" and two[:1].islower() for one, two in pairs) > 1
 
 
 def is_markdown(text: str) -> bool:
@@ -53,12 +54,17 @@ def read(text: str, name: str) -> Found:
     """The one record of a file, or why there is none."""
     fields, body, line = _front(text)
     parts = list(_parts(body, line))
+    several = _several(parts, name) if not fields else None
+    if several:
+        return several
     title, begins = fields.pop("title", ""), 1
     if not title and parts:
         first = parts.pop(0)
         title, begins = first.heading or _labelled(first, fields) or first.text, first.line
         if len(title.split()) > TITLE_WORDS:
-            return [], [Skipped(f"{name}:{first.line}", first.text[:200], "an abstract with no title over it", "refused")]
+            return [], [
+                Skipped(f"{name}:{first.line}", first.text[:200], "an abstract with no title over it", "refused")
+            ]
     abstract = _abstract(parts, fields)
     made = gathered(
         f"{name}:{begins}",
@@ -72,6 +78,20 @@ def read(text: str, name: str) -> Found:
         extra={"keywords": fields.get("keywords")},
     )
     return ([made], []) if isinstance(made, Record) else ([], [made])
+
+
+def _several(parts: list[_Part], name: str) -> Found | None:
+    """What the reader of pages makes of the paragraphs, if they are titles over abstracts, more than one."""
+    if any(part.heading for part in parts):
+        return None
+    records, skipped = pages.read("\n".join(part.text.replace("\n", " ") for part in parts), name)
+
+    def at(source: str) -> str:
+        return f"{name}:{parts[int(source.rsplit(':', 1)[1]) - 1].line}"
+
+    if len(records) < 2:
+        return None
+    return [replace(r, source=at(r.source)) for r in records], [replace(s, source=at(s.source)) for s in skipped]
 
 
 def _front(text: str) -> tuple[dict[str, str], str, int]:
@@ -114,7 +134,8 @@ def _labelled(part: _Part, fields: dict[str, str]) -> str:
 
 def _abstract(parts: list[_Part], fields: dict[str, str]) -> str:
     """The section called abstract, or else all paragraphs; labelled lines go to the fields."""
-    texts, inside, named = [], True, False
+    texts: list[str] = []
+    inside, named = True, False
     for part in parts:
         label = _LABEL.fullmatch(part.text)
         if part.heading:

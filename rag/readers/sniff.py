@@ -18,7 +18,9 @@ _TAGGED = {
     "Web of Science": re.compile(r"^PT [JBSPC]\b", re.MULTILINE),
     "EndNote tags": re.compile(r"\A\s*%0 \S", re.MULTILINE),
 }
-_BIBTEX = re.compile(r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|\w+[ \t]*[{(]\s*[^\s{}(),=\"]*\s*,)", re.I | re.M)
+_BIBTEX = re.compile(
+    r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|\w+[ \t]*[{(]\s*[^\s{}(),=\"]*\s*,)", re.I | re.M
+)
 _JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]])")
 _JSON_LINE = re.compile(r"\s*\{.*\}[ \t]*\n\s*\{")
 _HTML = re.compile(r"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
@@ -32,7 +34,7 @@ def sniff(text: str, columns: Columns) -> str:
     """The name of the format. Raises Unknown for what is in none, with the reason."""
     head = text[:HEAD].lstrip("\ufeff")
     if not head.strip():
-        raise Unknown("is empty")
+        raise Unknown("is empty: no title with an abstract in it")
     if _HTML.match(head[:5000]):
         raise Unknown("is a web page; save it as text")
     if re.match(r"\s*<[?!\w]", head):

@@ -36,7 +36,10 @@ def header(text: str, columns: Columns) -> Header | None:
             cells = tuple(cell.strip() for cell in next(iter(csv.reader([line], delimiter=separator)), []))
             if len(cells) > 1 and all(len(cell) <= 60 for cell in cells):
                 found = Header(number, separator, cells, roles(cells, columns))
-                if best is None or (("title" in found.roles), len(found.roles)) > (("title" in best.roles), len(best.roles)):
+                if best is None or (("title" in found.roles), len(found.roles)) > (
+                    ("title" in best.roles),
+                    len(best.roles),
+                ):
                     best = found
     return best
 
@@ -64,14 +67,13 @@ def read(text: str, name: str, columns: Columns) -> Found:
 def _rows(text: str, head: Header) -> Iterator[tuple[int, Sequence[str] | str]]:
     """Rows with the line each begins on; a text is a line that cannot be a row."""
     lines = text.split("\n")
-    begin, mended = head.line, 0
-    while begin is not None:
-        begin, at = None, begin
-        for number, end, row in _from(lines, at, head.separator):
+    begins, mended = [head.line], 0
+    while begins:
+        for number, end, row in _from(lines, begins.pop(), head.separator):
             unclosed = end == len(lines) > number and sum(line.count('"') for line in lines[number - 1 :]) % 2
             if unclosed and mended < MENDED:
                 yield number, lines[number - 1]
-                begin, mended = number, mended + 1
+                begins, mended = [number], mended + 1
                 break
             yield number, lines[number - 1] if unclosed else row
 

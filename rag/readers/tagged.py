@@ -49,7 +49,7 @@ class _Raw:
 RIS = Format(
     re.compile(r"([A-Z][A-Z0-9]) {1,2}-(?:\s(.*)|(.*))"),
     ("TY",), "ER",
-    {"title": ("TI", "T1", "CT", "BT"), "abstract": ("AB", "N2"), "authors": ("AU", "A1"), "year": ("PY", "Y1", "DA"),
+    {"title": ("TI", "T1", "CT", "BT", "ST"), "abstract": ("AB", "N2"), "authors": ("AU", "A1"), "year": ("PY", "Y1", "DA"),
      "venue": ("T2", "JF", "JO", "JA", "J2"), "doi": ("DO", "M3", "L3", "UR", "L2", "N1"), "url": ("UR", "L2"),
      "keywords": ("KW",), "language": ("LA",), "type": ("TY",), "numbers": ("AN", "ID", "N1", "C7", "UR", "M1")},
 )  # fmt: skip
@@ -197,7 +197,9 @@ def _doi(raw: _Raw, tags: tuple[str, ...]) -> str:
 def _pubmed(raw: _Raw, tags: tuple[str, ...]) -> str | None:
     """A PubMed number among other numbers, where it is called one."""
     for text in raw.texts(tags):
-        if found := re.search(r"\bPMID:?\s*(\d{1,9})\b|(?:pubmed\.ncbi|ncbi\.nlm)\.nih\.gov/(?:pubmed/)?(\d{1,9})\b", text):
+        if found := re.search(
+            r"\bPMID:?\s*(\d{1,9})\b|(?:pubmed\.ncbi|ncbi\.nlm)\.nih\.gov/(?:pubmed/)?(\d{1,9})\b", text
+        ):
             return found[1] or found[2]
     pubmed = any("pubmed" in text.casefold() or "medline" in text.casefold() for text in raw.texts(("DB", "DP")))
     return pmid_in(raw.first(("AN",))) if pubmed else None

@@ -131,7 +131,7 @@ def _cleaned(text: str) -> str:
 
     def legal(found: re.Match[str]) -> str:
         code = int(found[1]) if found[1] else int(found[2], 16)
-        bad = code < 32 and code not in (9, 10, 13) or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF)
+        bad = (code < 32 and code not in (9, 10, 13)) or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF)
         return "\ufffd" if bad or code > 0x10FFFF else found[0]
 
     text = text[len(text) - len(text.lstrip("\ufeff \t")) :]
@@ -165,7 +165,12 @@ def _elements(text: str, family: Family) -> Iterator[tuple[int, Element | str]]:
             if isinstance(error, Bomb):
                 yield number, f"{error}; nothing after this line is read"
                 return
-            if begin and "mismatched" in str(error) and stream.builder is None and not opening.search(text, _at(text, number)):
+            if (
+                begin
+                and "mismatched" in str(error)
+                and stream.builder is None
+                and not opening.search(text, _at(text, number))
+            ):
                 return  # the end tag of the root that this parser never saw
             lost = f"; the record that begins at line {stream.line} is lost" if stream.builder is not None else ""
             following = opening.search(text, max(begin + 1, _at(text, number)))
@@ -207,11 +212,15 @@ def _all(element: Element, path: str) -> list[str]:
 
 
 def _person(element: Element, family: str, given: str) -> str:
-    return ", ".join(part for part in (_of(element, family), _of(element, given)) if part) or _of(element, "CollectiveName")
+    return ", ".join(part for part in (_of(element, family), _of(element, given)) if part) or _of(
+        element, "CollectiveName"
+    )
 
 
 def _pubmed(record: Element, source: str, _: Mapping[str, str]) -> Record | Skipped:
-    citation = next((found for tag in ("MedlineCitation", "BookDocument") if (found := record.find(tag)) is not None), record)
+    citation = next(
+        (found for tag in ("MedlineCitation", "BookDocument") if (found := record.find(tag)) is not None), record
+    )
     article = citation.find("Article") if citation.find("Article") is not None else citation
     assert article is not None
     main, others = _abstracts(article, citation)
