@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from rag.readers.record import Record, Skipped
 from rag.records import FrozenMap
@@ -26,6 +27,7 @@ _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\"<>]+")
 _ARXIV = re.compile(r"(?<![\d.])(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?(?!\d)")
 _ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
+_INITIALS = re.compile(r"([^\W\d_][^\d,.]+) ((?:[A-Z]\.[ -]?)+)")  # "Gray A.B." is "Gray, A.B."
 _NAMES = re.compile(r"\s*;\s*|\s+\band\b\s+|\n+")
 
 
@@ -54,13 +56,18 @@ def gathered(
         title=named,
         abstract=text,
         source=source,
-        authors=tuple(stored(name) for author in authors if (name := line(readable(author)).strip(" ,;"))),
+        authors=tuple(_person(name) for author in authors if (name := line(readable(author)).strip(" ,;"))),
         year=year_in(year),
         venue=stored(line(readable(venue))) if venue and line(venue) else None,
         doi=doi_in(doi),
         url=stored(line(url)) if url and line(url) else None,
         extra=FrozenMap(kept),
     )
+
+
+def _person(name: str) -> str:
+    whole = _INITIALS.fullmatch(name)
+    return stored(f"{whole[1]}, {whole[2]}" if whole else name)
 
 
 def _untitled(has_abstract: bool) -> str:
@@ -84,10 +91,11 @@ def unfolded(text: str) -> str:
 
 def doi_in(text: str | None) -> str | None:
     """The first DOI of a text, in lower case as DOIs compare, without what punctuation follows it."""
-    found = _DOI.search(text or "")
+    text = text or ""
+    found = _DOI.search(unquote(text) if "%2" in text else text)
     if not found:
         return None
-    doi = re.split(r"[,;](?=\s|$|10\.)|&amp;|\[(?:doi|pii)\]", found[0])[0].rstrip(".,;:'}]")
+    doi = re.split(r"[,;](?=\s|$|10\.)|&|%26|\[(?:doi|pii)\]", found[0])[0].rstrip(".,;:'}]")
     while doi.endswith(")") and doi.count("(") < doi.count(")"):
         doi = doi[:-1].rstrip(".,;:")
     return stored(doi.lower())

@@ -8,6 +8,7 @@ it costs its own line only.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -103,7 +104,7 @@ def _record(row: Mapping[str, str], source: str) -> Record | Skipped:
         authors=names(row.get("authors", "")),
         year=row.get("year"),
         venue=row.get("venue"),
-        doi=row.get("doi") or (url if "doi.org" in url else None),
+        doi=row.get("doi") or (url if re.search(r"doi(?:\.org|[=:])", url) else None),
         url=url,
         extra={
             "pmid": pmid_in(row.get("pmid")),
