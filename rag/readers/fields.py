@@ -16,6 +16,8 @@ from rag.readers.record import Record, Skipped
 from rag.records import FrozenMap
 from rag.text import readable
 
+TITLE_LENGTH = 2000
+LOOKED = 5000  # characters in which a number is looked for
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NO_ABSTRACT = re.compile(
     r"\W*(?:(?:no|without) (?:author )?abstract(?: (?:is |was )?(?:available|provided|present))?|"
@@ -24,7 +26,7 @@ _NO_ABSTRACT = re.compile(
 )
 _NO_TITLE = re.compile(r"\W*(?:(?:no|without) title(?: available)?|title not available|untitled|null|nan)?\W*", re.I)
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\"<>]+")
-_ARXIV = re.compile(r"(?<![\d.])(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?(?!\d)")
+_ARXIV = re.compile(r"(?<![\d.])(\d{4}\.\d{4,5}|[a-z-]{2,20}(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?(?!\d)")
 _ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 _INITIALS = re.compile(r"([^\W\d_][^\d,.]+) ((?:[A-Z]\.[ -]?)+)")  # "Gray A.B." is "Gray, A.B."
@@ -49,6 +51,8 @@ def gathered(
     if _NO_TITLE.fullmatch(named[:40]):
         about = text or "; ".join(line(author) for author in authors) or doi or url or ""
         return Skipped(source, about[:200], _untitled(bool(text)), "refused")
+    if len(named) > TITLE_LENGTH:
+        return Skipped(source, named[:200], f"a title of {len(named):,} characters: broken?", "refused")
     kept = {name: stored(line(value)) for name, value in (extra or {}).items() if value and line(value)}
     if doi and (preprint := _ARXIV_DOI.search(doi)):  # one paper has one arXiv number, whoever wrote it as a DOI
         kept.setdefault("arxiv", arxiv_id(preprint[1]) or preprint[1])
@@ -91,7 +95,7 @@ def unfolded(text: str) -> str:
 
 def doi_in(text: str | None) -> str | None:
     """The first DOI of a text, in lower case as DOIs compare, without what punctuation follows it."""
-    text = text or ""
+    text = (text or "")[:LOOKED]
     found = _DOI.search(unquote(text) if "%2" in text else text)
     if not found:
         return None
@@ -103,13 +107,15 @@ def doi_in(text: str | None) -> str | None:
 
 def arxiv_id(text: str | None) -> str | None:
     """The arXiv number in a text such as "arXiv:2101.00001v2" or an address, without its version."""
-    found = _ARXIV.search(text or "")
+    found = _ARXIV.search((text or "")[:LOOKED])
     return found[1] if found else None
 
 
 def pmid_in(text: str | None) -> str | None:
     """A PubMed number that stands alone, in an address or after "PMID:"."""
-    found = re.fullmatch(r"\s*(?:PMID:?\s*|.*pubmed\S*/)?(\d{1,9})/?(?:\.0)?\s*", text or "", re.IGNORECASE | re.S)
+    found = re.fullmatch(
+        r"\s*(?:PMID:?\s*|.*pubmed\S*/)?(\d{1,9})/?(?:\.0)?\s*", (text or "")[:300], re.IGNORECASE | re.S
+    )
     return str(int(found[1])) if found and int(found[1]) else None
 
 
@@ -121,7 +127,7 @@ def year_in(value: object) -> int | None:
 
 def names(text: str) -> tuple[str, ...]:
     """Authors written in one string: split at semicolons or "and", else at commas that part whole names."""
-    text = text.strip()
+    text = "\n".join(row for part in text.split("\n") if (row := line(part)))
     if re.search(r";|\n|\band\b", text):
         return tuple(name for name in _NAMES.split(text) if name)
     parts = [part.strip() for part in text.split(",") if part.strip()]

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from rag.readers.fields import Columns, arxiv_id, flat, gathered, names, pmid_in, roles
 from rag.readers.record import Found, Record, Skipped
 
+BROKEN = 500  # places in one list after which it is read no further
 DEPTH = 5  # how deep in objects and lists records are looked for
 _DECODER = json.JSONDecoder(strict=False)  # raw line breaks in strings are forgiven
 _SPACE = re.compile(r"\s*")
@@ -42,7 +43,7 @@ def read(text: str, name: str, columns: Columns) -> Found:
     text, lines = text.lstrip("\ufeff"), _Lines(text)
     records: list[Record] = []
     skipped: list[Skipped] = []
-    for at, value in _walk(text, _skip(text, 0), columns, 0):
+    for at, value in _whole(text, columns):
         source = f"{name}:{lines.of(at)}"
         made = _broken(value, source, lines) if isinstance(value, Exception) else _record(value, source, columns)
         (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
@@ -87,49 +88,65 @@ def _skip(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _walk(text: str, at: int, columns: Columns, depth: int) -> Iterator[tuple[int, Any]]:
-    """(offset, value) of every record in the value at `at`; of what looks like none but stands in a list of
-    records, too; an exception is what went wrong there."""
-    if text[at : at + 1] == "[" and depth < DEPTH:
-        yield from _list(text, at, columns, depth)
-        return
+def _whole(text: str, columns: Columns) -> Iterator[tuple[int, Any]]:
+    """The records of a text, which holds one value, or several one after another."""
+    at = _skip(text, 0)
     try:
-        value, _ = _DECODER.raw_decode(text, at)
+        while at < len(text):
+            end = yield from _walk(text, at, columns, 0)
+            at = _skip(text, end)
     except _BROKEN as error:
-        if depth < 2 and text[at : at + 1] == "{" and isinstance(error, json.JSONDecodeError):
-            yield from _members(text, at, columns, depth)
-        else:
-            yield at, error
-        return
-    if isinstance(value, dict) and "title" not in roles(value, columns) and depth < DEPTH:
-        before = depth, at
-        found = (
-            list(_members(text, at, columns, depth)) if any(isinstance(v, dict | list) for v in value.values()) else []
-        )
-        yield from found or [(before[1], value)]
-    else:
-        yield at, value
+        yield at, error
 
 
-def _members(text: str, at: int, columns: Columns, depth: int) -> Iterator[tuple[int, Any]]:
+Walk = Generator[tuple[int, Any], None, int]  # (offset, record or what went wrong) ...; returns where the value ends
+
+
+def _walk(text: str, at: int, columns: Columns, depth: int) -> Walk:
+    """The records in the value at `at`; an object without a title or anything in it that has one is given as it is.
+
+    An exception among them is what went wrong there; raises what is wrong with the value as a whole.
+    """
+    if text[at : at + 1] == "[" and depth < DEPTH:
+        return (yield from _list(text, at, columns, depth))
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError:
+        if depth < 2 and text[at : at + 1] == "{":
+            return (yield from _members(text, at, columns, depth))
+        raise
+    inside = isinstance(value, dict) and depth < DEPTH and any(isinstance(part, dict | list) for part in value.values())
+    found = list(_members(text, at, columns, depth)) if inside and not _titled(value, columns) else []
+    yield from found or [(at, value)]
+    return end
+
+
+def _members(text: str, at: int, columns: Columns, depth: int) -> Walk:
     """The records in the values of the object at `at`."""
     at = _skip(text, at + 1)
     while text[at : at + 1] not in ("}", ""):
+        _, at = _DECODER.raw_decode(text, at)
+        at = _expect(text, _skip(text, at), ":")
+        if text[at : at + 1] in ("[", "{"):
+            walk = _walk(text, at, columns, depth + 1)
+            at = yield from _only(walk, columns)
+        else:
+            _, at = _DECODER.raw_decode(text, at)
+        at = _skip(text, at)
+        if text[at : at + 1] not in ("}", ""):
+            at = _expect(text, at, ",")
+    return at + 1
+
+
+def _only(walk: Walk, columns: Columns) -> Walk:
+    """Of a walk the records, and what went wrong."""
+    while True:
         try:
-            _, at = _DECODER.raw_decode(text, at)
-            at = _expect(text, _skip(text, at), ":")
-            if text[at : at + 1] in ("[", "{"):
-                inside = _walk(text, at, columns, depth + 1)
-                yield from (
-                    (n, value) for n, value in inside if isinstance(value, Exception) or _titled(value, columns)
-                )
-            _, at = _DECODER.raw_decode(text, at)
-            at = _skip(text, at)
-            if text[at : at + 1] != "}":
-                at = _expect(text, at, ",")
-        except _BROKEN as error:
-            yield at, error
-            return
+            at, value = next(walk)
+        except StopIteration as stop:
+            return int(stop.value)
+        if isinstance(value, Exception) or _titled(value, columns):
+            yield at, value
 
 
 def _expect(text: str, at: int, what: str) -> int:
@@ -142,28 +159,29 @@ def _titled(value: Any, columns: Columns) -> bool:
     return isinstance(value, dict) and "title" in roles(value, columns)
 
 
-def _list(text: str, at: int, columns: Columns, depth: int) -> Iterator[tuple[int, Any]]:
+def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
     """The records of the list at `at`; after a broken one the next that begins a line as the first did."""
     opened = at
     at = _skip(text, at + 1)
+    broken = 0
     indent = text[text.rfind("\n", opened, at) : at] if "\n" in text[opened:at] else ""
     while text[at : at + 1] not in ("]", ""):
         try:
-            _, end = _DECODER.raw_decode(text, at)
-            yield from _walk(text, at, columns, depth + 1)
+            end = yield from _walk(text, at, columns, depth + 1)
             at = _skip(text, end)
-            if text[at : at + 1] != "]":
+            if text[at : at + 1] not in ("]", ""):
                 at = _expect(text, at, ",")
         except _BROKEN as error:
             yield at, error
             failed = error.pos if isinstance(error, json.JSONDecodeError) else at
             following = text.find(f"{indent}{{", max(failed, at + 1) - len(indent)) if indent else -1
-            if following < 0:
-                return
+            broken += 1
+            if following < 0 or broken > BROKEN:
+                return len(text) + 1  # given up
             at = following + len(indent)
-            continue
-    if at >= len(text):
-        yield len(text), json.JSONDecodeError("the list is not closed", text, len(text))
+    if at == len(text):
+        yield at, json.JSONDecodeError("the list is not closed", text, at)
+    return at + 1
 
 
 # --- one record ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from rapidfuzz import fuzz
 
@@ -27,6 +28,7 @@ from rag.text import paper_id, readable, title_key
 
 ALIKE = 90  # rapidfuzz's ratio of two abstracts, or two titles, that say the same
 UNLIKE = 55  # ... and of two that have nothing to do with each other
+LOOKED = 50  # papers of one title, or one beginning, that a record is compared with
 _OPENING = 60  # letters of an abstract by which near duplicates find each other
 
 
@@ -53,17 +55,14 @@ class _Group:
     records: list[Record] = field(default_factory=list)
     abstract: str = ""
     stored: Paper | None = None
+    surname: str = ""  # of the first author, "" if no record names one
 
     def add(self, record: Record) -> None:
         self.records.append(record)
+        self.surname = self.surname or (surname(record.authors[0]) if record.authors else "")
         self.abstract = max(self.abstract, record.abstract, key=len)
         for kind, number in _numbers(record):
             self.numbers.setdefault(kind, set()).add(number)
-
-    @property
-    def surname(self) -> str:
-        """Of the first author, "" if no record names one."""
-        return next((surname(record.authors[0]) for record in self.records if record.authors), "")
 
 
 def merged(records: Iterable[Record], known: Iterable[Paper] = ()) -> tuple[list[Paper], list[Merged], list[Skipped]]:
@@ -121,7 +120,9 @@ class _Index:
         """Add a record to a group; other groups that it shows to be the same paper become part of it."""
         group.add(record)
         for kind, number in _numbers(record):
-            for other in [o for o in self._by.get((kind, number), ()) if o is not group and _is_one(o, record)]:
+            for other in [
+                o for o in self._by.get((kind, number), ())[:LOOKED] if o is not group and _is_one(o, record)
+            ]:
                 self._absorb(group, other)
         for key in _keys(record):
             held = self._by.setdefault(key, [])
@@ -142,14 +143,14 @@ class _Index:
     def find(self, record: Record) -> tuple[_Group | None, str]:
         """The group that a record belongs to, and what shows it."""
         for kind, number in _numbers(record):
-            for group in self._by.get((kind, number), ()):
+            for group in self._by.get((kind, number), ())[:LOOKED]:
                 if _is_one(group, record):
                     return group, f"the same {_SPELLED[kind]}"
         key = title_key(record.title) or record.title
-        for group in self._by.get(("title", key), ()):
+        for group in self._by.get(("title", key), ())[:LOOKED]:
             if not _contradicts(group, record):
                 return group, "the same title"
-        for group in self._by.get(("abstract", _opening(record.abstract)), ())[:50] if record.abstract else ():
+        for group in self._by.get(("abstract", _opening(record.abstract)), ())[:LOOKED] if record.abstract else ():
             if _is_near(group, record, key):
                 return group, "nearly the same title, the same abstract"
         return None, ""
@@ -175,6 +176,7 @@ def _keys(record: Record) -> Iterator[tuple[str, str]]:
         yield "abstract", _opening(record.abstract)
 
 
+@lru_cache(maxsize=4096)
 def _opening(abstract: str) -> str:
     return "".join(re.findall(r"[^\W_]", abstract[: 3 * _OPENING]))[:_OPENING].casefold()
 
@@ -192,20 +194,25 @@ def _is_one(group: _Group, record: Record) -> bool:
 
 def _contradicts(group: _Group, record: Record) -> bool:
     """Of a record with the group's title: does anything show that it is another paper?"""
-    both = bool(group.abstract and record.abstract)
-    if both and likeness(group.abstract, record.abstract) > ALIKE:
+    author = surname(record.authors[0]) if record.authors else ""
+    if _numbers_differ(group, record) or (group.surname and author and group.surname != author):
+        return not _says_the_same(group.abstract, record.abstract)  # one paper in two journals, a misspelt name
+    if group.surname and author:
         return False
-    if any(kind in group.numbers and number not in group.numbers[kind] for kind, number in _numbers(record)):
-        return True
-    one, two = group.surname, surname(record.authors[0]) if record.authors else ""
-    if one and two:
-        return one != two
-    return both and likeness(group.abstract, record.abstract) < UNLIKE
+    return bool(group.abstract and record.abstract) and likeness(group.abstract, record.abstract) < UNLIKE
+
+
+def _numbers_differ(group: _Group, record: Record) -> bool:
+    return any(kind in group.numbers and number not in group.numbers[kind] for kind, number in _numbers(record))
+
+
+def _says_the_same(one: str, two: str) -> bool:
+    return bool(one and two) and _opening(one) == _opening(two) and likeness(one, two) > ALIKE
 
 
 def _is_near(group: _Group, record: Record, key: str) -> bool:
     """Are title and abstract the same but for a slip? Part 1 and part 2 are not."""
-    if any(kind in group.numbers and number not in group.numbers[kind] for kind, number in _numbers(record)):
+    if _numbers_differ(group, record):
         return False
     if fuzz.ratio(group.title, key) < ALIKE or _counted(group.title) != _counted(key):
         return False
@@ -223,10 +230,12 @@ def likeness(one: str, two: str) -> float:
     return max(fuzz.ratio(short, long[: len(short)]), fuzz.partial_ratio(short[:300], long[:1500]))
 
 
+@lru_cache(maxsize=4096)
 def _plain(abstract: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", readable(abstract[:2500]).casefold()))[:1500]
 
 
+@lru_cache(maxsize=4096)
 def surname(author: str) -> str:
     """The last word of the family name in "Gray, Ada", "Ada Gray", "Gray A." and "Gray AB", without accents."""
     family, comma, _ = author.partition(",")

@@ -18,7 +18,7 @@ from rag.readers.record import Found, Record, Skipped
 
 TITLE_WORDS = 40
 _FRONT = re.compile(r"---[ \t]*\n(.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|$)", re.DOTALL)
-_HEADING = re.compile(r"#{1,6}[ \t]+(.*?)[ \t]*#*")
+_HEADING = re.compile(r"#{1,6}[ \t]+(.*)")
 _LABEL = re.compile(
     r"[*_]{0,2}(title|authors?|year|date|doi|url|venue|journal|keywords)[*_]{0,2}:[*_]{0,2}[ \t]+(.*)", re.I
 )
@@ -120,7 +120,8 @@ def _parts(text: str, before: int) -> Iterator[_Part]:
             yield _Part(start, unfolded("\n".join(waiting)), "")
             waiting = []
         if heading:
-            yield _Part(number, heading[1], heading[1] or " ")
+            title = heading[1].rstrip("# \t")
+            yield _Part(number, title, title or " ")
         elif line.strip():
             start = start if waiting else number
             waiting.append(line)

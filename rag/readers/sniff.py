@@ -19,7 +19,7 @@ _TAGGED = {
     "EndNote tags": re.compile(r"\A\s*%0 \S", re.MULTILINE),
 }
 _BIBTEX = re.compile(
-    r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|\w+[ \t]*[{(]\s*[^\s{}(),=\"]*\s*,)", re.I | re.M
+    r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|\w+[ \t]*[{(]\s{0,9}[^\s{}(),=\"]*\s{0,9},)", re.I | re.M
 )
 _JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]])")
 _JSON_LINE = re.compile(r"\s*\{.*\}[ \t]*\n\s*\{")

@@ -16,6 +16,7 @@ from rag.readers.fields import Columns, arxiv_id, gathered, names, pmid_in, role
 from rag.readers.record import Found, Record, Skipped
 
 SEPARATORS = ",;\t|"
+HEADER = 50_000  # characters; no line that names columns is longer
 MENDED = 20  # unclosed quotation marks that are mended in one file
 _FIELD = 2**24  # characters in one field
 
@@ -33,6 +34,8 @@ def header(text: str, columns: Columns) -> Header | None:
     """The header among the first lines, if these are a table at all; it need not name a title."""
     best: Header | None = None
     for number, line in enumerate(text[:200_000].lstrip("\ufeff").split("\n")[:5], 1):
+        if len(line) > HEADER:
+            continue
         for separator in SEPARATORS:
             cells = tuple(cell.strip() for cell in next(iter(csv.reader([line], delimiter=separator)), []))
             if len(cells) > 1 and all(len(cell) <= 60 for cell in cells):

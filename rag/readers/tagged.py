@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz
 
-from rag.readers.fields import arxiv_id, gathered, names, pmid_in, unfolded
+from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
 from rag.readers.record import Found, Record, Skipped
 
 _COUNTER = re.compile(r"(?:\d+\.|<\d+>|#\d+|Record #?\d+ of \d+|VN .*|EF)", re.IGNORECASE)  # between records
@@ -36,11 +36,11 @@ class _Raw:
     """The tagged values of one record, and the line it begins on."""
 
     line: int
-    values: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, list[list[str]]] = field(default_factory=dict)  # tag -> its values, each in lines
     last: str = ""
 
     def texts(self, tags: tuple[str, ...]) -> list[str]:
-        return [text for tag in tags for value in self.values.get(tag, ()) if (text := unfolded(value))]
+        return [text for tag in tags for value in self.values.get(tag, ()) if (text := unfolded("\n".join(value)))]
 
     def first(self, tags: tuple[str, ...]) -> str:
         return next(iter(self.texts(tags)), "")
@@ -136,17 +136,17 @@ def _titles(format: Format) -> tuple[str, ...]:
 
 def _take(raw: _Raw, tag: str, value: str) -> None:
     if tag:
-        raw.values.setdefault(tag, []).append(value)
+        raw.values.setdefault(tag, []).append([value])
         raw.last = tag
     elif raw.last:
-        raw.values[raw.last][-1] += "\n" + value
+        raw.values[raw.last][-1].append(value)
 
 
 def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
     tags = {role: format.tags.get(role, ()) for role in ("doi", "url", "pmid", "numbers", "language", "type")}
     authors = next((raw.texts((tag,)) for tag in format.tags["authors"] if raw.texts((tag,))), [])
     if format is WOS:  # one a line, folded into one value
-        authors = [name for tag in format.tags["authors"][:1] for v in raw.values.get(tag, ()) for name in names(v)]
+        authors = [name for tag in format.tags["authors"][:1] for v in raw.values.get(tag, ()) for name in v]
     extra = {
         "pmid": pmid_in(raw.first(tags["pmid"])) or _pubmed(raw, tags["numbers"]),
         "arxiv": _arxiv(raw, tags["numbers"]),
@@ -171,7 +171,7 @@ def _abstract(raw: _Raw, tags: tuple[str, ...]) -> str:
     """The abstract, however many lines it was split over; one given twice stands once."""
     kept: list[str] = []
     for part in raw.texts(tags):
-        twin = next((n for n, old in enumerate(kept) if _same(old, part)), None)
+        twin = next((n for n, old in enumerate(kept[:9]) if _same(old, part)), None)
         if twin is None:
             kept.append(part)
         elif len(part) > len(kept[twin]):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -20,6 +20,7 @@ from rag.readers.fields import arxiv_id, doi_in, gathered, line, names, pmid_in,
 from rag.readers.record import Found, Record, Skipped
 
 DEPTH = 200  # no format nests deeper
+BROKEN = 1000  # places in one file after which it is read no further
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _REFERENCE = re.compile(r"&#(?:(\d{1,9})|[xX]([0-9A-Fa-f]{1,8}));")
 _STEP = 2**16
@@ -28,7 +29,11 @@ Reader = Callable[[Element, str, Mapping[str, str]], Record | Skipped]  # a reco
 
 
 class Bomb(Exception):
-    """The file declares entities."""
+    """The file declares entities, or nests deeper than any format."""
+
+
+class Unclosed(Exception):
+    """A record begins inside another: that one was never closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,9 @@ class _Stream:
     parser: expat.XMLParserType = field(init=False)
     open: list[str] = field(default_factory=list)
     builder: TreeBuilder | None = None
-    began: int = 0  # the depth and line of the record being built
+    began: int = 0  # the depth, line and element of the record being built
     line: int = 0
+    root: str = ""
     done: list[tuple[int, Element]] = field(default_factory=list)
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -59,8 +65,10 @@ class _Stream:
         self.open.append(name)
         if len(self.open) > DEPTH:
             raise Bomb(f"nests elements deeper than {DEPTH}")
+        if self.builder is not None and name == self.root:
+            raise Unclosed("a record that is not closed")
         if self.builder is None and name in (*self.family.records, *self.family.context):
-            self.builder, self.began = TreeBuilder(), len(self.open)
+            self.builder, self.began, self.root = TreeBuilder(), len(self.open), name
             self.line = self.parser.CurrentLineNumber + self.shift
         if self.builder is not None:
             self.builder.start(name, {_local(key): value for key, value in attributes.items()})
@@ -144,51 +152,52 @@ def _elements(text: str, family: Family) -> Iterator[tuple[int, Element | str]]:
     After broken markup it goes on at the next record that begins, as if the file began there.
     """
     opening = re.compile(rf"<(?:[\w.-]+:)?(?:{'|'.join(family.records)})(?=[\s>])")
-    begin = 0
-    while True:
-        shift = text.count("\n", 0, begin)
+    begin, shift, broken = 0, 0, 0
+    while begin < len(text):
         stream = _Stream(family, shift)
-        parser = _parser(stream)
-        try:
-            if begin:
-                parser.Parse("<_>")
-            for at in range(begin, len(text), _STEP):
-                parser.Parse(text[at : at + _STEP])
-                yield from stream.done
-                stream.done.clear()
-            parser.Parse("</_>" if begin else "", True)
-            yield from stream.done
+        at, error = yield from _parsed(text, begin, stream)
+        if error is None:
             return
-        except (expat.ExpatError, Bomb, AssertionError) as error:
+        line = stream.parser.CurrentLineNumber + shift
+        following = opening.search(text, at + (not isinstance(error, Unclosed)))
+        if isinstance(error, Bomb) or broken > BROKEN:
+            yield (
+                line,
+                f"{error if isinstance(error, Bomb) else 'too much broken XML'}; nothing after this line is read",
+            )
+            return
+        if stream.builder is not None:
+            yield line, f"broken XML ({_said(error)}); the record that begins at line {stream.line} is lost"
+        elif not begin or following:  # else it is the end of the root, which this parser never saw begin
+            yield line, f"broken XML ({_said(error)})"
+        if not following:
+            return
+        shift += text.count("\n", begin, following.start())
+        begin, broken = following.start(), broken + 1
+
+
+def _parsed(
+    text: str, begin: int, stream: _Stream
+) -> Generator[tuple[int, Element | str], None, tuple[int, Exception | None]]:
+    """Parse from `begin` on, giving what is complete; returns where it went wrong, and how."""
+    parser = _parser(stream)
+    head = "<_>" if begin else ""
+    fed, piece, at = len(head), "", begin
+    try:
+        parser.Parse(head)
+        for at in range(begin, len(text), _STEP):
+            piece = text[at : at + _STEP]
+            parser.Parse(piece)
+            fed += len(piece.encode())
             yield from stream.done
-            number = parser.CurrentLineNumber + shift
-            if isinstance(error, Bomb):
-                yield number, f"{error}; nothing after this line is read"
-                return
-            if (
-                begin
-                and "mismatched" in str(error)
-                and stream.builder is None
-                and not opening.search(text, _at(text, number))
-            ):
-                return  # the end tag of the root that this parser never saw
-            lost = f"; the record that begins at line {stream.line} is lost" if stream.builder is not None else ""
-            following = opening.search(text, max(begin + 1, _at(text, number)))
-            if lost or not begin:
-                yield number, f"broken XML ({_said(error)}){lost}"
-            if not following:
-                return
-            begin = following.start()
-
-
-def _at(text: str, number: int) -> int:
-    """Where line `number` begins, for a text whose lines are counted from 1."""
-    at = 0
-    for _ in range(number - 1):
-        at = text.find("\n", at) + 1
-        if not at:
-            return len(text)
-    return at
+            stream.done.clear()
+        parser.Parse("</_>" if begin else "", True)
+        yield from stream.done
+        return len(text), None
+    except (expat.ExpatError, Bomb, Unclosed) as error:
+        yield from stream.done
+        inside = piece.encode()[: max(parser.CurrentByteIndex - fed, 0)] if parser.CurrentByteIndex >= fed else b""
+        return at + len(inside.decode("utf-8", "ignore")), error
 
 
 def _said(error: Exception) -> str:
