@@ -24,6 +24,10 @@ _HEADING = re.compile(r"^\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\
 _BROKEN = (ValueError, RecursionError)
 
 
+class Lost(Exception):
+    """An error after which a list cannot be read on."""
+
+
 class _Lines:
     """Offsets to line numbers, cheap as long as they grow."""
 
@@ -75,9 +79,11 @@ def _said(error: Exception) -> str:
 
 
 def _broken(error: Exception, source: str, lines: _Lines) -> Skipped:
+    lost = "nothing after it is read" if isinstance(error, Lost) else "what belongs to it is lost"
+    error = error.args[0] if isinstance(error, Lost) else error
     if isinstance(error, json.JSONDecodeError):
         source = f"{source.rsplit(':', 1)[0]}:{lines.of(min(error.pos, len(lines.text)))}"
-    return Skipped(source, "", f"broken JSON ({_said(error)}); what belongs to it is lost", "refused")
+    return Skipped(source, "", f"broken JSON ({_said(error)}); {lost}", "refused")
 
 
 # --- walking ------------------------------------------------------------------------------------
@@ -172,11 +178,12 @@ def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
             if text[at : at + 1] not in ("]", ""):
                 at = _expect(text, at, ",")
         except _BROKEN as error:
-            yield at, error
             failed = error.pos if isinstance(error, json.JSONDecodeError) else at
             following = text.find(f"{indent}{{", max(failed, at + 1) - len(indent)) if indent else -1
             broken += 1
-            if following < 0 or broken > BROKEN:
+            rest_is_lost = following < 0 or broken > BROKEN
+            yield at, (Lost(error) if rest_is_lost else error)
+            if rest_is_lost:
                 return len(text) + 1  # given up
             at = following + len(indent)
     if at == len(text):

@@ -19,6 +19,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain, count
 
 from rapidfuzz import fuzz
 
@@ -298,6 +299,6 @@ def _ids(paper: Paper) -> Iterator[str]:
     """The title's hash; title and what tells it apart; at last, where nothing else does, the abstract too."""
     yield paper.id
     key = title_key(paper.title)
-    for more in (_said(paper), paper.abstract, *(f"{paper.abstract}\0{n}" for n in range(2, 10_000))):
+    for more in chain((_said(paper), paper.abstract), (f"{paper.abstract}\0{n}" for n in count(2))):
         if more:
             yield hashlib.sha256(f"{key}\0{more}".encode()).hexdigest()[:12]
