@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from rag.readers.fields import Columns, arxiv_id, gathered, names, pmid_in, roles
@@ -17,7 +18,7 @@ from rag.readers.record import Found, Record, Skipped
 
 SEPARATORS = ",;\t|"
 HEADER = 50_000  # characters; no line that names columns is longer
-MENDED = 20  # unclosed quotation marks that are mended in one file
+MENDED = 20  # how many times the lines of a file may be read again
 _FIELD = 2**24  # characters in one field
 
 
@@ -69,22 +70,25 @@ def read(text: str, name: str, columns: Columns) -> Found:
 
 
 def _rows(text: str, head: Header) -> Iterator[tuple[int, Sequence[str] | str]]:
-    """Rows with the line each begins on; a text is a line that cannot be a row."""
+    """Rows with the line each begins on; a text is a line that cannot be a row.
+
+    In a whole row quotation marks are even in number: a row of several lines with an odd one is none.
+    """
     lines = text.split("\n")
-    begins, mended = [head.line], 0
+    begins, again = [head.line], MENDED * len(lines)
     while begins:
         for number, end, row in _from(lines, begins.pop(), head.separator):
-            unclosed = end == len(lines) > number and sum(line.count('"') for line in lines[number - 1 :]) % 2
-            if unclosed and mended < MENDED:
-                yield number, lines[number - 1]
-                begins, mended = [number], mended + 1
-                break
+            unclosed = end > number and sum(line.count('"') for line in lines[number - 1 : end]) % 2
             yield number, lines[number - 1] if unclosed else row
+            again -= end - number if unclosed else 0
+            if unclosed and again > 0:
+                begins.append(number)
+                break
 
 
 def _from(lines: list[str], begin: int, separator: str) -> Iterator[tuple[int, int, list[str]]]:
     """(first line, last line, cells) of each row after line `begin`."""
-    rows = csv.reader((line + "\n" for line in lines[begin:]), delimiter=separator)
+    rows = csv.reader((line + "\n" for line in islice(lines, begin, None)), delimiter=separator)
     number = begin + 1
     before = csv.field_size_limit(_FIELD)
     try:
