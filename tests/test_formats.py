@@ -486,6 +486,13 @@ def test_a_record_that_names_two_numbers_unites_what_each_of_them_names(tmp_path
     assert (paper.doi, paper.extra["pmid"], len(paper.sources)) == ("10.5555/a", "77", 3)
 
 
+def test_a_record_without_abstract_does_not_unite_the_chapters_of_a_book(tmp_path: Path) -> None:
+    text = rows(("Honey", A, "", "10.5555/book"), ("Owls", B, "", "10.5555/book"), ("The book", "", "", "10.5555/book"))
+    reading = read([put(tmp_path, text)])
+    assert [p.title for p in reading.papers] == ["Honey", "Owls"]
+    assert reading.records == len(reading.papers) + len(reading.merged)
+
+
 def test_a_paper_of_the_library_keeps_its_id_and_gains_sources(tmp_path: Path) -> None:
     known = Paper(
         "0123456789ab", "Old name of honey", A, doi="10.5555/a", sources=("old.bib:1",), extra=FrozenMap({"k": "v"})
@@ -707,7 +714,8 @@ def test_whatever_a_file_holds_it_gives_papers_or_one_clear_line(fuzzed: Path, r
         sources = [*(s for p in reading.papers for s in p.sources), *(s.source for s in reading.skipped)]
         assert all(1 <= int(source.rsplit(":", 1)[1]) <= lines for source in sources)
         assert len({paper.id for paper in reading.papers}) == len(reading.papers)
-        assert sum(len(p.sources) for p in reading.papers) <= reading.records
+        empty = len(said(reading, "no abstract"))
+        assert reading.records == len(reading.papers) + len(reading.merged) + empty  # each accounted for
     assert time.perf_counter() - began < 20
 
 

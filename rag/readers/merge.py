@@ -81,7 +81,7 @@ def merged(records: Iterable[Record], known: Iterable[Paper] = ()) -> tuple[list
         if group is None:
             index.start(record)
             continue
-        index.join(group, record)
+        shown += index.join(group, record)
         if not group.stored or len(group.records) > 2 or record.source not in group.stored.sources:
             shown.append(Merged(record.source, record.title, group.first.source, reason))
     groups = [group for group in index.groups if not group.stored or len(group.records) > 1]
@@ -112,27 +112,29 @@ class _Index:
         self._by: dict[tuple[str, str], list[_Group]] = {}
 
     def start(self, record: Record) -> _Group:
-        group = _Group(record, title_key(record.title) or record.title)
+        group = _Group(record, _key(record.title))
         self.groups[group] = None
         self.join(group, record)
         return group
 
-    def join(self, group: _Group, record: Record) -> None:
-        """Add a record to a group; other groups that it shows to be the same paper become part of it."""
+    def join(self, group: _Group, record: Record) -> list[Merged]:
+        """Add a record to a group; other groups that it shows to be the same paper become part of it, and are given."""
         group.add(record)
+        united: list[Merged] = []
         for kind, number in _numbers(record):
-            for other in [
-                o for o in self._by.get((kind, number), ())[:LOOKED] if o is not group and _is_one(o, record)
-            ]:
+            held = self._by.get((kind, number), ())[:LOOKED]
+            for other in [other for other in held if other is not group and _are_one(group, other)]:
                 self._absorb(group, other)
+                united.append(
+                    Merged(other.first.source, other.first.title, group.first.source, f"the same {_SPELLED[kind]}")
+                )
         for key in _keys(record):
             held = self._by.setdefault(key, [])
             if group not in held:
                 held.append(group)
+        return united
 
     def _absorb(self, group: _Group, other: _Group) -> None:
-        if other.stored and group.stored:  # two papers of the library: not for a reader to unite
-            return
         group.stored = group.stored or other.stored
         for record in other.records:
             group.add(record)
@@ -147,7 +149,7 @@ class _Index:
             for group in self._by.get((kind, number), ())[:LOOKED]:
                 if _is_one(group, record):
                     return group, f"the same {_SPELLED[kind]}"
-        key = title_key(record.title) or record.title
+        key = _key(record.title)
         for group in self._by.get(("title", key), ())[:LOOKED]:
             if not _contradicts(group, record):
                 return group, "the same title"
@@ -172,9 +174,15 @@ def _numbers(record: Record) -> Iterator[tuple[str, str]]:
 
 def _keys(record: Record) -> Iterator[tuple[str, str]]:
     yield from _numbers(record)
-    yield "title", title_key(record.title) or record.title
+    yield "title", _key(record.title)
     if record.abstract:
         yield "abstract", _opening(record.abstract)
+
+
+@lru_cache(maxsize=4096)
+def _key(title: str) -> str:
+    """The normalised title; of one without any letters the title itself."""
+    return title_key(title) or title
 
 
 @lru_cache(maxsize=4096)
@@ -187,10 +195,18 @@ def _opening(abstract: str) -> str:
 
 def _is_one(group: _Group, record: Record) -> bool:
     """Of a record with a number of the group's: is it the paper, or does an export give one number to many?"""
-    if not group.abstract or not record.abstract:
+    return _fits(group, _key(record.title), record.abstract)
+
+
+def _are_one(group: _Group, other: _Group) -> bool:
+    """Of two groups that a record shows to have one number; two papers of the library are not a reader's to unite."""
+    return not (group.stored and other.stored) and _fits(group, other.title, other.abstract)
+
+
+def _fits(group: _Group, title: str, abstract: str) -> bool:
+    if not group.abstract or not abstract or fuzz.token_set_ratio(group.title, title) > UNLIKE:
         return True
-    titles = fuzz.token_set_ratio(group.title, title_key(record.title))
-    return titles > UNLIKE or likeness(group.abstract, record.abstract) > UNLIKE
+    return likeness(group.abstract, abstract) > UNLIKE
 
 
 def _contradicts(group: _Group, record: Record) -> bool:
