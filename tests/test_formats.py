@@ -507,6 +507,14 @@ def test_a_paper_of_the_library_keeps_its_id_and_gains_sources(tmp_path: Path) -
     assert read([put(tmp_path, text)], known=[honey, fog]).papers == (honey, fog)  # adding again changes nothing
 
 
+def test_a_record_that_shows_a_new_paper_to_be_a_stored_one_loses_no_source(tmp_path: Path) -> None:
+    known = Paper("0123456789ab", "Honey", A, sources=("old.nbib:1",), extra=FrozenMap({"pmid": "77"}))
+    text = f"title,abstract,doi,pmid\nCold honey in straws,{A},10.5555/a,\nHoney,,10.5555/a,77\n"
+    (paper,) = read([put(tmp_path, text)], known=[known]).papers
+    assert (paper.id, paper.title, paper.doi) == ("0123456789ab", "Honey", "10.5555/a")
+    assert sorted(paper.sources) == ["a.export:2", "a.export:3", "old.nbib:1"]
+
+
 # --- broken files -------------------------------------------------------------------------------
 
 BROKEN = {  # (text, line of what is refused, part of the reason): the second paper is read all the same
@@ -643,12 +651,14 @@ def test_archives_in_archives_links_and_documents_are_refused(tmp_path: Path) ->
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("in.gz", gzip.compress(b"x"))
         archive.writestr(link, "/etc/passwd")
+        archive.writestr("small.ris", RIS, compress_type=zipfile.ZIP_LZMA)
         archive.writestr("good.ris", RIS)
         archive.writestr("__MACOSX/._good.ris", b"\x00\x05")
     reading = read([put(tmp_path, packed.getvalue())])
     assert said(reading, "refused") == [
         ("a.export!in.gz", "is an archive in an archive; unpack it first"),
         ("a.export!link.ris", "is a link, not a file"),
+        ("a.export!small.ris", "is packed in a way not read here; unpack it first"),
     ]
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("[Content_Types].xml", "<x/>")

@@ -62,7 +62,7 @@ def listed(paths: Iterable[Path]) -> tuple[list[File], list[Skipped]]:
     missing: list[Skipped] = []
     for path in paths:
         if os.path.isdir(path):  # unlike Path's own, never raises
-            inside = [file for file in sorted(path.rglob("*")) if _is_shown(file, path)]
+            inside = [file for file in _inside(path, missing) if _is_shown(file, path)]
             files = [File(file, file.relative_to(path).as_posix(), False) for file in inside]
         elif os.path.exists(path):
             files = [File(path, path.name, True)]
@@ -77,9 +77,19 @@ def listed(paths: Iterable[Path]) -> tuple[list[File], list[Skipped]]:
     return [f if counts[f.name] == 1 else f._replace(name=f.path.as_posix()) for f in found.values()], missing
 
 
+def _inside(folder: Path, unread: list[Skipped]) -> list[Path]:
+    """All files below a folder, sorted; folders that cannot be read are told."""
+
+    def tell(error: OSError) -> None:
+        why = f"cannot be read ({error.strerror or error}); check its permissions"
+        unread.append(Skipped(str(error.filename), "", why, "refused"))
+
+    return sorted(Path(at) / name for at, _, names in os.walk(folder, onerror=tell) for name in names)
+
+
 def _is_shown(file: Path, folder: Path) -> bool:
     parts = file.relative_to(folder).parts
-    return not any(part.startswith(".") for part in parts) and parts[-1] != "README.md" and not os.path.isdir(file)
+    return not any(part.startswith(".") for part in parts) and parts[-1] != "README.md"
 
 
 def texts(file: File) -> Iterator[tuple[str, str | Refused, str]]:
@@ -178,6 +188,8 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int, tota
         raise Refused("is a link, not a file")
     if member.flag_bits & 1:
         raise Refused("is locked with a password; unpack it first")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others unpack without a limit
+        raise Refused("is packed in a way not read here; unpack it first")
     out = bytearray()
     try:
         with archive.open(member) as stream:

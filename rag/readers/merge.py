@@ -28,6 +28,7 @@ from rag.records import FrozenMap, Paper
 from rag.text import paper_id, readable, title_key
 
 ALIKE = 90  # rapidfuzz's ratio of two abstracts, or two titles, that say the same
+LIBRARY = "the library"  # stands for the source of a stored paper that names none
 UNLIKE = 55  # ... and of two that have nothing to do with each other
 LOOKED = 50  # papers of one title, or one beginning, that a record is compared with
 _OPENING = 60  # letters of an abstract by which near duplicates find each other
@@ -91,7 +92,7 @@ def merged(records: Iterable[Record], known: Iterable[Paper] = ()) -> tuple[list
 
 
 def _record(paper: Paper) -> Record:
-    source = paper.sources[0] if paper.sources else "the library"
+    source = paper.sources[0] if paper.sources else LIBRARY
     return Record(paper.title, paper.abstract, source, paper.authors, paper.year, paper.venue, paper.doi, paper.url,
                   paper.extra)  # fmt: skip
 
@@ -274,7 +275,7 @@ def _paper(group: _Group) -> Paper:
     for record in records:
         extra = {**record.extra, **extra}
     before = group.stored.sources if group.stored else ()
-    sources = (*before, *(record.source for record in (records[1:] if group.stored else records)))
+    sources = (*before, *(record.source for record in records if record.source != LIBRARY))
     title = group.stored.title if group.stored else group.first.title
     return Paper(
         id=group.stored.id if group.stored else paper_id(title),
