@@ -29,7 +29,7 @@ _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\"<>]+")
 _ARXIV = re.compile(r"(?<![\d.])(\d{4}\.\d{4,5}|[a-z-]{2,20}(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?(?!\d)")
 _ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
 _YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
-_INITIALS = re.compile(r"([^\W\d_][^\d,.]+) ((?:[A-Z]\.[ -]?)+)")  # "Gray A.B." is "Gray, A.B."
+_INITIALS = re.compile(r"([^\W\d_][^\d,.]+) ((?:[^\W\d_]\.[ -]?)+)")  # "Gray A.B." is "Gray, A.B."
 _NAMES = re.compile(r"\s*;\s*|\s+\band\b\s+|\n+")
 
 
