@@ -32,7 +32,9 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "prompt_toolkit": {"terminal"},
     "filelock": {"library"},
     "platformdirs": {"settings"},
-    "rapidfuzz": {"library"},
+    "rapidfuzz": {"library", "readers"},
+    "bibtexparser": {"readers"},
+    "charset_normalizer": {"readers"},
     "snowballstemmer": {"text"},
 }
 
