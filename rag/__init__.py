@@ -31,11 +31,11 @@ from rag.errors import (
     ReadError,
     UsageError,
 )
-from rag.library import Library
 from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, FrozenMap, Hit, Paper, Usage
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
+    from rag.library import Library
 
 __version__ = "0.1.0"
 __all__ = [
@@ -44,6 +44,15 @@ __all__ = [
     "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
     "aanswer", "answer", "answer_many", "open_library", "search", "stream",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """`Library`, loaded when it is first asked for: a prompt is there sooner without it."""
+    if name != "Library":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rag.library import Library
+
+    return Library
 
 
 def answer(

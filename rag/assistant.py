@@ -111,6 +111,11 @@ class Assistant:
         found = self._ranked(self._respelled(checked(query)), at_least=k)
         return tuple(explain(hit, found.asked, found.near(hit.paper)) for hit in found.hits[:k])
 
+    def like(self, paper: Paper, k: int) -> tuple[Hit, ...]:
+        """The `k` papers nearest to a paper of this or another library, without itself."""
+        text = printable(f"{readable(paper.title)}. {readable(paper.abstract)}")[:LONGEST_QUESTION]
+        return tuple(hit for hit in self._ranked(text, at_least=k + 1).hits if hit.paper.id != paper.id)[:k]
+
     def answer(
         self, question: str, history: Sequence[Any] = (), *, cancelled: Callable[[], bool] | None = None
     ) -> Answer:
@@ -286,7 +291,13 @@ class Assistant:
         k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
         focus = self._focus(query, vector) if query.own != query.text else compared
         whole = Part(focus, {hit.paper.id: hit.score for hit in ranked})
-        return wanted, whole, gather(ranked, compared, near, k), sentences
+        evidence = gather(ranked, compared, near, k)
+        if len(query.papers) > 1:  # they are compared: something of each, and of no other
+            titles = {paper.id: readable(paper.title) for paper in query.papers}
+            wanted = Shape(False, tuple(titles.values()))
+            evidence = tuple(e for e in evidence if e.paper.id in titles) or evidence
+            whole = Part(focus, dict.fromkeys(titles, 1.0))
+        return wanted, whole, evidence, sentences
 
     def _focus(self, query: followup.Query, vector: np.ndarray) -> Asked:
         """What the follow-up itself asks, with what was said before as its context."""

@@ -113,20 +113,43 @@ def _explain(explained: Sequence[Explained], as_json: bool) -> int:
 def chat(arguments: argparse.Namespace) -> int:
     """Ask several questions, each with those before it in mind."""
     from rag import repl
-    from rag.text import printable
+    from rag.settings import speaks_of_model
 
-    assistant = _assistant(arguments)
+    return repl.chat(
+        _settings(arguments),
+        _opened,
+        notice=lambda settings: _notice(settings.model or "", settings.base_url),
+        resume=arguments.resume,
+        library_given=arguments.library is not None,
+        as_json=arguments.json,
+        removed=arguments.keep_unverified,
+        hint=not speaks_of_model(**_options(arguments)),
+    )
 
-    def say(text: str) -> None:
-        print(printable(text), file=sys.stderr, flush=True)
 
-    def show(answer: Answer) -> None:
-        _show_answer(answer, arguments)
-        print(flush=True)
-        _suggest(answer, arguments)
+def log(arguments: argparse.Namespace) -> int:
+    """List the chats that were kept."""
+    from rag import log, repl
 
-    repl.chat(lambda question, history: _answered(assistant, question, history, arguments), show, say)
+    screen = repl.screen()
+    log.log(" ".join(arguments.query), screen, limit=arguments.n, judged=arguments.feedback, as_json=arguments.json)
     return 0
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """Ask a kept question again and show what changed since."""
+    from rag import log, repl
+
+    settings, given = _settings(arguments), arguments.library is not None
+    screen = repl.screen()
+    log.replay(arguments.id, settings, _open, screen, library_given=given, as_json=arguments.json)
+    return 0
+
+
+def _opened(settings: Settings, progress: Callable[[str, int, int], None]) -> Assistant:
+    from rag.assistant import open_assistant
+
+    return open_assistant(settings, progress=progress)
 
 
 def models(arguments: argparse.Namespace) -> int:
@@ -156,8 +179,7 @@ def list_papers(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in library])
     else:
-        for paper in library:
-            print(f"{paper.id}  {shown(paper.title)}")
+        _print_pairs([(paper.id, shown(paper.title)) for paper in library])
     return 0
 
 
@@ -181,9 +203,10 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(facts)
         return 0
-    for name, value in facts.items():
-        text = f"{len(value)} pieces of the files (listed by --json)" if isinstance(value, list) else str(value)
-        print(f"{name.replace('_', ' '):<12} {shown(text)}")
+    texts = {
+        k: f"{len(v)} pieces of the files (listed by --json)" if isinstance(v, list) else v for k, v in facts.items()
+    }
+    _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in texts.items()])
     return 0
 
 
@@ -251,10 +274,13 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
+    return _open(_settings(arguments, model))
+
+
+def _open(settings: Settings) -> Assistant:
     from rag.assistant import open_assistant
     from rag.progress import Bar
 
-    settings = _settings(arguments, model)
     with Bar() as bar:
         assistant = open_assistant(settings, progress=bar)
     if settings.model:
@@ -354,6 +380,17 @@ def _show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
         print(plain())
 
 
+def _print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names with what belongs to them; at a terminal, what wraps stays beside its name."""
+    if sys.stdout.isatty():
+        from rag import repl, views
+
+        repl.Terminal().put(views.pairs(pairs))
+    else:
+        for name, text in pairs:
+            print(f"{name}  {text}")
+
+
 def _print_json(value: Any) -> None:
     print(json.dumps(value, ensure_ascii=True, indent=2))
 
@@ -436,6 +473,15 @@ def _parser() -> OneLineParser:
     command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
     command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
     command = _command(commands, "chat", chat, "ask several questions, with follow-ups")
+    text = "go on with the last chat, or with chat ID of: rag log"
+    command.add_argument("-c", "--continue", dest="resume", nargs="?", type=int, const=0, metavar="ID", help=text)
+    _answer_options(command)
+    command = _command(commands, "log", log, "list the chats that were kept, or those with some words", library=False)
+    command.add_argument("query", nargs="*", help="words of a question, an answer or a note (default: all chats)")
+    command.add_argument("-n", type=int, metavar="N", default=20, help="the latest N chats; 0 is all (default 20)")
+    command.add_argument("--feedback", action="store_true", help="only answers that somebody called good or bad")
+    command = _command(commands, "replay", replay, "ask a kept question again and show what changed since")
+    command.add_argument("id", help="of a chat, or of one of its questions, such as 3.2")
     _answer_options(command)
     _command(commands, "list", list_papers, "print the papers of the library")
     command = _command(commands, "show", show, "print one paper")

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from rag.errors import UsageError
 from rag.marks import marked
 from rag.records import Answer, Paper, Prompt, Reply, Usage
+from rag.shape import shape
 from rag.text import folded, harmless, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
@@ -28,6 +29,7 @@ OWN_TERMS = 2  # a question with at most this many words of its own leans on wha
 NEARER, MUCH_NEARER = 0.2, 0.3  # in cosine, what makes another paper's being nearer a change of topic; ... of "it" too
 NO_FIT = 0.2  # a short question of its own form with less of a fit is about something else
 LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the paper spoken of is about something else
+WHOLE = 0.9  # of the words of a question for a list, which the paper spoken of holds if it goes on about that
 LONGER = 4  # words of its own from which that is asked
 LONGEST = 400  # characters of an answer that a model is shown, and of a question that it rewords
 KEPT = 0.5  # least share of the question's words in what a model makes of it
@@ -59,6 +61,10 @@ _IT = re.compile(
 _BACK = re.compile(
     r"\b(?:back to|going back|come back|return(?:ing)? to|earlier|previous(?:ly)?|again)\b", re.IGNORECASE
 )
+_THE_OTHER = re.compile(
+    r"\bthe other(?: one| paper| method| model| system| benchmark)?\b(?! [\w-]+s?\b)", re.IGNORECASE
+)
+_COMPARES = re.compile(r"\b(?:compare[sd]?|comparison|versus|vs|differs?|different|difference)\b", re.IGNORECASE)
 _ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
 _PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
 _TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
@@ -102,7 +108,7 @@ class Query:
     """What is searched, and what the question itself asks.
 
     `text` is the stand-alone form, `own` the question as asked. The answer is expected in `papers`, the
-    likeliest first (none: anywhere) and not in those whose ids are in `without`.
+    likeliest first (none: anywhere; two: both, they are compared) and not in those whose ids are in `without`.
     """
 
     text: str
@@ -130,7 +136,7 @@ def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
     if not history:
         return Query(question, question)
     spoken = _leant_on(history)
-    if _OTHER.search(question) and not _NAMED.search(question):
+    if _OTHER.search(question) and not _NAMED.search(question) and not _other_on_screen(question, history):
         given = frozenset(paper.id for turn in history for _, paper in turn.papers[:1])
         titles = (readable(paper.title) for turn in spoken for _, paper in turn.papers[:1])
         return Query(" ".join([own, *(turn.question for turn in spoken), *titles]), own, (), given)
@@ -142,7 +148,22 @@ def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
         found, _ = fits(own, papers)
         papers = (papers[max(range(len(papers)), key=lambda at: (sum(found[at]), -at))],)
     before = [] if named else [turn.question for turn in spoken]
-    return Query(" ".join([own, *before, *(readable(paper.title) for paper in papers[:1])]), own, papers[:1])
+    meant = _compared(papers, history) if named and _COMPARES.search(question) else papers[:1]
+    return Query(" ".join([own, *before, *(readable(paper.title) for paper in meant)]), own, meant)
+
+
+def _compared(named: Sequence[Paper], history: Sequence[Turn]) -> tuple[Paper, ...]:
+    """The papers that are compared: those named, or the one named and another, the last spoken of."""
+    last = (paper for turn in reversed(history) for _, paper in turn.papers[:1])
+    return tuple(dict.fromkeys([*named, *last]))[:2]
+
+
+def _other_on_screen(question: str, history: Sequence[Turn]) -> Paper | None:
+    """The paper that "the other one" is, when another than the one last spoken of is on screen."""
+    if not _THE_OTHER.search(question):
+        return None
+    shown = [paper for turn in reversed(history) for _, paper in turn.papers]
+    return next((paper for paper in shown if paper.id != shown[0].id), None)
 
 
 def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:
@@ -155,6 +176,10 @@ def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:
     places = [turn.papers[0][1] for turn in history if turn.papers]
     back = _BACK.search(question) or (ordinal and ordinal[1].lower() in ("first", "former") and len(set(last)) < 2)
     known = places if back else last
+    if ordinal and ordinal[1].lower() == "other" and (other := _other_on_screen(question, history)):
+        return (other,)
+    if ordinal and len(set(known)) < 2:
+        known = [cited[number] for number in sorted(cited)]
     if ordinal and len(set(known)) > 1:
         at = _PLACES[ordinal[1].lower()]
         return (known[at],) if at < len(known) else ()
@@ -170,6 +195,8 @@ def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
         return leans(question)
     found, best = fits(question, papers)
     nearest, held = max(fit.cosine for fit in found), max(fit.words for fit in found)
+    if own >= OWN_TERMS and held < WHOLE and not points and shape(question).listing and not _OPENS.search(question):
+        return False
     if own <= OWN_TERMS:
         return points or bool(_OPENS.search(question)) or max(nearest, held) >= NO_FIT
     ahead = best.cosine - nearest

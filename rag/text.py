@@ -95,7 +95,22 @@ _SYMBOLS = {
     "ge": "≥", "neq": "≠", "approx": "≈", "sim": "~", "infty": "∞", "rightarrow": "→", "to": "→",
     "ll": "≪", "gg": "≫", "in": "∈", "ell": "ℓ", "log": "log", "exp": "exp", "max": "max", "min": "min",
     "ldots": "…", "dots": "…", "LaTeX": "LaTeX", "TeX": "TeX", "ie": "i.e.", "eg": "e.g.", "etal": "et al.",
+    "textless": "<", "textgreater": ">", "textendash": "–", "textemdash": "—", "textquoteright": "’",
+    "textquoteleft": "‘", "textquotedblleft": "“", "textquotedblright": "”", "textasciitilde": "~",
+    "textregistered": "®", "texttrademark": "™", "textdegree": "°", "textmu": "µ", "copyright": "©",
 }  # fmt: skip
+_ACCENTS = dict(
+    zip("`'^~=u.\"rHvck", "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328", strict=True)
+)
+_LETTERS = {
+    "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "aa": "å", "AA": "Å", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł",
+    "i": "i", "j": "j",
+}  # fmt: skip
+# r"\"{o}", r"\c{c}", and r"Poincar\'e" inside a word only, where it can be no escaped quotation mark
+_ACCENT = (
+    r"\\[`'^~=.\"]\{\\?[A-Za-z]\}|\\u\{\\?[aegiouAEGIOU]\}|\\v\{[acdeglnrstzACDEGLNRSTZ]\}|\\c\{[cegstCEGST]\}|"
+    r"\\H\{[ouOU]\}|\\k\{[aeiuAEIU]\}|\\r\{[auAU]\}|(?<=[A-Za-z{])\\[`'^~\"](?:\\[ij](?![A-Za-z]) ?|[aeiouyncAEIOUYNC])"
+)
 _FONTS = (
     "textbf|textit|textrm|textsc|texttt|textsf|textsuperscript|textsubscript|emph|text|mathbf|mathrm|mathcal|"
     "mathbb|mathit|mathsf|mathtt|operatorname|underline|url|mbox|bm|boldsymbol"
@@ -105,10 +120,12 @@ _MATH = re.compile(r"\$(?:(?=\S)[^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$"
 _CLOSING = re.compile(r"\}|\\[)\]]|</")
 _BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
 _RESIDUE = re.compile(
+    rf"(?P<accent>{_ACCENT})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?![A-Za-z(_^{{])(?: (?=[a-z])|\{{\}})?)|"
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
     r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+)|(?P<open>\{)|(?P<close>\})|"
     r"(?P<quote>``|'')|(?P<dollar>\$)|"
     r"(?P<entity>&(?:[A-Za-z]{2,8}|#\d{2,6}|#x[0-9A-Fa-f]{2,5});)|"
+    r"(?P<break><(?:/(?:p|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w))|"
     r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
 )
 
@@ -188,7 +205,11 @@ def _shown(kind: str, piece: str) -> str:
         return _SYMBOLS.get(piece[1:], piece)
     if kind == "entity":
         return html.unescape(piece)
-    return {"quote": '"', "math": "", "tag": ""}.get(kind, piece)
+    if kind == "accent":
+        return unicodedata.normalize("NFC", piece.rstrip("} ")[-1] + _ACCENTS[piece[1]])
+    if kind == "letter":
+        return _LETTERS[piece[1:].rstrip(" {}")]
+    return {"quote": '"', "math": "", "tag": "", "break": " "}.get(kind, piece)
 
 
 # --- folded -------------------------------------------------------------------------------------

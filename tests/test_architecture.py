@@ -28,10 +28,13 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "openai": {"embed", "chat_models"},
     "llama_index": {"chat_models"},
     "tiktoken": {"synthesize"},
-    "rich": {"render", "cli", "progress"},
+    "rich": {"render", "cli", "progress", "repl"},
+    "prompt_toolkit": {"terminal"},
     "filelock": {"library"},
     "platformdirs": {"settings"},
-    "rapidfuzz": {"library"},
+    "rapidfuzz": {"library", "readers"},
+    "bibtexparser": {"readers"},
+    "charset_normalizer": {"readers"},
     "snowballstemmer": {"text"},
 }
 
@@ -39,17 +42,22 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
 BASE = {"records", "errors", "text", "marks", "relevance", "support", "shape", "servers", "patience", "judge"}
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
-    "batch", "followup", "render",
+    "batch", "followup", "render", "chats", "export",
 }  # fmt: skip
 ABOVE = {  # what every other module may import of ours besides the base; a stage imports nothing else
     "settings": set(),
     "progress": set(),
-    "repl": set(),
+    "views": {"render"},
+    "conversation": {"chats", "settings", "assistant"},
+    "commands": {"conversation", "views", "render", "export"},
+    "terminal": {"commands", "conversation"},
+    "repl": {"__init__", "chats", "commands", "conversation", "progress", "render", "settings", "terminal", "views"},
+    "log": {"assistant", "chats", "commands", "render", "settings", "views"},
     "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
-    "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render"},
+    "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
-    | {"embed", "chat_models"},
+    | {"embed", "chat_models", "log", "views"},
     "__main__": {"cli"},
 }
 
@@ -60,7 +68,7 @@ NAMES = set(
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()
 )
 
-HEAVY = set("chromadb llama_index openai onnxruntime tokenizers numpy rich tiktoken".split())
+HEAVY = set("chromadb llama_index openai onnxruntime tokenizers numpy rich tiktoken prompt_toolkit".split())
 
 
 # --- who imports what ---------------------------------------------------------------------------
@@ -167,13 +175,19 @@ def test_nothing_heavy_is_imported_before_it_is_needed(python, code):
     assert ran.stdout.splitlines()[-1] == "@", ran.stderr
 
 
+def test_a_prompt_waits_for_nothing_but_what_edits_it(python):
+    late = HEAVY | {"rag.assistant", "rag.library", "rag.views"}
+    ran = python(f"import sys\nimport rag.cli, rag.repl, rag.terminal\nprint('@', *{late} & sys.modules.keys())")
+    assert ran.stdout.splitlines()[-1] == "@ prompt_toolkit", ran.stderr
+
+
 def test_every_command_stands_in_the_readme(capsys):
     from rag.cli import main
 
     with pytest.raises(SystemExit):
         main(["--help"])
     commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
-    assert {"ask", "search", "chat", "list", "show", "status"} <= set(commands)
+    assert {"ask", "search", "chat", "log", "replay", "list", "show", "status"} <= set(commands)
     readme = (ROOT / "README.md").read_text("utf-8")
     assert [command for command in commands if f"rag {command}" not in readme] == []
 

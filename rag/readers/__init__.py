@@ -1,89 +1,156 @@
 """Files in some format -> Papers. Nothing is lost in silence: what is not a paper is reported.
 
-A reader turns the text of one file into Records; `read` opens the files, calls the reader, and
-merges records of one paper (same normalised title) into one Paper that remembers every place it
-came from and keeps the fullest abstract. Each problem names file and line.
+`files` opens (archives, encodings, limits), `sniff` decides the format by content, a reader turns
+text into Records, `merge` makes one Paper of the records of one paper. A reader is a function from
+a text and the name to show to Records and Skipped, each with file and line. One bad record ends no
+file and one bad file no run: both are in the Reading, with a reason.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from rag.errors import ReadError
-from rag.readers import pages
-from rag.readers.record import Record, Skipped
+from rag.errors import ReadError, UsageError
+from rag.readers import bibtex, jsons, pages, plain, tables, tagged, xmls
+from rag.readers.fields import ALIASES, Columns
+from rag.readers.files import SUFFIXES, File, Refused, listed, texts
+from rag.readers.merge import Merged, merged
+from rag.readers.record import Found, Record, Skipped
+from rag.readers.sniff import Unknown, sniff
 from rag.records import Paper
-from rag.text import paper_id
 
-__all__ = ["Reading", "Record", "Skipped", "read"]
+__all__ = ["FORMATS", "Merged", "ReadFile", "Reading", "Record", "Skipped", "read"]
 
-SUFFIXES = (".txt", ".text", ".md")
+Reader = Callable[[str, str, Columns], Found]
+
+
+def _plainly(reader: Callable[[str, str], Found]) -> Reader:
+    return lambda text, name, _: reader(text, name)
+
+
+_READERS: dict[str, Reader] = {
+    "pages": _plainly(pages.read), "plain text": _plainly(plain.read), "Markdown": _plainly(plain.read),
+    "BibTeX": _plainly(bibtex.read), "RIS": _plainly(tagged.ris), "MEDLINE": _plainly(tagged.medline),
+    "Web of Science": _plainly(tagged.wos), "EndNote tags": _plainly(tagged.endnote),
+    "JSON": jsons.read, "JSON lines": jsons.read_lines, "table": tables.read, "XML": _plainly(xmls.read),
+}  # fmt: skip
+FORMATS = {  # what a caller may name: the reader
+    "pages": "pages", "text": "plain text", "markdown": "Markdown", "bibtex": "BibTeX", "ris": "RIS",
+    "medline": "MEDLINE", "nbib": "MEDLINE", "wos": "Web of Science", "enw": "EndNote tags", "json": "JSON",
+    "csl": "JSON", "crossref": "JSON", "jsonl": "JSON lines", "csv": "table", "tsv": "table", "xml": "XML",
+    "pubmed": "XML", "endnote": "XML", "arxiv": "XML", "atom": "XML", "oai": "XML", "acl": "XML",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """What one file (or member of an archive) gave. `format` is "" where none was found."""
+
+    name: str
+    format: str
+    records: int
+    skipped: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What files gave: papers in order of first appearance, records read, and what was passed over."""
+    """What files gave: papers in order of first appearance, records read, and what was passed over.
+
+    `merged` are records that were a paper already read; `skipped` says of each by its `kind` whether it
+    was no record, had no abstract, or was refused.
+    """
 
     papers: tuple[Paper, ...]
     records: int
     skipped: tuple[Skipped, ...]
+    merged: tuple[Merged, ...] = ()
+    files: tuple[ReadFile, ...] = ()
+
+    def summary(self) -> str:
+        """One line: how many were read, merged, without abstract, refused and passed over."""
+        kinds = Counter(piece.kind for piece in self.skipped)
+        return (
+            f"{self.records:,} records in {len(self.files):,} files: {len(self.papers):,} papers, "
+            f"{len(self.merged):,} merged, {kinds['no abstract']:,} without abstract, "
+            f"{kinds['refused']:,} refused, {kinds['passed over']:,} passed over"
+        )
 
 
-def read(paths: Iterable[Path]) -> Reading:
-    """Read files, and folders of them, in sorted order.
+def read(
+    paths: Iterable[Path],
+    *,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    known: Iterable[Paper] = (),
+) -> Reading:
+    """Read files, folders and archives of them, in sorted order.
 
-    Raises ReadError when a path is missing or unreadable, or no paper at all was found.
+    `format` (a key of FORMATS) overrides what the content says; `columns` says what a field is called
+    in a table or in JSON ({"title": "Headline"}); `known` are papers of a library: a record of one of
+    them keeps its id and adds to its sources.
+
+    Raises UsageError for a format or field there is none of, ReadError when no paper at all was found.
     """
-    records: list[Record] = []
-    skipped: list[Skipped] = []
+    forced, columns = _checked(format, columns or {})
     paths = list(paths)
-    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
-    for file in files:
-        found, passed_over = pages.read(_text(file), file.name)
-        records += found
-        skipped += passed_over
-    if not records:
-        names = ", ".join(str(path) for path in files or paths) or "no file"
-        raise ReadError(f"no title with an abstract below it found in {names}; see data/README.md for the layouts read")
-    return Reading(_merged(records), len(records), tuple(skipped))
+    found, skipped = listed(paths)
+    records: list[Record] = []
+    files: list[ReadFile] = []
+    for file in found:
+        for name, text, remark in texts(file):
+            kind, (got, passed_over) = _one(file, name, text, forced, columns)
+            if remark and got:
+                passed_over = [Skipped(f"{name}:1", "", remark), *passed_over]
+            records += got
+            skipped += passed_over
+            files.append(ReadFile(name, kind, len(got), len(passed_over)))
+    papers, joined, empty = merged(records, known)
+    if not papers:
+        raise ReadError(_nothing(paths, files, [*skipped, *empty]))
+    return Reading(tuple(papers), len(records), (*skipped, *empty), tuple(joined), tuple(files))
 
 
-def _files(path: Path) -> list[Path]:
-    if os.path.isdir(path):  # unlike Path's own, never raises
-        inside = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.name != "README.md")
-        shown = [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
-        return [file for file in shown if not file.is_dir()]
-    if not os.path.exists(path):
-        raise ReadError(f"{path}: no such file or folder")
-    return [path]
+def _checked(format: str | None, columns: Mapping[str, str]) -> tuple[str, Columns]:
+    if format is not None and format.lower() not in FORMATS:
+        raise UsageError(f"no format is called {format!r}; there are {', '.join(sorted(FORMATS))}")
+    if wrong := [field for field in columns if field not in ALIASES]:
+        raise UsageError(f"no field is called {wrong[0]!r}; there are {', '.join(sorted(ALIASES))}")
+    return (FORMATS[format.lower()] if format else ""), columns
 
 
-def _text(file: Path) -> str:
+def _one(file: File, name: str, text: str | Refused, forced: str, columns: Columns) -> tuple[str, Found]:
+    """The format and the records of one text, or why there are none."""
+    suffix = Path(name).suffix.lower().lstrip(".")
+    foreign = not file.named and suffix not in SUFFIXES  # of a folder, and nothing to say that it is meant
+    if isinstance(text, Refused):
+        return "", ([], [Skipped(name, "", str(text), "passed over" if foreign else "refused")])
+    plainly = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise ReadError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
-    if b"\0" in raw[:8192]:
-        raise ReadError(f"{file}: is a binary file, not text")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ReadError(f"{file}:{line}: is not UTF-8 text; convert it with: iconv -f latin1 -t utf-8") from error
+        kind = forced or sniff(plainly, columns)
+    except Unknown as unknown:
+        return "", ([], [Skipped(f"{name}:1", "", str(unknown), "passed over" if foreign else "refused")])
+    if kind in ("pages", "plain text") and foreign and not forced:
+        why = "in no known format; if it is text, name the file itself to have it read"
+        return "", ([], [Skipped(f"{name}:1", "", why)])
+    reader = _READERS.get(kind, _READERS["XML"])
+    return kind, reader(text if kind == "pages" else plainly, name, columns)
 
 
-def _merged(records: list[Record]) -> tuple[Paper, ...]:
-    papers: dict[str, Paper] = {}
-    for record in records:
-        id = paper_id(record.title)
-        new = Paper(id=id, title=record.title, abstract=record.abstract, sources=(record.source,))
-        old = papers.get(id)
-        if old is None:
-            papers[id] = new
-        else:
-            fullest = max(old.abstract, new.abstract, key=len)
-            papers[id] = replace(old, abstract=fullest, sources=(*old.sources, record.source))
-    return tuple(papers.values())
+def _nothing(paths: list[Path], files: list[ReadFile], skipped: list[Skipped]) -> str:
+    """One line: why there is no paper, by the first thing that was refused."""
+    refused = [piece for piece in skipped if piece.kind == "refused"]
+    names = re.sub(
+        r"\s+",
+        " ",
+        ", ".join(file.name for file in files[:5] if file.format) or ", ".join(map(str, paths)) or "no file",
+    )
+    if refused:
+        more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
+        return " ".join(f"{refused[0].source}: {refused[0].reason}{more}".split())
+    if any(piece.kind == "no abstract" for piece in skipped):
+        return f"no abstract in {names}: titles alone say too little to answer from; export with abstracts"
+    return f"no title with an abstract below it found in {names}; see data/README.md for the layouts read"

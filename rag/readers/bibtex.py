@@ -1,0 +1,179 @@
+"""BibTeX and BibLaTeX, cut into entries by bibtexparser (which goes on after a broken entry).
+
+What BibTeX itself means is resolved here: quotation marks and braces around a value, @string names,
+parts joined with "#", fields inherited by crossref, braces that only protect capitals. What LaTeX
+means (accents, commands) stays as given in titles and abstracts; `rag.text.readable` shows it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
+from rag.readers.record import Found, Record, Skipped
+
+_BREAK = re.compile(r"(?<!\\)((?:\\\\)+)(?=[{}])")  # LaTeX's line break; the parser would take the brace for escaped
+_MONTHS = {name: name.capitalize() for name in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
+_INHERITED = {"year", "date", "publisher", "editor", "booktitle", "eventtitle"}
+_KNOWN_MACROS = re.compile(r"\\(?:noopsort|printfirst|switchargs|singleletter|nocase)\b", re.IGNORECASE)
+
+
+def read(text: str, name: str) -> Found:
+    """The records of a BibTeX file, and what of it is broken or no paper."""
+    from bibtexparser.model import Entry, ParsingFailedBlock, String
+    from bibtexparser.splitter import Splitter
+
+    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it warns of stands in our report
+    records: list[Record] = []
+    skipped: list[Skipped] = []
+    blocks = Splitter(_BREAK.sub(r"\1 ", text)).split().blocks
+    strings = _MONTHS | {b.key.lower(): _value(b.value, _MONTHS) for b in blocks if isinstance(b, String)}
+    entries: list[tuple[Entry, dict[str, str]]] = []
+    for block in blocks:
+        found = (
+            block.ignore_error_block if isinstance(block, ParsingFailedBlock) else None
+        ) or block  # a key given twice
+        if isinstance(found, Entry):
+            entries.append((found, _fields(found, strings)))
+        elif isinstance(block, ParsingFailedBlock):
+            skipped.append(_broken(block, name))
+    by_key = {entry.key.lower(): fields for entry, fields in entries}
+    for entry, fields in entries:
+        made = _record(entry, fields | _inherited(fields, by_key), f"{name}:{(entry.start_line or 0) + 1}")
+        (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
+    return records, skipped
+
+
+def _broken(block: Any, name: str) -> Skipped:
+    reason = " ".join(str(getattr(block.error, "abort_reason", block.error)).split())
+    return Skipped(
+        f"{name}:{(block.start_line or 0) + 1}", (block.raw or "")[:200], f"broken BibTeX: {reason}", "refused"
+    )
+
+
+def _fields(entry: Any, strings: Mapping[str, str]) -> dict[str, str]:
+    """Field names in lower case; of a field given twice the first that says something."""
+    found: dict[str, str] = {}
+    for field in entry.fields:
+        value = _value(str(field.value), strings)
+        if value and not found.get(field.key.lower()):
+            found[field.key.lower()] = value
+    return found
+
+
+def _value(raw: str, strings: Mapping[str, str]) -> str:
+    """The text of a value: "..." or {...}, the name of a @string, or several of these joined with #."""
+    out = []
+    for part in _parts(raw):
+        quoted = len(part) > 1 and part[0] + part[-1] in ('""', "{}")
+        out.append(part[1:-1] if quoted else strings.get(part.lower(), part))
+    return unfolded("".join(out))
+
+
+def _parts(raw: str) -> list[str]:
+    """A value cut at each # outside of braces and quotation marks."""
+    parts, depth, quoted, start = [], 0, False, 0
+    for mark in re.finditer(r'(?<!\\)[{}"]|#', raw):
+        if mark[0] == '"':
+            quoted ^= not depth
+        elif mark[0] == "#":
+            if not depth and not quoted:
+                parts.append(raw[start : mark.start()])
+                start = mark.end()
+        else:
+            depth += 1 if mark[0] == "{" else -1
+    return [part.strip() for part in (*parts, raw[start:])]
+
+
+def _inherited(fields: Mapping[str, str], by_key: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """What an entry has from the one it refers to, and lacks itself; the title of a book becomes a booktitle."""
+    parent = by_key.get(fields.get("crossref", "").lower(), {})
+    found = {name: value for name, value in parent.items() if name in _INHERITED and name not in fields}
+    if parent.get("title") and "booktitle" not in fields:
+        found.setdefault("booktitle", parent["title"])
+    return found
+
+
+def _record(entry: Any, fields: Mapping[str, str], source: str) -> Record | Skipped:
+    eprint = fields.get("eprint", "") + " " + fields.get("archiveprefix", fields.get("eprinttype", ""))
+    preprint = "arxiv" in eprint.lower() or "arxiv" in (fields.get("url", "") + fields.get("journal", "")).lower()
+    extra = {
+        "pmid": pmid_in(fields.get("pmid")) or (pmid_in(fields.get("eprint")) if "pubmed" in eprint.lower() else None),
+        "arxiv": arxiv_id(" ".join((eprint, fields.get("url", ""), fields.get("journal", "")))) if preprint else None,
+        "keywords": fields.get("keywords") or fields.get("author_keywords"),
+        "language": fields.get("language") or fields.get("langid"),
+        "type": entry.entry_type,
+    }
+    title, subtitle = unbraced(fields.get("title", "")), unbraced(fields.get("subtitle", ""))
+    return gathered(
+        source,
+        f"{title}: {subtitle}" if title and subtitle else title,
+        unbraced(fields.get("abstract", "")),
+        authors=_names(fields.get("author", "")),
+        year=fields.get("year") or fields.get("date"),
+        venue=_venue(fields),
+        doi=fields.get("doi") or _said(fields),
+        url=fields.get("url") or fields.get("link"),
+        extra=extra,
+    )
+
+
+def _said(fields: Mapping[str, str]) -> str | None:
+    return next((value for name in ("url", "note", "ee") if "doi" in (value := fields.get(name, "")).lower()), None)
+
+
+def _venue(fields: Mapping[str, str]) -> str:
+    usual = ("journal", "journaltitle", "booktitle", "eventtitle", "howpublished", "school", "institution", "publisher")
+    return unbraced(next((fields[name] for name in usual if fields.get(name)), ""))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Authors, told apart by "and" outside of braces."""
+    if "{" not in text:
+        found: tuple[str, ...] = (
+            tuple(re.split(r"\s+and\s+", text, flags=re.IGNORECASE)) if " and " in text else (text,)
+        )
+        return tuple(name for name in found if name.strip() and name != "others")
+    parts, depth, start = [], 0, 0
+    for mark in re.finditer(r"[{}]|\s+and\s+", text):
+        if mark[0] in "{}":
+            depth += 1 if mark[0] == "{" else -1
+        elif depth <= 0:
+            parts.append(text[start : mark.start()])
+            start = mark.end()
+    parts.append(text[start:])
+    return tuple(unbraced(part) for part in parts if part.strip() and part.strip() != "others")
+
+
+def unbraced(text: str) -> str:
+    """Without the braces that BibTeX reads itself: not those of a formula, a command or an accent."""
+    if "{" not in text:
+        return text
+    text = _KNOWN_MACROS.sub("", text)
+    out: list[str] = []
+    kept: list[bool] = []  # of each open brace: does it stay?
+    math = False
+    for at, char in enumerate(text):
+        escaped = at > 0 and text[at - 1] == "\\"
+        if char == "$" and not escaped:
+            math = not math
+        if char == "{" and not escaped:
+            kept.append(math or bool(kept and kept[-1]) or _is_argument(text, at))
+            if not kept[-1]:
+                continue
+        elif char == "}" and not escaped and kept and not kept.pop():
+            continue
+        out.append(char)
+    return "".join(out)
+
+
+def _is_argument(text: str, at: int) -> bool:
+    """Does the brace at `at` belong to a command, an accent, an index or a switch?"""
+    before = text[max(0, at - 40) : at]
+    return (
+        bool(re.search(r"(?:\\[A-Za-z]+|\\[^A-Za-z\s{}]|[\^_]|\\[A-Za-z]+\{[^{}]*\})\s*$", before))
+        or text[at + 1 : at + 2] == "\\"
+    )

@@ -1,0 +1,187 @@
+"""What the fields of a record are called and how they are written, for every format alike.
+
+`gathered` is the one way from raw fields to a Record, or to a Skipped that says why there is none.
+A title loses its line breaks, since they are the file's folding; an abstract stays as given but for
+two characters that cannot be stored. What publishers write where there is no abstract is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from rag.readers.record import Record, Skipped
+from rag.records import FrozenMap
+from rag.text import readable
+
+TITLE_LENGTH = 2000
+LOOKED = 5000  # characters in which a number is looked for
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NO_ABSTRACT = re.compile(
+    r"\W*(?:(?:no|without) (?:author )?abstract(?: (?:is |was )?(?:available|provided|present))?|"
+    r"abstract (?:is )?(?:not|un) ?available|not available|none|null|nan|n/?a|tba|abstract)?\W*",
+    re.IGNORECASE,
+)
+_NO_TITLE = re.compile(r"\W*(?:(?:no|without) title(?: available)?|title not available|untitled|null|nan)?\W*", re.I)
+_DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\"<>]+")
+_ARXIV = re.compile(r"(?<![\d.])(\d{4}\.\d{4,5}|[a-z-]{2,20}(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?(?!\d)")
+_ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
+_YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
+_INITIALS = re.compile(r"([^\W\d_][^\d,.]+) ((?:[^\W\d_]\.[ -]?)+)")  # "Gray A.B." is "Gray, A.B."
+_NAMES = re.compile(r"\s*;\s*|\s+\band\b\s+|\n+")
+
+
+def gathered(
+    source: str,
+    title: str | None,
+    abstract: str | None,
+    *,
+    authors: Iterable[str] = (),
+    year: object = None,
+    venue: str | None = None,
+    doi: str | None = None,
+    url: str | None = None,
+    extra: Mapping[str, str | None] | None = None,
+) -> Record | Skipped:
+    """The Record of these fields, or why they are none. `extra` loses its empty values."""
+    named, text = stored(line(title or "")), stored((abstract or "").strip())
+    text = "" if _NO_ABSTRACT.fullmatch(text[:80]) else text
+    if _NO_TITLE.fullmatch(named[:40]):
+        about = text or "; ".join(line(author) for author in authors) or doi or url or ""
+        return Skipped(source, about[:200], _untitled(bool(text)), "refused")
+    if len(named) > TITLE_LENGTH:
+        return Skipped(source, named[:200], f"a title of {len(named):,} characters: broken?", "refused")
+    kept = {name: stored(line(value)) for name, value in (extra or {}).items() if value and line(value)}
+    if doi and (preprint := _ARXIV_DOI.search(doi)):  # one paper has one arXiv number, whoever wrote it as a DOI
+        kept.setdefault("arxiv", arxiv_id(preprint[1]) or preprint[1])
+    return Record(
+        title=named,
+        abstract=text,
+        source=source,
+        authors=tuple(_person(name) for author in authors if (name := line(readable(author)).strip(" ,;"))),
+        year=year_in(year),
+        venue=stored(line(readable(venue))) if venue and line(venue) else None,
+        doi=doi_in(doi),
+        url=stored(line(url)) if url and line(url) else None,
+        extra=FrozenMap(kept),
+    )
+
+
+def _person(name: str) -> str:
+    whole = _INITIALS.fullmatch(name)
+    return stored(f"{whole[1]}, {whole[2]}" if whole else name)
+
+
+def _untitled(has_abstract: bool) -> str:
+    return "an abstract without a title" if has_abstract else "a record with neither title nor abstract"
+
+
+def stored(text: str) -> str:
+    """`text` without the characters that cannot be stored (NUL, halves of surrogate pairs)."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def line(text: str) -> str:
+    """`text` on one line."""
+    return " ".join(text.split())
+
+
+def unfolded(text: str) -> str:
+    """`text` without the folding of a format that breaks long lines; paragraphs stay apart."""
+    return "\n\n".join(line(part) for part in re.split(r"\n[ \t]*\n", text) if part.strip())
+
+
+def doi_in(text: str | None) -> str | None:
+    """The first DOI of a text, in lower case as DOIs compare, without what punctuation follows it."""
+    text = (text or "")[:LOOKED]
+    found = _DOI.search(unquote(text) if "%2" in text else text)
+    if not found:
+        return None
+    doi = re.split(r"[,;](?=\s|$|10\.)|&|%26|\[(?:doi|pii)\]", found[0])[0].rstrip(".,;:'}]")
+    while doi.endswith(")") and doi.count("(") < doi.count(")"):
+        doi = doi[:-1].rstrip(".,;:")
+    return stored(doi.lower())
+
+
+def arxiv_id(text: str | None) -> str | None:
+    """The arXiv number in a text such as "arXiv:2101.00001v2" or an address, without its version."""
+    found = _ARXIV.search((text or "")[:LOOKED])
+    return found[1] if found else None
+
+
+def pmid_in(text: str | None) -> str | None:
+    """A PubMed number that stands alone, in an address or after "PMID:"."""
+    found = re.fullmatch(
+        r"\s*(?:PMID:?\s*|.*pubmed\S*/)?(\d{1,9})/?(?:\.0)?\s*", (text or "")[:300], re.IGNORECASE | re.S
+    )
+    return str(int(found[1])) if found and int(found[1]) else None
+
+
+def year_in(value: object) -> int | None:
+    """The first year from 1500 to 2099 in a date however written."""
+    found = _YEAR.search(str(value)[:100]) if value is not None else None
+    return int(found[1]) if found else None
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Authors written in one string: split at semicolons or "and", else at commas that part whole names."""
+    text = "\n".join(row for part in text.split("\n") if (row := line(part)))
+    if re.search(r";|\n|\band\b", text):
+        return tuple(name for name in _NAMES.split(text) if name)
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if len(parts) > 1 and all(" " in part for part in parts):  # "Gray A., Reed B."; "Gray, A." is one name
+        return tuple(parts)
+    if len(parts) > 2 and len(parts) % 2 == 0 and all(re.fullmatch(r"(?:\w\.?[ -]?)+", p) for p in parts[1::2]):
+        return tuple(f"{family}, {given}" for family, given in zip(parts[::2], parts[1::2], strict=True))
+    return (text,) if text else ()
+
+
+# --- what a column or a key is called -----------------------------------------------------------
+
+ALIASES: dict[str, tuple[str, ...]] = {  # best first; letters and digits only, in lower case
+    "title": ("title", "articletitle", "documenttitle", "papertitle", "primarytitle", "ti", "t1", "displayname",
+              "name", "headline", "titel", "titre", "titulo"),
+    "abstract": ("abstract", "abstractnote", "abstracttext", "paperabstract", "notesabstract", "ab", "n2", "summary",
+                 "text", "description", "zusammenfassung", "resume", "resumen"),
+    "authors": ("authors", "author", "authornames", "firstauthors", "authorfullnames", "creators", "creator", "au",
+                "a1", "authorss", "inventors"),
+    "year": ("year", "publicationyear", "pubyear", "py", "y1", "issued", "published", "publicationdate", "date",
+             "publisheddate", "datepublished", "updatedate", "versions"),
+    "venue": ("venue", "journal", "containertitle", "sourcetitle", "publicationtitle", "journalbook", "booktitle",
+              "journaltitle", "journalref", "secondarytitle", "source", "conference", "publicationname", "t2", "jo"),
+    "doi": ("doi", "do", "doilink", "digitalobjectidentifier"),
+    "url": ("url", "link", "urls", "ur", "pdfurl", "openurllink", "pdflink"),
+    "pmid": ("pmid", "pubmedid", "pubmed", "pubmednumber"),
+    "arxiv": ("arxiv", "arxivid", "eprint", "arxivnumber"),
+    "keywords": ("keywords", "keyword", "authorkeywords", "indexkeywords", "kw", "tags", "manualtags"),
+    "language": ("language", "lang", "la", "languageoforiginaldocument"),
+}  # fmt: skip
+_ROLES = {alias: (role, rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases)}
+Columns = Mapping[str, str]  # role -> what the caller says its column is called
+
+
+def roles(keys: Iterable[str], columns: Columns) -> dict[str, str]:
+    """role -> the key that holds it, as the caller says or else by the usual names."""
+    best: dict[str, tuple[int, str]] = {}
+    for key in keys:
+        plain = "".join(char for char in key.casefold() if char.isalnum())
+        if plain in _ROLES:
+            role, rank = _ROLES[plain]
+            best[role] = min(best.get(role, (rank, key)), (rank, key), key=lambda pair: pair[0])
+    found = {role: key for role, (_, key) in best.items()}
+    wanted = {"".join(c for c in key.casefold() if c.isalnum()): key for key in keys}
+    for role, column in columns.items():
+        if (said := "".join(c for c in column.casefold() if c.isalnum())) in wanted:
+            found[role] = wanted[said]
+    return found
+
+
+def flat(value: Any) -> str:
+    """A value of a table or of JSON as text; a list of texts is joined, anything deeper is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "; ".join(part for item in value if (part := flat(item)))
+    return "" if value is None or isinstance(value, dict | bool) else str(value)

@@ -1,0 +1,297 @@
+"""JSON and JSON lines: CSL-JSON, Crossref, Zotero, Semantic Scholar, arXiv's dump, and one's own.
+
+A record is an object with a title under one of its usual names, wherever it stands: alone, in a
+list, or in lists within objects ("message", "items", "papers", a DOI ...). The text is walked value
+by value, so that every record knows its line and a list of any length is never built twice. In a
+broken list the reader goes on with the next value that begins a line as the first one did.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from rag.readers.fields import Columns, arxiv_id, flat, gathered, names, pmid_in, roles
+from rag.readers.record import Found, Record, Skipped
+
+BROKEN = 500  # places in one list after which it is read no further
+DEPTH = 5  # how deep in objects and lists records are looked for
+_DECODER = json.JSONDecoder(strict=False)  # raw line breaks in strings are forgiven
+_SPACE = re.compile(r"\s*")
+_HEADING = re.compile(r"^\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
+_BROKEN = (ValueError, RecursionError)
+
+
+class Lost(Exception):
+    """An error after which a list cannot be read on."""
+
+
+class _Lines:
+    """Offsets to line numbers, cheap as long as they grow."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at, self.line = text, 0, 1
+
+    def of(self, at: int) -> int:
+        if at < self.at:
+            self.at, self.line = 0, 1
+        self.line += self.text.count("\n", self.at, at)
+        self.at = at
+        return self.line
+
+
+def read(text: str, name: str, columns: Columns) -> Found:
+    """The records of a JSON text, and what of it is broken or no paper."""
+    text, lines = text.lstrip("\ufeff"), _Lines(text)
+    records: list[Record] = []
+    skipped: list[Skipped] = []
+    for at, value in _whole(text, columns):
+        source = f"{name}:{lines.of(at)}"
+        made = _broken(value, source, lines) if isinstance(value, Exception) else _record(value, source, columns)
+        (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
+    return records, skipped
+
+
+def read_lines(text: str, name: str, columns: Columns) -> Found:
+    """The records of JSON lines: one value a line, each for itself."""
+    records: list[Record] = []
+    skipped: list[Skipped] = []
+    for number, line in enumerate(text.lstrip("\ufeff").split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line, strict=False)
+        except _BROKEN as error:
+            reason = f"broken JSON ({_said(error)})"
+            skipped.append(Skipped(f"{name}:{number}", line[:200], reason, "refused"))
+            continue
+        made = _record(value, f"{name}:{number}", columns)
+        (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
+    return records, skipped
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg[0].lower() + error.msg[1:]
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number too long"
+
+
+def _broken(error: Exception, source: str, lines: _Lines) -> Skipped:
+    lost = "nothing after it is read" if isinstance(error, Lost) else "what belongs to it is lost"
+    error = error.args[0] if isinstance(error, Lost) else error
+    if isinstance(error, json.JSONDecodeError):
+        source = f"{source.rsplit(':', 1)[0]}:{lines.of(min(error.pos, len(lines.text)))}"
+    return Skipped(source, "", f"broken JSON ({_said(error)}); {lost}", "refused")
+
+
+# --- walking ------------------------------------------------------------------------------------
+
+
+def _skip(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _whole(text: str, columns: Columns) -> Iterator[tuple[int, Any]]:
+    """The records of a text, which holds one value, or several one after another."""
+    at = _skip(text, 0)
+    try:
+        while at < len(text):
+            end = yield from _walk(text, at, columns, 0)
+            at = _skip(text, end)
+    except _BROKEN as error:
+        yield at, error
+
+
+Walk = Generator[tuple[int, Any], None, int]  # (offset, record or what went wrong) ...; returns where the value ends
+
+
+def _walk(text: str, at: int, columns: Columns, depth: int) -> Walk:
+    """The records in the value at `at`; an object without a title or anything in it that has one is given as it is.
+
+    An exception among them is what went wrong there; raises what is wrong with the value as a whole.
+    """
+    if text[at : at + 1] == "[" and depth < DEPTH:
+        return (yield from _list(text, at, columns, depth))
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError:
+        if depth < 2 and text[at : at + 1] == "{":
+            return (yield from _members(text, at, columns, depth))
+        raise
+    inside = isinstance(value, dict) and depth < DEPTH and any(isinstance(part, dict | list) for part in value.values())
+    found = list(_members(text, at, columns, depth)) if inside and not _titled(value, columns) else []
+    yield from found or [(at, value)]
+    return end
+
+
+def _members(text: str, at: int, columns: Columns, depth: int) -> Walk:
+    """The records in the values of the object at `at`."""
+    at = _skip(text, at + 1)
+    while text[at : at + 1] not in ("}", ""):
+        _, at = _DECODER.raw_decode(text, at)
+        at = _expect(text, _skip(text, at), ":")
+        if text[at : at + 1] in ("[", "{"):
+            walk = _walk(text, at, columns, depth + 1)
+            at = yield from _only(walk, columns)
+        else:
+            _, at = _DECODER.raw_decode(text, at)
+        at = _skip(text, at)
+        if text[at : at + 1] not in ("}", ""):
+            at = _expect(text, at, ",")
+    return at + 1
+
+
+def _only(walk: Walk, columns: Columns) -> Walk:
+    """Of a walk the records, and what went wrong."""
+    while True:
+        try:
+            at, value = next(walk)
+        except StopIteration as stop:
+            return int(stop.value)
+        if isinstance(value, Exception) or _titled(value, columns):
+            yield at, value
+
+
+def _expect(text: str, at: int, what: str) -> int:
+    if text[at : at + 1] != what:
+        raise json.JSONDecodeError(f"expected {what!r}", text, at)
+    return _skip(text, at + 1)
+
+
+def _titled(value: Any, columns: Columns) -> bool:
+    return isinstance(value, dict) and "title" in roles(value, columns)
+
+
+def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
+    """The records of the list at `at`; after a broken one the next that begins a line as the first did."""
+    opened = at
+    at = _skip(text, at + 1)
+    broken = 0
+    indent = text[text.rfind("\n", opened, at) : at] if "\n" in text[opened:at] else ""
+    while text[at : at + 1] not in ("]", ""):
+        try:
+            end = yield from _walk(text, at, columns, depth + 1)
+            at = _skip(text, end)
+            if text[at : at + 1] not in ("]", ""):
+                at = _expect(text, at, ",")
+        except _BROKEN as error:
+            failed = error.pos if isinstance(error, json.JSONDecodeError) else at
+            following = text.find(f"{indent}{{", max(failed, at + 1) - len(indent)) if indent else -1
+            broken += 1
+            rest_is_lost = following < 0 or broken > BROKEN
+            yield at, (Lost(error) if rest_is_lost else error)
+            if rest_is_lost:
+                return len(text) + 1  # given up
+            at = following + len(indent)
+    if at == len(text):
+        yield at, json.JSONDecodeError("the list is not closed", text, at)
+    return at + 1
+
+
+# --- one record ---------------------------------------------------------------------------------
+
+
+def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
+    if not isinstance(value, dict):
+        return Skipped(source, flat(value)[:200], "a value that is no record", "refused")
+    if isinstance(value.get("data"), dict) and _titled(value["data"], columns):  # Zotero's own format
+        value = value["data"]
+    held = roles(value, columns)
+    if "title" not in held:
+        keys = ", ".join(list(value)[:8])[:100]
+        reason = f"no key for the title among: {keys}; say which with title=..." if keys else "an empty record"
+        return Skipped(source, json.dumps(value)[:200], reason, "refused")
+    got: dict[str, Any] = {role: value[key] for role, key in held.items()}
+    ids = _ids(value)
+    return gathered(
+        source,
+        _title(got["title"], value.get("subtitle")),
+        _HEADING.sub("", _abstract(got.get("abstract"), value)),
+        authors=_people(got.get("authors")),
+        year=_date(got.get("year"), value),
+        venue=_named(got.get("venue")),
+        doi=flat(got.get("doi")) or ids.get("doi"),
+        url=flat(got.get("url")).split("; ")[0],
+        extra={
+            "pmid": pmid_in(flat(got.get("pmid")) or ids.get("pubmed") or ids.get("pmid")),
+            "arxiv": arxiv_id(flat(got.get("arxiv")) or ids.get("arxiv") or _own_id(value)),
+            "keywords": flat(got.get("keywords")),
+            "language": flat(got.get("language")),
+        },
+    )
+
+
+def _title(title: Any, subtitle: Any) -> str:
+    """The first of several titles; Crossref's subtitle, which is no part of it, behind a colon."""
+    named = flat(title[0]) if isinstance(title, list) and title else flat(title)
+    below = flat(subtitle[0]) if isinstance(subtitle, list) and subtitle else ""
+    return f"{named}: {below}" if named and below and below.lower() not in named.lower() else named
+
+
+def _abstract(value: Any, record: Mapping[str, Any]) -> str:
+    """As text; of several the longest; or put together from OpenAlex's index of words to places."""
+    if isinstance(value, list):
+        return max((flat(part) for part in value), key=len, default="")
+    index = record.get("abstract_inverted_index")
+    if not value and isinstance(index, dict):
+        places = [
+            (at, word) for word, ats in index.items() if isinstance(ats, list) for at in ats if isinstance(at, int)
+        ]
+        return " ".join(word for _, word in sorted(places))
+    return flat(value)
+
+
+def _people(value: Any) -> list[str]:
+    """Authors as texts, as objects with a name or its parts, or all in one text."""
+    if isinstance(value, str):
+        return list(names(value))
+    found = []
+    for person in value if isinstance(value, list) else []:
+        if isinstance(person, dict):
+            inner = person.get("author")
+            person = inner if isinstance(inner, dict) else person  # OpenAlex
+            parts = [flat(person.get(key)) for key in ("family", "given")]
+            parts = parts if any(parts) else [flat(person.get(key)) for key in ("lastName", "firstName")]
+            whole = next(
+                (flat(person[key]) for key in ("name", "literal", "display_name", "full_name") if person.get(key)), ""
+            )
+            found.append(", ".join(part for part in parts if part) or whole)
+        else:
+            found.append(flat(person))
+    return [name for name in found if name]
+
+
+def _date(value: Any, record: Mapping[str, Any]) -> str:
+    """CSL's date-parts, or a date as text."""
+    for date in (value, record.get("issued"), record.get("published-print"), record.get("created")):
+        if isinstance(date, dict):
+            date = flat(date.get("date-parts")) or flat(date.get("raw")) or flat(date.get("literal"))
+        if isinstance(date, list) and date and isinstance(date[0], dict):  # arXiv's versions
+            date = flat(date[0].get("created"))
+        if text := flat(date):
+            return text
+    return ""
+
+
+def _named(value: Any) -> str:
+    """A venue: a text, the first of several, or an object that has a name."""
+    value = value[0] if isinstance(value, list) and value else value
+    return flat(value.get("name") or value.get("title")) if isinstance(value, dict) else flat(value)
+
+
+def _ids(record: Mapping[str, Any]) -> dict[str, str]:
+    """Semantic Scholar's externalIds and OpenAlex's ids, names in lower case."""
+    found: dict[str, str] = {}
+    for key in ("externalIds", "ids"):
+        if isinstance(record.get(key), dict):
+            found |= {name.lower(): flat(value) for name, value in record[key].items()}
+    return found
+
+
+def _own_id(record: Mapping[str, Any]) -> str:
+    """An id that is an arXiv number: of arXiv's dump, or an address there."""
+    own = flat(record.get("id"))
+    return own if "arxiv" in (own + flat(record.get("url"))).lower() or "categories" in record else ""

@@ -1,0 +1,321 @@
+"""Records -> Papers: which records are one paper, and what it is called.
+
+A DOI, an arXiv number or a PubMed number says who a record is; else its title and first author do.
+Two records of one title stay two papers where these contradict each other, or where nothing else is
+known and their abstracts are unlike; two with one DOI where titles and abstracts are both unlike (an
+export that gives a book's DOI to its chapters). Nearly the same title over the same abstract is one.
+A paper remembers every record it came from, and keeps the fullest abstract and what others lacked.
+
+An id is the hash of the normalised title, as libraries have always had it. Where two papers share a
+title one of them keeps that id (a stored one, else the one that says least of itself) and the others
+hash title and DOI, or another number, or first author: so ids do not depend on the order of files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import chain, count
+
+from rapidfuzz import fuzz
+
+from rag.readers.record import Record, Skipped
+from rag.records import FrozenMap, Paper
+from rag.text import paper_id, readable, title_key
+
+ALIKE = 90  # rapidfuzz's ratio of two abstracts, or two titles, that say the same
+LIBRARY = "the library"  # stands for the source of a stored paper that names none
+UNLIKE = 55  # ... and of two that have nothing to do with each other
+LOOKED = 50  # papers of one title, or one beginning, that a record is compared with
+_OPENING = 60  # letters of an abstract by which near duplicates find each other
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A record that was found to be a paper already read: where it stands, the paper, and what showed it."""
+
+    source: str
+    title: str
+    into: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.title!r}: the paper of {self.into} ({self.reason})"
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """The records of one paper so far. `stored` is the paper as a library has it, if it does."""
+
+    first: Record
+    title: str  # normalised
+    numbers: dict[str, set[str]] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    abstract: str = ""
+    stored: Paper | None = None
+    surname: str = ""  # of the first author, "" if no record names one
+
+    def add(self, record: Record) -> None:
+        self.records.append(record)
+        self.surname = self.surname or (surname(record.authors[0]) if record.authors else "")
+        self.abstract = max(self.abstract, record.abstract, key=len)
+        for kind, number in _numbers(record):
+            self.numbers.setdefault(kind, set()).add(number)
+
+
+def merged(records: Iterable[Record], known: Iterable[Paper] = ()) -> tuple[list[Paper], list[Merged], list[Skipped]]:
+    """The papers in order of first appearance, the records that were one already, and those without an abstract.
+
+    `known` are papers of a library: a record of one becomes that paper, with its id and sources, and more.
+    Only papers with a record among `records` are given.
+    """
+    index = _Index()
+    for paper in known:
+        index.start(_record(paper)).stored = paper
+    shown: list[Merged] = []
+    for record in records:
+        group, reason = index.find(record)
+        if group is None:
+            index.start(record)
+            continue
+        shown += index.join(group, record)
+        if not group.stored or len(group.records) > 2 or record.source not in group.stored.sources:
+            shown.append(Merged(record.source, record.title, group.first.source, reason))
+    groups = [group for group in index.groups if not group.stored or len(group.records) > 1]
+    papers = [_paper(group) for group in groups]
+    empty = [_without(group) for group, paper in zip(groups, papers, strict=True) if not paper.abstract]
+    return _named(groups, papers, index), shown, empty
+
+
+def _record(paper: Paper) -> Record:
+    source = paper.sources[0] if paper.sources else LIBRARY
+    return Record(paper.title, paper.abstract, source, paper.authors, paper.year, paper.venue, paper.doi, paper.url,
+                  paper.extra)  # fmt: skip
+
+
+def _without(group: _Group) -> Skipped:
+    more = f" (nor have {', '.join(r.source for r in group.records[1:4])})" if len(group.records) > 1 else ""
+    return Skipped(group.first.source, group.first.title, f"without an abstract{more}", "no abstract")
+
+
+# --- finding ------------------------------------------------------------------------------------
+
+
+class _Index:
+    """Groups by everything a record may be found by."""
+
+    def __init__(self) -> None:
+        self.groups: dict[_Group, None] = {}
+        self._by: dict[tuple[str, str], list[_Group]] = {}
+
+    def start(self, record: Record) -> _Group:
+        group = _Group(record, _key(record.title))
+        self.groups[group] = None
+        self.join(group, record)
+        return group
+
+    def join(self, group: _Group, record: Record) -> list[Merged]:
+        """Add a record to a group; other groups that it shows to be the same paper become part of it, and are given."""
+        group.add(record)
+        united: list[Merged] = []
+        for kind, number in _numbers(record):
+            held = self._by.get((kind, number), ())[:LOOKED]
+            for other in [other for other in held if other is not group and _are_one(group, other)]:
+                self._absorb(group, other)
+                united.append(
+                    Merged(other.first.source, other.first.title, group.first.source, f"the same {_SPELLED[kind]}")
+                )
+        for key in _keys(record):
+            held = self._by.setdefault(key, [])
+            if group not in held:
+                held.append(group)
+        return united
+
+    def _absorb(self, group: _Group, other: _Group) -> None:
+        group.stored = group.stored or other.stored
+        for record in other.records:
+            group.add(record)
+            for key in _keys(record):
+                held = self._by[key]
+                held[:] = [group if one is other else one for one in held if one is not group]
+        self.groups.pop(other, None)
+
+    def find(self, record: Record) -> tuple[_Group | None, str]:
+        """The group that a record belongs to, and what shows it."""
+        for kind, number in _numbers(record):
+            for group in self._by.get((kind, number), ())[:LOOKED]:
+                if _is_one(group, record):
+                    return group, f"the same {_SPELLED[kind]}"
+        key = _key(record.title)
+        for group in self._by.get(("title", key), ())[:LOOKED]:
+            if not _contradicts(group, record):
+                return group, "the same title"
+        for group in self._by.get(("abstract", _opening(record.abstract)), ())[:LOOKED] if record.abstract else ():
+            if _is_near(group, record, key):
+                return group, "nearly the same title, the same abstract"
+        return None, ""
+
+
+_SPELLED = {"doi": "DOI", "arxiv": "arXiv number", "pmid": "PubMed number"}
+
+
+def _numbers(record: Record) -> Iterator[tuple[str, str]]:
+    """What a record is surely known by; a DOI that only repeats the arXiv number says nothing of its own."""
+    doi = (record.doi or "").lower()
+    if doi and not doi.startswith("10.48550/arxiv"):
+        yield "doi", doi
+    for kind in ("arxiv", "pmid"):
+        if number := record.extra.get(kind):
+            yield kind, number
+
+
+def _keys(record: Record) -> Iterator[tuple[str, str]]:
+    yield from _numbers(record)
+    yield "title", _key(record.title)
+    if record.abstract:
+        yield "abstract", _opening(record.abstract)
+
+
+@lru_cache(maxsize=4096)
+def _key(title: str) -> str:
+    """The normalised title; of one without any letters the title itself."""
+    return title_key(title) or title
+
+
+@lru_cache(maxsize=4096)
+def _opening(abstract: str) -> str:
+    return "".join(re.findall(r"[^\W_]", abstract[: 3 * _OPENING]))[:_OPENING].casefold()
+
+
+# --- the same paper? ----------------------------------------------------------------------------
+
+
+def _is_one(group: _Group, record: Record) -> bool:
+    """Of a record with a number of the group's: is it the paper, or does an export give one number to many?"""
+    return _fits(group, _key(record.title), record.abstract)
+
+
+def _are_one(group: _Group, other: _Group) -> bool:
+    """Of two groups that a record shows to have one number; two papers of the library are not a reader's to unite."""
+    return not (group.stored and other.stored) and _fits(group, other.title, other.abstract)
+
+
+def _fits(group: _Group, title: str, abstract: str) -> bool:
+    if not group.abstract or not abstract or fuzz.token_set_ratio(group.title, title) > UNLIKE:
+        return True
+    return likeness(group.abstract, abstract) > UNLIKE
+
+
+def _contradicts(group: _Group, record: Record) -> bool:
+    """Of a record with the group's title: does anything show that it is another paper?"""
+    author = surname(record.authors[0]) if record.authors else ""
+    if _numbers_differ(group, record) or (group.surname and author and group.surname != author):
+        return not _says_the_same(group.abstract, record.abstract)  # one paper in two journals, a misspelt name
+    if group.surname and author:
+        return False
+    return bool(group.abstract and record.abstract) and likeness(group.abstract, record.abstract) < UNLIKE
+
+
+def _numbers_differ(group: _Group, record: Record) -> bool:
+    return any(kind in group.numbers and number not in group.numbers[kind] for kind, number in _numbers(record))
+
+
+def _says_the_same(one: str, two: str) -> bool:
+    return bool(one and two) and _opening(one) == _opening(two) and likeness(one, two) > ALIKE
+
+
+def _is_near(group: _Group, record: Record, key: str) -> bool:
+    """Are title and abstract the same but for a slip? Part 1 and part 2 are not."""
+    if _numbers_differ(group, record):
+        return False
+    if fuzz.ratio(group.title, key) < ALIKE or _counted(group.title) != _counted(key):
+        return False
+    return likeness(group.abstract, record.abstract) > ALIKE
+
+
+def _counted(title: str) -> list[str]:
+    """The numbers and single letters of a normalised title, Roman numerals too."""
+    return re.findall(r"\b(?:\w*\d\w*|[b-z]|[ivx]+)\b", title)
+
+
+def likeness(one: str, two: str) -> float:
+    """0..100: how alike the beginnings of two abstracts are; 100 for one that is the other cut short."""
+    short, long = sorted((_plain(one), _plain(two)), key=len)
+    return max(fuzz.ratio(short, long[: len(short)]), fuzz.partial_ratio(short[:300], long[:1500]))
+
+
+@lru_cache(maxsize=4096)
+def _plain(abstract: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", readable(abstract[:2500]).casefold()))[:1500]
+
+
+@lru_cache(maxsize=4096)
+def surname(author: str) -> str:
+    """The last word of the family name in "Gray, Ada", "Ada Gray", "Gray A." and "Gray AB", without accents."""
+    family, comma, _ = author.partition(",")
+    words = [word for word in re.split(r"[\s.]+", readable(family)) if word]
+    if not comma and len(words) > 1:
+        initials = [len(word) <= 3 and word.isupper() and word.isalpha() for word in words]
+        words = [word for word, initial in zip(words, initials, strict=True) if not initial] or words
+    plain = unicodedata.normalize("NFKD", words[-1] if words else "")
+    return "".join(char for char in plain if not unicodedata.combining(char)).casefold()
+
+
+# --- one paper ----------------------------------------------------------------------------------
+
+
+def _paper(group: _Group) -> Paper:
+    """The first record's paper, with the fullest abstract and what the others add."""
+    records = group.records
+    extra: dict[str, str] = {}
+    for record in records:
+        extra = {**record.extra, **extra}
+    before = group.stored.sources if group.stored else ()
+    sources = (*before, *(record.source for record in records if record.source != LIBRARY))
+    title = group.stored.title if group.stored else group.first.title
+    return Paper(
+        id=group.stored.id if group.stored else paper_id(title),
+        title=title,
+        abstract=group.abstract,
+        authors=next((record.authors for record in records if record.authors), ()),
+        year=next((record.year for record in records if record.year), None),
+        venue=next((record.venue for record in records if record.venue), None),
+        doi=next((record.doi for record in records if record.doi), None),
+        url=next((record.url for record in records if record.url), None),
+        sources=tuple(dict.fromkeys(sources)),
+        extra=FrozenMap(extra),
+    )
+
+
+def _named(groups: list[_Group], papers: list[Paper], index: _Index) -> list[Paper]:
+    """The papers that have an abstract, each with an id of its own."""
+    taken = {group.stored.id for group in index.groups if group.stored}
+    order = sorted(range(len(papers)), key=lambda n: (papers[n].id, bool(_said(papers[n])), _said(papers[n])))
+    ids: dict[int, str] = {}
+    for n in order:
+        paper = papers[n]
+        if groups[n].stored or not paper.abstract:
+            ids[n] = paper.id
+            continue
+        ids[n] = next(id for id in _ids(paper) if id not in taken)
+        taken.add(ids[n])
+    return [replace(paper, id=ids[n]) for n, paper in enumerate(papers) if paper.abstract]
+
+
+def _said(paper: Paper) -> str:
+    """What tells a paper from another of its title."""
+    author = surname(paper.authors[0]) if paper.authors else ""
+    return paper.doi or paper.extra.get("arxiv") or paper.extra.get("pmid") or author
+
+
+def _ids(paper: Paper) -> Iterator[str]:
+    """The title's hash; title and what tells it apart; at last, where nothing else does, the abstract too."""
+    yield paper.id
+    key = title_key(paper.title)
+    for more in chain((_said(paper), paper.abstract), (f"{paper.abstract}\0{n}" for n in count(2))):
+        if more:
+            yield hashlib.sha256(f"{key}\0{more}".encode()).hexdigest()[:12]

@@ -1,0 +1,210 @@
+"""Tagged lines: RIS, MEDLINE (.nbib), Web of Science (.ciw) and EndNote's "%" export.
+
+All four are one idea: a line opens with a short tag, lines without one go on with the last, one tag
+begins a record and one may end it. The formats differ in how a tag looks and what it means, so each
+is a table here. Own code, since no kept package reads MEDLINE, and the one for RIS (rispy) gives no
+line numbers, keeps the first of repeated lines only and drops a last record that is not closed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from rapidfuzz import fuzz
+
+from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
+from rag.readers.record import Found, Record, Skipped
+
+_COUNTER = re.compile(r"(?:\d+\.|<\d+>|#\d+|Record #?\d+ of \d+|VN .*|EF)", re.IGNORECASE)  # between records
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How lines are tagged, and the tags of each field, best first."""
+
+    line: re.Pattern[str]  # groups: tag, value
+    begins: tuple[str, ...]
+    ends: str
+    tags: Mapping[str, tuple[str, ...]]
+    header: tuple[str, ...] = ()  # tags that stand before the first record
+
+
+@dataclass(slots=True)
+class _Raw:
+    """The tagged values of one record, and the line it begins on."""
+
+    line: int
+    values: dict[str, list[list[str]]] = field(default_factory=dict)  # tag -> its values, each in lines
+    last: str = ""
+
+    def texts(self, tags: tuple[str, ...]) -> list[str]:
+        return [text for tag in tags for value in self.values.get(tag, ()) if (text := unfolded("\n".join(value)))]
+
+    def first(self, tags: tuple[str, ...]) -> str:
+        return next(iter(self.texts(tags)), "")
+
+
+RIS = Format(
+    re.compile(r"([A-Z][A-Z0-9]) {1,2}-(?:\s(.*)|(.*))"),
+    ("TY",), "ER",
+    {"title": ("TI", "T1", "CT", "BT", "ST"), "abstract": ("AB", "N2"), "authors": ("AU", "A1"), "year": ("PY", "Y1", "DA"),
+     "venue": ("T2", "JF", "JO", "JA", "J2"), "doi": ("DO", "M3", "L3", "UR", "L2", "N1"), "url": ("UR", "L2"),
+     "keywords": ("KW",), "language": ("LA",), "type": ("TY",), "numbers": ("AN", "ID", "N1", "C7", "UR", "M1")},
+)  # fmt: skip
+MEDLINE = Format(
+    re.compile(r"([A-Z][A-Z0-9 ]{3})-(?:\s(.*)|(.*))"),
+    ("PMID",), "",
+    {"title": ("TI", "BTI", "TT"), "abstract": ("AB", "OAB"), "authors": ("FAU", "AU", "CN"), "year": ("DP", "DEP"),
+     "venue": ("JT", "TA"), "doi": ("LID", "AID"), "keywords": ("OT", "MH"), "language": ("LA",), "pmid": ("PMID",)},
+)  # fmt: skip
+WOS = Format(
+    re.compile(r"([A-Z][A-Z0-9])(?: (.*)|($))"),
+    ("PT",), "ER",
+    {"title": ("TI",), "abstract": ("AB",), "authors": ("AF", "AU"), "year": ("PY",), "venue": ("SO",), "doi": ("DI",),
+     "keywords": ("DE", "ID"), "language": ("LA",), "pmid": ("PM",)},
+    ("FN", "VR", "EF"),
+)  # fmt: skip
+ENDNOTE = Format(
+    re.compile(r"(%\S)(?:\s(.*)|($))"),
+    ("%0",), "",
+    {"title": ("%T",), "abstract": ("%X",), "authors": ("%A",), "year": ("%D", "%8"), "venue": ("%J", "%B"),
+     "doi": ("%R", "%U"), "url": ("%U",), "keywords": ("%K",), "language": ("%G",), "numbers": ("%M", "%U")},
+)  # fmt: skip
+
+
+def ris(text: str, name: str) -> Found:
+    """The records of a RIS file."""
+    return _read(text, name, RIS)
+
+
+def medline(text: str, name: str) -> Found:
+    """The records of PubMed's .nbib or MEDLINE export."""
+    return _read(text, name, MEDLINE)
+
+
+def wos(text: str, name: str) -> Found:
+    """The records of Web of Science's plain text export."""
+    return _read(text, name, WOS)
+
+
+def endnote(text: str, name: str) -> Found:
+    """The records of EndNote's "%" export."""
+    return _read(text, name, ENDNOTE)
+
+
+def _read(text: str, name: str, format: Format) -> Found:
+    records: list[Record] = []
+    skipped: list[Skipped] = []
+    for raw in _raws(text, name, format, skipped):
+        made = _record(raw, f"{name}:{raw.line}", format)
+        if isinstance(made, Record):
+            records.append(made)
+        else:
+            skipped.append(made)
+    return records, skipped
+
+
+def _raws(text: str, name: str, format: Format, skipped: list[Skipped]) -> Iterator[_Raw]:
+    """The records of a file as they stand; lines outside of any are skipped."""
+    raw: _Raw | None = None
+    for number, line in enumerate(text.split("\n"), 1):
+        found = format.line.fullmatch(line.rstrip())
+        tag = found[1].strip() if found else ""
+        value = (found[2] or found[3] or "") if found else line
+        if tag and (tag in format.begins or (raw is None and tag in _titles(format))):
+            if raw:
+                yield raw
+            raw = _Raw(number)
+        if raw is None:
+            if line.strip() and not _COUNTER.fullmatch(line.strip()) and tag not in (*format.header, format.ends):
+                skipped.append(Skipped(f"{name}:{number}", line.strip(), "outside of any record"))
+        elif tag and tag == format.ends:
+            yield raw
+            raw = None
+        else:
+            _take(raw, tag, value)
+    if raw:
+        yield raw
+
+
+def _titles(format: Format) -> tuple[str, ...]:
+    """Tags that begin a record whose first line is missing."""
+    return format.tags["title"] if format.ends else ()
+
+
+def _take(raw: _Raw, tag: str, value: str) -> None:
+    if tag:
+        raw.values.setdefault(tag, []).append([value])
+        raw.last = tag
+    elif raw.last:
+        raw.values[raw.last][-1].append(value)
+
+
+def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
+    tags = {role: format.tags.get(role, ()) for role in ("doi", "url", "pmid", "numbers", "language", "type")}
+    authors = next((raw.texts((tag,)) for tag in format.tags["authors"] if raw.texts((tag,))), [])
+    if format is WOS:  # one a line, folded into one value
+        authors = [name for tag in format.tags["authors"][:1] for v in raw.values.get(tag, ()) for name in v]
+    extra = {
+        "pmid": pmid_in(raw.first(tags["pmid"])) or _pubmed(raw, tags["numbers"]),
+        "arxiv": _arxiv(raw, tags["numbers"]),
+        "keywords": "; ".join(raw.texts(format.tags["keywords"])),
+        "language": raw.first(tags["language"]),
+        "type": raw.first(tags["type"]),
+    }
+    return gathered(
+        source,
+        raw.first(format.tags["title"]),
+        _abstract(raw, format.tags["abstract"]),
+        authors=authors,
+        year=raw.first(format.tags["year"]),
+        venue=raw.first(format.tags["venue"]),
+        doi=_doi(raw, tags["doi"]),
+        url=raw.first(tags["url"]).split(" ")[0],
+        extra=extra,
+    )
+
+
+def _abstract(raw: _Raw, tags: tuple[str, ...]) -> str:
+    """The abstract, however many lines it was split over; one given twice stands once."""
+    kept: list[str] = []
+    for part in raw.texts(tags):
+        twin = next((n for n, old in enumerate(kept[:9]) if _same(old, part)), None)
+        if twin is None:
+            kept.append(part)
+        elif len(part) > len(kept[twin]):
+            kept[twin] = part
+    return "\n".join(kept)
+
+
+def _same(one: str, two: str) -> bool:
+    short, long = sorted((one, two), key=len)
+    return short in long or fuzz.ratio(one[:2000], two[:2000]) > 80
+
+
+def _doi(raw: _Raw, tags: tuple[str, ...]) -> str:
+    """Of the field for it; of another field only where it is called a DOI."""
+    own, *others = tags
+    said = [text for text in raw.texts(tuple(others)) if re.search(r"\bdoi\b|^10\.\d{4}", text, re.IGNORECASE)]
+    found = [*raw.texts((own,)), *said]
+    if own in ("LID", "AID"):
+        found = [text for text in found if "[doi]" in text]
+    return next(iter(found), "")
+
+
+def _pubmed(raw: _Raw, tags: tuple[str, ...]) -> str | None:
+    """A PubMed number among other numbers, where it is called one."""
+    for text in raw.texts(tags):
+        if found := re.search(
+            r"\bPMID:?\s*(\d{1,9})\b|(?:pubmed\.ncbi|ncbi\.nlm)\.nih\.gov/(?:pubmed/)?(\d{1,9})\b", text
+        ):
+            return found[1] or found[2]
+    pubmed = any("pubmed" in text.casefold() or "medline" in text.casefold() for text in raw.texts(("DB", "DP")))
+    return pmid_in(raw.first(("AN",))) if pubmed else None
+
+
+def _arxiv(raw: _Raw, tags: tuple[str, ...]) -> str | None:
+    said = (text for text in raw.texts(tags) if "arxiv" in text.casefold())
+    return next((found for text in said if (found := arxiv_id(text))), None)

@@ -1,0 +1,70 @@
+"""A newcomer's first chat over the shipped library, and its picture in the README.
+
+`python tests/newcomer.py` draws the picture anew; a test holds that the chat reads as it should.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from rag.assistant import shared_assistant
+from rag.conversation import Conversation
+from rag.errors import RagError
+from rag.repl import Terminal, respond
+from rag.settings import load
+
+LINES = (
+    "Which benchmarks measure cultural knowledge?",
+    "how many questions does the first one hold?",
+    "compare with the second one",
+    "How much faster is checkpointing with DataStates-LLM?",
+    "and on how many GPUs was it tried?",
+    "Which sequence model first solved Path-X?",
+    "what about FlashAttention on Path-X?",
+    "the other paper: what does it score on CIFAR-10?",
+    "/open 4",
+    "What is the capital of Mongolia?",
+    "/sources",
+    "/export answers.md",
+)
+PICTURE = Path(__file__).with_name("newcomer.svg")
+
+
+def transcript(width: int = 88) -> tuple[Console, Conversation]:
+    """The chat on a terminal of that width, which keeps what was written on it."""
+    console = Console(
+        record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor", highlight=False
+    )
+    settings = load(model="extractive")
+    talk = Conversation(settings, lambda chosen, _: shared_assistant(chosen), None)
+    talk.opening.start()
+    screen = Terminal(console=console)
+    for line in LINES:
+        console.print(Text.assemble(("? ", "bold cyan"), (line, "bold")))
+        try:
+            respond(line, talk, screen)
+        except RagError as error:
+            screen.say(f"rag: {error}")
+    return console, talk
+
+
+def main() -> None:
+    """Draw the picture."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        console, _ = transcript()
+        console.save_svg(str(PICTURE), title="rag chat", theme=MONOKAI, unique_id="rag", clear=False)
+    sys.stdout.write(f"{PICTURE.relative_to(Path(__file__).parents[1])} drawn\n")
+
+
+if __name__ == "__main__":
+    os.environ.pop("RAG_LIBRARY", None)
+    main()

@@ -1,0 +1,76 @@
+"""The newcomer's chat of the README: every turn does what a newcomer means, and the picture shows that chat."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+
+import newcomer
+import pytest
+
+CULTURE, TEAMING, STATES, S4, FLASH = "d50cef565d59", "3568d1745706", "efc83f86da15", "005efae14363", "ab71d384aa75"
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory):
+    """(what was shown for each line, the conversation, the exported file)."""
+    folder: Path = tmp_path_factory.mktemp("newcomer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        console, talk = newcomer.transcript()
+    text = console.export_text(clear=False)
+    turns = re.split(r"^\? .*\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(newcomer.LINES, turns, strict=True)), talk, (folder / "answers.md").read_text("utf-8")
+
+
+def test_each_question_is_answered_from_the_papers_it_means(chat):
+    _, talk, _ = chat
+    cited = [[paper.id for paper in answer.numbers.values()] for answer in talk.history]
+    assert [set(ids) for ids in cited] == [
+        {CULTURE, TEAMING}, {CULTURE}, {CULTURE, TEAMING}, {STATES}, {STATES}, {S4}, {FLASH}, {S4}, set()
+    ]  # fmt: skip
+    assert [answer.status for answer in talk.history][-1] == "refused"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("how many questions does the first one hold?", "1,227"),
+        ("and on how many GPUs was it tried?", "180 GPUs"),
+        ("what about FlashAttention on Path-X?", "61.4% accuracy"),
+        ("the other paper: what does it score on CIFAR-10?", "91% accuracy on sequential CIFAR-10"),
+        ("What is the capital of Mongolia?", "This library does not say."),
+        ("/open 4", "[4] Efficiently Modeling Long Sequences"),
+        ("/sources", "cited by questions 1, 2, 3"),
+        ("/export answers.md", "9 answers written to answers.md"),
+    ],
+)
+def test_a_turn_says_what_was_asked_for(chat, line, said):
+    shown, _, _ = chat
+    assert said in " ".join(shown[line].split())
+    assert "rag:" not in shown[line]
+
+
+def test_a_topic_of_its_own_is_not_dragged_back(chat):
+    shown, _, _ = chat
+    for line in ("How much faster is checkpointing with DataStates-LLM?", "Which sequence model first solved Path-X?"):
+        assert "searched:" not in shown[line]
+    assert "searched:" in shown["compare with the second one"]
+
+
+def test_numbers_stay_through_the_chat(chat):
+    _, talk, _ = chat
+    assert {number: paper.id for number, paper in talk.numbers.items()} == dict(enumerate((CULTURE, TEAMING, STATES, S4, FLASH), 1))  # fmt: skip
+
+
+def test_the_exported_page_has_the_questions_and_a_footnote_for_every_paper(chat):
+    _, talk, page = chat
+    assert re.findall(r"^## ", page, re.MULTILINE) == ["## "] * len(talk.history)
+    assert re.findall(r"^\[\^(\d)\]:", page, re.MULTILINE) == list("12345")
+
+
+def test_the_picture_shows_this_chat():
+    picture = html.unescape(newcomer.PICTURE.read_text("utf-8")).replace("\xa0", " ")
+    assert [line for line in newcomer.LINES if line not in picture] == [], "type: python tests/newcomer.py"
+    assert "1,227" in picture
