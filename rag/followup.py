@@ -30,6 +30,7 @@ NEARER, MUCH_NEARER = 0.2, 0.3  # in cosine, what makes another paper's being ne
 NO_FIT = 0.2  # a short question of its own form with less of a fit is about something else
 LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the paper spoken of is about something else
 WHOLE = 0.9  # of the words of a question for a list, which the paper spoken of holds if it goes on about that
+ELSEWHERE = 0.5  # so much more of a short question's words in another paper: it names something of that one
 LONGER = 4  # words of its own from which that is asked
 LONGEST = 400  # characters of an answer that a model is shown, and of a question that it rewords
 KEPT = 0.5  # least share of the question's words in what a model makes of it
@@ -68,6 +69,7 @@ _COMPARES = re.compile(r"\b(?:compare[sd]?|comparison|versus|vs|differs?|differe
 _ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
 _PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
 _TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
+_NAME = re.compile(r"(?<=\s)[^\W\d_]*[A-Z]\w*")  # a capital anywhere but in the first word
 _NAMED = re.compile(r"\[(\d+)\]")
 
 
@@ -198,7 +200,8 @@ def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
     if own >= OWN_TERMS and held < WHOLE and not points and shape(question).listing and not _OPENS.search(question):
         return False
     if own <= OWN_TERMS:
-        return points or bool(_OPENS.search(question)) or max(nearest, held) >= NO_FIT
+        elsewhere = bool(_NAME.search(question)) and best.words - held >= ELSEWHERE
+        return points or bool(_OPENS.search(question)) or (max(nearest, held) >= NO_FIT and not elsewhere)
     ahead = best.cosine - nearest
     if points:
         outward = any(not _IT.fullmatch(found[0]) for found in _POINTS.finditer(question))

@@ -77,6 +77,7 @@ S4, FLASH = "005efae14363", "ab71d384aa75"
         ("how does [1] differ from [2]?", [FLASH, S4]),
         ("Which benchmark tests poker playing of language models?", ["6cbbc2f613df"]),
         ("How much faster is checkpointing with DataStates-LLM?", ["efc83f86da15"]),
+        ("What does PokerBench hold?", ["6cbbc2f613df"]),
     ],
 )
 def test_what_a_reader_points_at_on_screen(assistant, question, papers):
