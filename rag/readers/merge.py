@@ -21,8 +21,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain, count
 
-from rapidfuzz import fuzz
-
 from rag.readers.record import Record, Skipped
 from rag.records import FrozenMap, Paper
 from rag.text import paper_id, readable, title_key
@@ -205,6 +203,8 @@ def _are_one(group: _Group, other: _Group) -> bool:
 
 
 def _fits(group: _Group, title: str, abstract: str) -> bool:
+    from rapidfuzz import fuzz
+
     if not group.abstract or not abstract or fuzz.token_set_ratio(group.title, title) > UNLIKE:
         return True
     return likeness(group.abstract, abstract) > UNLIKE
@@ -230,6 +230,8 @@ def _says_the_same(one: str, two: str) -> bool:
 
 def _is_near(group: _Group, record: Record, key: str) -> bool:
     """Are title and abstract the same but for a slip? Part 1 and part 2 are not."""
+    from rapidfuzz import fuzz
+
     if _numbers_differ(group, record):
         return False
     if fuzz.ratio(group.title, key) < ALIKE or _counted(group.title) != _counted(key):
@@ -244,6 +246,8 @@ def _counted(title: str) -> list[str]:
 
 def likeness(one: str, two: str) -> float:
     """0..100: how alike the beginnings of two abstracts are; 100 for one that is the other cut short."""
+    from rapidfuzz import fuzz
+
     short, long = sorted((_plain(one), _plain(two)), key=len)
     return max(fuzz.ratio(short, long[: len(short)]), fuzz.partial_ratio(short[:300], long[:1500]))
 

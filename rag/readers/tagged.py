@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from rapidfuzz import fuzz
-
 from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
 from rag.readers.record import Found, Record, Skipped
 
@@ -180,6 +178,8 @@ def _abstract(raw: _Raw, tags: tuple[str, ...]) -> str:
 
 
 def _same(one: str, two: str) -> bool:
+    from rapidfuzz import fuzz
+
     short, long = sorted((one, two), key=len)
     return short in long or fuzz.ratio(one[:2000], two[:2000]) > 80
 
