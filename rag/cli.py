@@ -12,12 +12,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rag.errors import RagError, UsageError
+from rag.errors import RagError, ReadError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -208,6 +208,57 @@ def status(arguments: argparse.Namespace) -> int:
     }
     _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in texts.items()])
     return 0
+
+
+def add(arguments: argparse.Namespace) -> int:
+    """Read files into a library of one's own."""
+    from pathlib import Path
+
+    from rag import changes
+    from rag.embed import open_embedder
+    from rag.progress import Bar
+
+    way = changes.Way(arguments.format, _columns(arguments.map))
+    folder_name = _own_library(arguments)
+    with Bar("Adding", quiet=True) as bar:
+        report = changes.add(
+            [Path(os.path.expanduser(file)) for file in arguments.files],
+            folder_name,
+            open_embedder(),
+            way,
+            dry_run=arguments.dry_run,
+            progress=bar,
+        )
+    _print_report(report.to_dict() | {"library": report.library, "papers": report.papers}, report.lines(), arguments)
+    if report.problem:
+        raise ReadError(report.problem)
+    return 1 if arguments.strict and report.of_kind("refused") else 0
+
+
+def _own_library(arguments: argparse.Namespace) -> str:
+    name = _settings(arguments, "extractive").library
+    if name is None:
+        raise UsageError(f"the shipped library is never changed; type: rag {arguments.command} ... --library NAME")
+    return name
+
+
+def _columns(pairs: Sequence[str]) -> dict[str, str]:
+    """What --map says, as {field: name in the file}."""
+    if wrong := [pair for pair in pairs if not all(part.strip() for part in pair.partition("=")[::2])]:
+        raise UsageError(f"--map {wrong[0]!r} is not FIELD=NAME; type, for example: --map title=Headline")
+    return {field.strip(): name.strip() for field, _, name in (pair.partition("=") for pair in pairs)}
+
+
+def _print_report(facts: dict[str, Any], lines: Iterable[str], arguments: argparse.Namespace) -> None:
+    from rag.text import printable
+
+    if arguments.json:
+        _print_json(facts)
+        return
+    for line in lines:
+        print(
+            " ".join(printable(line).split()) if not line.startswith(" ") else "  " + " ".join(printable(line).split())
+        )
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -488,6 +539,13 @@ def _parser() -> OneLineParser:
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
     command = _command(commands, "status", status, "say what the library holds and where it lies")
     _model_options(command)
+    command = _command(commands, "add", add, "read files of papers into a library of your own")
+    command.add_argument("files", nargs="+", metavar="FILE", help="a file, an archive, or a folder of them")
+    command.add_argument("--format", metavar="NAME", help="what the files are (default: seen from their content)")
+    text = "what a field is called in a table or JSON, such as title=Headline; may be repeated"
+    command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
     command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
     _server_option(command)
     commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
@@ -500,7 +558,7 @@ def _command(
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, command=name)
     if library:
         text = "a library's folder or name (default: the shipped abstracts)"
         command.add_argument("--library", metavar="NAME", help=text)

@@ -194,7 +194,7 @@ class Library:
 
     def journal(self) -> list[dict[str, Any]]:
         """The changes, oldest first: generation, at (ISO 8601, UTC), action, and its details."""
-        rows = self._rows("SELECT generation, at, action, detail FROM journal ORDER BY generation")
+        rows = self._rows("SELECT generation, at, action, detail FROM journal ORDER BY rowid")
         return [{"generation": g, "at": at, "action": action} | json.loads(detail) for g, at, action, detail in rows]
 
     def paper(self, name: str) -> Paper:
@@ -369,11 +369,19 @@ class Library:
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'content'", (str(content % 2**128),))
             generation = self.generation + 1
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (str(generation),))
-            self._db.execute(
-                "INSERT INTO journal VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
-                (generation, action, json.dumps(dict(detail))),
-            )
+            self._note(generation, action, detail)
         return generation
+
+    def note(self, action: str, detail: Mapping[str, Any]) -> None:
+        """Write in the journal what changed no paper."""
+        with self._guard, _translated(self.path), self._db:
+            self._note(self.generation, action, detail)
+
+    def _note(self, generation: int, action: str, detail: Mapping[str, Any]) -> None:
+        self._db.execute(
+            "INSERT INTO journal VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
+            (generation, action, json.dumps(dict(detail))),
+        )
 
     def filled(self) -> bool:
         """Does the Chroma collection next to the file hold what the file does?"""
