@@ -13,7 +13,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from rag.library import FILE, Library, writer
 from rag.readers import Merged, Reading, Skipped, file_of, gather, listed, nothing
 from rag.records import Paper
 from rag.settings import home
-from rag.vectors import Vectors
+from rag.vectors import Stale, Vectors
 
 Progress = Callable[[str, int, int], None]
 SHOWN = 20  # papers that could not be added, named in the report for a person
+DIFFERENCE = 5000  # papers up to which the collection is updated rather than filled anew
 LONGEST = 200  # characters kept of a text that is no paper
 
 
@@ -222,8 +223,94 @@ def _changed(
     detail: Mapping[str, Any],
     progress: Progress | None = None,
 ) -> None:
+    """Store a change, and have the Chroma collection follow: by the difference if it was in step, else whole."""
+    vectors = Vectors(library.path / "chroma")
+    is_in_step = library.filled() and _rows(vectors) == library.counts()["chunks"]
+    ids = [paper.id for paper in papers]
+    stale = [chunk.id for chunks in library.chunks([*gone, *ids]).values() for chunk in chunks]
     change(library, papers, gone, embedder, action, detail, progress)
-    fill(library, Vectors(library.path / "chroma"))
+    if is_in_step and len(ids) <= DIFFERENCE:
+        with suppress(LibraryError):
+            vectors.update(library.vectors_of(ids), stale)
+            library.set_filled()
+            return
+    fill(library, vectors)
+
+
+def _rows(vectors: Vectors) -> int:
+    try:
+        return vectors.count()
+    except Stale:
+        return -1
+
+
+# --- taking back --------------------------------------------------------------------------------
+
+
+def remove(paper: str, name: str, embedder: Embedder) -> Paper:
+    """Remove the paper with that id, the beginning of one, or title. Raises PaperNotFound or LibraryError."""
+    with _writing(own_folder(name), embedder, create=False) as library:
+        found = library.paper(paper)
+        detail = {"ids": {"removed": [found.id]}, "before": {"gone": [], "back": [found.to_dict()]}}
+        _changed(library, (), [found.id], embedder, "remove", detail)
+        return found
+
+
+def undo(name: str, embedder: Embedder) -> dict[str, Any]:
+    """Take back the last change that was not taken back yet; what it was and how many papers it touched.
+
+    Raises LibraryError when there is none.
+    """
+    with _writing(own_folder(name), embedder, create=False) as library:
+        last = _last(library.journal())
+        if last is None:
+            raise LibraryError(f"no change to undo in {library.path}; rag status --library {name} tells what it holds")
+        back = [Paper.from_dict(paper) for paper in last["before"]["back"]]
+        gone = last["before"]["gone"]
+        _changed(library, back, gone, embedder, "undo", {"undid": last["generation"]})
+        return {"action": last["action"], "at": last["at"], "removed": gone, "restored": [paper.id for paper in back],
+                "papers": len(library)}  # fmt: skip
+
+
+def _last(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    undone = {entry["undid"] for entry in journal if "undid" in entry}
+    return next((e for e in reversed(journal) if "before" in e and e["generation"] not in undone), None)
+
+
+# --- what is in it ------------------------------------------------------------------------------
+
+
+def sources(library: Library) -> list[dict[str, Any]]:
+    """The files whose papers the library holds: file, path, format, papers, when last read, and its state since."""
+    latest = {
+        file["file"]: file | {"read": entry["at"]} for entry in library.journal() for file in entry.get("files", ())
+    }
+    papers = Counter(file for paper in library for file in {file_of(source) for source in paper.sources})
+    return [
+        {
+            "file": name,
+            "path": file["path"],
+            "format": file["format"],
+            "papers": papers[name],
+            "read": file["read"],
+            "state": _state(file),
+        }
+        for name, file in latest.items()
+        if papers[name]
+    ]
+
+
+def _state(file: Mapping[str, Any]) -> str:
+    if not os.path.exists(file["path"]):
+        return "no longer there"
+    return "unchanged since" if digest(file["path"]) == file["sha256"] else "changed since"
+
+
+def passed_over(journal: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What was no paper in any run, each once."""
+    pieces = [piece for entry in journal for piece in entry.get("skipped", ())]
+    texts = [p if isinstance(p, str) else f"{p['source']}: {_short(p['text'], 60)!r}: {p['reason']}" for p in pieces]
+    return list(dict.fromkeys(texts))
 
 
 # --- which library ------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
+FILES_SHOWN = 20  # of a library, by `rag status`
 INTERRUPTED = 130
 LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any length
 
@@ -203,11 +204,20 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(facts)
         return 0
+    files = facts.pop("files", [])
     texts = {
         k: f"{len(v)} pieces of the files (listed by --json)" if isinstance(v, list) else v for k, v in facts.items()
     }
-    _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in texts.items()])
+    pairs = [*texts.items(), *(("file", _file_line(file)) for file in files[:FILES_SHOWN])]
+    if len(files) > FILES_SHOWN:
+        pairs.append(("file", f"and {len(files) - FILES_SHOWN:,} more (listed by --json)"))
+    _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in pairs])
     return 0
+
+
+def _file_line(file: dict[str, Any]) -> str:
+    line = f"{file['file']}: {file['papers']:,} papers, {file['format']}, read {file['read']}, {file['state']}"
+    return line + (f"; type: rag add {file['path']} --library NAME" if file["state"] == "changed since" else "")
 
 
 def add(arguments: argparse.Namespace) -> int:
@@ -219,11 +229,11 @@ def add(arguments: argparse.Namespace) -> int:
     from rag.progress import Bar
 
     way = changes.Way(arguments.format, _columns(arguments.map))
-    folder_name = _own_library(arguments)
+    name = _own_library(arguments)
     with Bar("Adding", quiet=True) as bar:
         report = changes.add(
             [Path(os.path.expanduser(file)) for file in arguments.files],
-            folder_name,
+            name,
             open_embedder(),
             way,
             dry_run=arguments.dry_run,
@@ -233,6 +243,33 @@ def add(arguments: argparse.Namespace) -> int:
     if report.problem:
         raise ReadError(report.problem)
     return 1 if arguments.strict and report.of_kind("refused") else 0
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    """Take a paper out of a library of one's own."""
+    from rag import changes
+    from rag.embed import open_embedder
+
+    name = _own_library(arguments)
+    paper = changes.remove(" ".join(arguments.paper), name, open_embedder())
+    line = f"removed {paper.title!r} ({paper.id}) from {name}; to have it back: rag undo --library {name}"
+    _print_report({"library": name, "removed": [paper.id]}, [line], arguments)
+    return 0
+
+
+def undo(arguments: argparse.Namespace) -> int:
+    """Take back the last change of a library."""
+    from rag import changes
+    from rag.embed import open_embedder
+
+    name = _own_library(arguments)
+    undone = changes.undo(name, open_embedder())
+    line = (
+        f"undone: {undone['action']} of {undone['at']}; {len(undone['removed']):,} papers taken out, "
+        f"{len(undone['restored']):,} as they were before; {name} holds {undone['papers']:,} papers"
+    )
+    _print_report({"library": name, **undone}, [line], arguments)
+    return 0
 
 
 def _own_library(arguments: argparse.Namespace) -> str:
@@ -278,7 +315,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _status(settings: Settings) -> dict[str, Any]:
-    from rag import __version__
+    from rag import __version__, changes
     from rag.embed import open_embedder
     from rag.ingest import named_folder, shipped_folder
     from rag.library import Library
@@ -295,8 +332,8 @@ def _status(settings: Settings) -> dict[str, Any]:
         journal = library.journal()
         facts |= {"state": "ready" if library.generation else "being built", **library.counts()}
         facts |= {"generation": library.generation, "changed": journal[-1]["at"] if journal else "never"}
-        facts |= {"embedder": library.embedder, "skipped": [s for entry in journal for s in entry.get("skipped", [])]}
-        facts |= {"fingerprint": library.fingerprint}
+        facts |= {"embedder": library.embedder, "skipped": changes.passed_over(journal)}
+        facts |= {"fingerprint": library.fingerprint, "files": changes.sources(library)}
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
         facts["server"] = shown(url_of(settings.base_url))
@@ -546,6 +583,9 @@ def _parser() -> OneLineParser:
     command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
     command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
+    command = _command(commands, "remove", remove, "take a paper out of a library of your own")
+    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    _command(commands, "undo", undo, "take back the last change of a library of your own")
     command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
     _server_option(command)
     commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
