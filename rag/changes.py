@@ -80,6 +80,7 @@ class Added:
             "merged": len(self.merged),
             "without abstract": len(self.of_kind("no abstract")),
             "refused": len(self.of_kind("refused")),
+            "passed over": len(self.of_kind("passed over")),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,6 +95,10 @@ class Added:
 
     def lines(self) -> Iterator[str]:
         """The report for a person."""
+        formats = Counter(source.format or "in no known format" for source in self.files)
+        if self.files:
+            held = ", ".join(f"{count:,} {name}" for name, count in formats.most_common())
+            yield f"{len(self.files):,} {'file' if len(self.files) == 1 else 'files'}: {held}"
         yield ", ".join(f"{count:,} {name}" for name, count in self.counts().items())
         left = [*self.of_kind("refused"), *self.of_kind("no abstract")]
         for piece in left[:SHOWN]:
@@ -134,12 +139,11 @@ def add(
     way = way or Way()
     folder = own_folder(name)
     is_new = not os.path.isfile(folder / FILE)
-    if is_new or dry_run:
-        report, _ = _read(paths, way, name, None if is_new else folder, dry_run)
-        if dry_run or report.problem:
-            return report
+    first = _read(paths, way, name, None if is_new else folder, dry_run) if is_new or dry_run else None
+    if first and (dry_run or first[0].problem):
+        return first[0]
     with _writing(folder, embedder) as library:
-        report, papers = _read(paths, way, name, library)
+        report, papers = first if first and not library.generation else _read(paths, way, name, library)
         if not report.problem:
             _store(library, report, papers, embedder, progress)
         return report

@@ -293,9 +293,7 @@ def _print_report(facts: dict[str, Any], lines: Iterable[str], arguments: argpar
         _print_json(facts)
         return
     for line in lines:
-        print(
-            " ".join(printable(line).split()) if not line.startswith(" ") else "  " + " ".join(printable(line).split())
-        )
+        print("  " * line.startswith(" ") + " ".join(printable(line).split()))
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -330,8 +328,10 @@ def _status(settings: Settings) -> dict[str, Any]:
     else:
         library = Library.open(folder)
         journal = library.journal()
-        facts |= {"state": "ready" if library.generation else "being built", **library.counts()}
-        facts |= {"generation": library.generation, "changed": journal[-1]["at"] if journal else "never"}
+        unfinished = "being built" if name is None else "empty so far; type: rag add FILE --library NAME"
+        facts |= {"state": "ready" if library.generation else unfinished, **library.counts()}
+        changed = next((entry["at"] for entry in journal if entry["generation"] == library.generation), "never")
+        facts |= {"generation": library.generation, "changed": changed}
         facts |= {"embedder": library.embedder, "skipped": changes.passed_over(journal)}
         facts |= {"fingerprint": library.fingerprint, "files": changes.sources(library)}
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"

@@ -88,8 +88,9 @@ def held(place: str) -> dict[str, str]:
 def test_files_are_added_asked_and_unchanged_the_second_time(files):
     code, out, err = run("add", str(files), "--library", "fresh")
     assert (code, err) == (0, "")
-    first, *rest = out.splitlines()
-    assert first == "4 read, 3 added, 0 changed, 0 unchanged, 0 merged, 1 without abstract, 1 refused"
+    kinds, first, *rest = out.splitlines()
+    assert kinds == "3 files: 1 BibTeX, 1 JSON lines, 1 RIS"
+    assert first == "4 read, 3 added, 0 changed, 0 unchanged, 0 merged, 1 without abstract, 1 refused, 0 passed over"
     assert rest[0].startswith("  roofs.jsonl:2: ")
     assert rest[1] == "  my.bib:3: 'Without anything': without an abstract"
     assert rest[2] == "library fresh holds 3 papers"
@@ -170,7 +171,7 @@ def test_when_nothing_can_be_read_the_report_comes_all_the_same(tmp_path, place)
     (tmp_path / "empty.bib").write_text("@article{b, title={Without anything}, year={2021}}\n", "utf-8")
     code, out, err = run("add", str(tmp_path / "empty.bib"), "--library", place)
     assert code == 1
-    assert out.splitlines()[1] == "  empty.bib:1: 'Without anything': without an abstract"
+    assert out.splitlines()[2] == "  empty.bib:1: 'Without anything': without an abstract"
     assert "no abstract in empty.bib" in err
     assert not Path(place).exists()
 
@@ -178,7 +179,7 @@ def test_when_nothing_can_be_read_the_report_comes_all_the_same(tmp_path, place)
 def test_what_a_file_says_never_commands_the_terminal(tmp_path, place):
     (tmp_path / "bad.bib").write_text(BIB.replace("Without anything", "Red \x1b[31m\x07text"), "utf-8")
     _, out, _ = run("add", str(tmp_path / "bad.bib"), "--library", place)
-    assert "text" in out.splitlines()[1]
+    assert "text" in out.splitlines()[2]
     assert "\x1b" not in out
     assert "\x07" not in out
 
@@ -191,7 +192,7 @@ def test_columns_may_be_named(tmp_path, place):
     pairs = ["--map", "title=Headline", "--map", "abstract=Summary"]
     code, out, err = run("add", str(tmp_path / "table.csv"), "--library", place, *pairs)
     assert (code, err) == (0, "")
-    assert out.startswith("2 read, 2 added")
+    assert out.splitlines()[1].startswith("2 read, 2 added")
     assert held(place) == {"Moss on roofs": MOSS, "Widgets that fold": FOLDS}
 
 
