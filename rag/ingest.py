@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from rag.chunks import chunk, passage
 from rag.embed import Embedder
 from rag.errors import LibraryMissing, RagError
-from rag.library import SCHEMA, Embedded, Entry, Library, vector_key, writer
+from rag.library import FILE, SCHEMA, Embedded, Entry, Library, vector_key, writer
 from rag.readers import Reading, Skipped, read
 from rag.records import Paper
 from rag.settings import home, resource
@@ -60,9 +60,9 @@ def shipped_folder(embedder: Embedder) -> Path:
 
 
 def named_folder(name: str) -> Path:
-    """The folder of a library named on the command line: a path if it looks like one, else by name."""
+    """The folder of a library named on the command line: a path if it looks like one or a library is there, else by name."""
     path = Path(os.path.expanduser(name))  # the functions of os.path never raise
-    if os.path.exists(path) or path.is_absolute() or os.sep in name or name.startswith("."):
+    if path.is_absolute() or os.sep in name or name.startswith(".") or os.path.isfile(path / FILE):
         return path
     return home("data") / "libraries" / name
 

@@ -184,6 +184,13 @@ def test_what_a_file_says_never_commands_the_terminal(tmp_path, place):
     assert "\x07" not in out
 
 
+def test_a_folder_of_files_may_have_the_librarys_name(files, monkeypatch):
+    monkeypatch.chdir(files.parent)
+    assert run("add", "files", "--library", "files")[0] == 0
+    assert len(held(str(named_folder("files")))) == 3
+    assert not (files / "library.sqlite").exists()
+
+
 # --- what is stored -----------------------------------------------------------------------------
 
 
