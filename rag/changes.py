@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.embed import Embedder
-from rag.errors import LibraryError, LibraryMissing, UsageError
+from rag.errors import LibraryError, LibraryMissing, PaperNotFound, UsageError
 from rag.ingest import change, fill, named_folder
 from rag.library import FILE, Library, writer
 from rag.readers import Merged, Reading, Skipped, file_of, gather, listed, nothing
@@ -254,10 +256,17 @@ def _rows(vectors: Vectors) -> int:
 def remove(paper: str, name: str, embedder: Embedder) -> Paper:
     """Remove the paper with that id, the beginning of one, or title. Raises PaperNotFound or LibraryError."""
     with _writing(own_folder(name), embedder, create=False) as library:
-        found = library.paper(paper)
+        try:
+            found = library.paper(paper)
+        except PaperNotFound as error:  # what to type names the shipped library
+            raise PaperNotFound(re.sub(r"type: rag \w+", rf"\g<0> --library {_quoted(name)}", str(error))) from None
         detail = {"ids": {"removed": [found.id]}, "before": {"gone": [], "back": [found.to_dict()]}}
         _changed(library, (), [found.id], embedder, "remove", detail)
         return found
+
+
+def _quoted(name: str) -> str:
+    return shlex.quote(name).replace("\\", r"\\")  # for re.sub
 
 
 def undo(name: str, embedder: Embedder) -> dict[str, Any]:

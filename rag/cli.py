@@ -333,7 +333,7 @@ def _status(settings: Settings) -> dict[str, Any]:
         changed = next((entry["at"] for entry in journal if entry["generation"] == library.generation), "never")
         facts |= {"generation": library.generation, "changed": changed}
         facts |= {"embedder": library.embedder, "skipped": changes.passed_over(journal)}
-        facts |= {"fingerprint": library.fingerprint, "files": changes.sources(library)}
+        facts |= {"fingerprint": library.fingerprint} | ({"files": changes.sources(library)} if name else {})
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
         facts["server"] = shown(url_of(settings.base_url))

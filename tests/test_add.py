@@ -136,6 +136,9 @@ def test_a_paper_is_removed_and_had_back_by_the_command(files, place):
     assert (code, err) == (0, "")
     assert "1 as they were before" in out
     assert held(place)["Lanterns under the sea"] == SEA
+    code, _, err = run("remove", "Lanterns over land", "--library", place)
+    assert code == 1
+    assert f"type: rag show --library {place} " in err
 
 
 @pytest.mark.parametrize(
