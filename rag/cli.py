@@ -208,16 +208,19 @@ def status(arguments: argparse.Namespace) -> int:
     texts = {
         k: f"{len(v)} pieces of the files (listed by --json)" if isinstance(v, list) else v for k, v in facts.items()
     }
-    pairs = [*texts.items(), *(("file", _file_line(file)) for file in files[:FILES_SHOWN])]
+    pairs = [*texts.items(), *(("file", _file_line(file, facts["library"])) for file in files[:FILES_SHOWN])]
     if len(files) > FILES_SHOWN:
         pairs.append(("file", f"and {len(files) - FILES_SHOWN:,} more (listed by --json)"))
     _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in pairs])
     return 0
 
 
-def _file_line(file: dict[str, Any]) -> str:
+def _file_line(file: dict[str, Any], library: str) -> str:
+    from shlex import quote
+
     line = f"{file['file']}: {file['papers']:,} papers, {file['format']}, read {file['read']}, {file['state']}"
-    return line + (f"; type: rag add {file['path']} --library NAME" if file["state"] == "changed since" else "")
+    again = f"; type: rag add {quote(file['path'])} --library {quote(library)}"
+    return line + (again if file["state"] == "changed since" else "")
 
 
 def add(arguments: argparse.Namespace) -> int:

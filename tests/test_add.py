@@ -123,7 +123,7 @@ def test_status_tells_the_files_and_whether_they_changed(files, place):
         "sea.ris": "changed since",
     }
     assert {name: (file["papers"], file["format"]) for name, file in facts.items()}["sea.ris"] == (1, "RIS")
-    assert f"type: rag add {files / 'sea.ris'}" in run("status", "--library", place)[1]
+    assert f"type: rag add {files / 'sea.ris'} --library {place}" in run("status", "--library", place)[1]
 
 
 def test_a_paper_is_removed_and_had_back_by_the_command(files, place):
