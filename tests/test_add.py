@@ -298,6 +298,17 @@ def test_changes_are_undone_one_by_one_without_embedding(files, place):
         changes.undo(place, embedder)
 
 
+def test_an_abstract_that_became_shorter_leaves_nothing_in_the_collection(files, place):
+    long = " ".join(f"Lantern {n} stood in the deep sea for {n} days and drew squid." for n in range(40))
+    (files / "sea.ris").write_text(RIS.replace(SEA, long), "utf-8")
+    add(files, place)
+    with closing(Library.open(place)) as library:
+        assert library.counts()["chunks"] > 3
+    (files / "sea.ris").write_text(RIS, "utf-8")
+    add(files, place)
+    assert held(place)["Lanterns under the sea"] == SEA
+
+
 def test_a_collection_that_was_lost_is_filled_whole(files, place):
     add(files / "my.bib", place)
     subprocess.run(["rm", "-r", str(Path(place) / "chroma")], check=True)
