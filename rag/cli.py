@@ -12,12 +12,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rag.errors import RagError, UsageError
+from rag.errors import RagError, ReadError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
+FILES_SHOWN = 20  # of a library, by `rag status`
 INTERRUPTED = 130
 LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any length
 
@@ -203,11 +204,99 @@ def status(arguments: argparse.Namespace) -> int:
     if arguments.json:
         _print_json(facts)
         return 0
+    files = facts.pop("files", [])
     texts = {
         k: f"{len(v)} pieces of the files (listed by --json)" if isinstance(v, list) else v for k, v in facts.items()
     }
-    _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in texts.items()])
+    pairs = [*texts.items(), *(("file", _file_line(file, facts["library"])) for file in files[:FILES_SHOWN])]
+    if len(files) > FILES_SHOWN:
+        pairs.append(("file", f"and {len(files) - FILES_SHOWN:,} more (listed by --json)"))
+    _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in pairs])
     return 0
+
+
+def _file_line(file: dict[str, Any], library: str) -> str:
+    from shlex import quote
+
+    line = f"{file['file']}: {file['papers']:,} papers, {file['format']}, read {file['read']}, {file['state']}"
+    again = f"; type: rag add {quote(file['path'])} --library {quote(library)}"
+    return line + (again if file["state"] == "changed since" else "")
+
+
+def add(arguments: argparse.Namespace) -> int:
+    """Read files into a library of one's own."""
+    from pathlib import Path
+
+    from rag import changes
+    from rag.embed import open_embedder
+    from rag.progress import Bar
+
+    way = changes.Way(arguments.format, _columns(arguments.map))
+    name = _own_library(arguments)
+    with Bar("Adding", quiet=True) as bar:
+        report = changes.add(
+            [Path(os.path.expanduser(file)) for file in arguments.files],
+            name,
+            open_embedder(),
+            way,
+            dry_run=arguments.dry_run,
+            progress=bar,
+        )
+    _print_report(report.to_dict() | {"library": report.library, "papers": report.papers}, report.lines(), arguments)
+    if report.problem:
+        raise ReadError(report.problem)
+    return 1 if arguments.strict and report.of_kind("refused") else 0
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    """Take a paper out of a library of one's own."""
+    from rag import changes
+    from rag.embed import open_embedder
+
+    name = _own_library(arguments)
+    paper = changes.remove(" ".join(arguments.paper), name, open_embedder())
+    line = f"removed {paper.title!r} ({paper.id}) from {name}; to have it back: rag undo --library {name}"
+    _print_report({"library": name, "removed": [paper.id]}, [line], arguments)
+    return 0
+
+
+def undo(arguments: argparse.Namespace) -> int:
+    """Take back the last change of a library."""
+    from rag import changes
+    from rag.embed import open_embedder
+
+    name = _own_library(arguments)
+    undone = changes.undo(name, open_embedder())
+    line = (
+        f"undone: {undone['action']} of {undone['at']}; {len(undone['removed']):,} papers taken out, "
+        f"{len(undone['restored']):,} as they were before; {name} holds {undone['papers']:,} papers"
+    )
+    _print_report({"library": name, **undone}, [line], arguments)
+    return 0
+
+
+def _own_library(arguments: argparse.Namespace) -> str:
+    name = _settings(arguments, "extractive").library
+    if name is None:
+        raise UsageError(f"the shipped library is never changed; type: rag {arguments.command} ... --library NAME")
+    return name
+
+
+def _columns(pairs: Sequence[str]) -> dict[str, str]:
+    """What --map says, as {field: name in the file}."""
+    if wrong := [pair for pair in pairs if not all(part.strip() for part in pair.partition("=")[::2])]:
+        raise UsageError(f"--map {wrong[0]!r} is not FIELD=NAME; type, for example: --map title=Headline")
+    return {field.strip(): name.strip() for field, _, name in (pair.partition("=") for pair in pairs)}
+
+
+def _print_report(facts: dict[str, Any], lines: Iterable[str], arguments: argparse.Namespace) -> None:
+    from rag.text import printable
+
+    if arguments.json:
+        _print_json(facts)
+        return
+    for line in lines:
+        print("  " * line.startswith(" ") + " ".join(printable(line).split()))
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -227,7 +316,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _status(settings: Settings) -> dict[str, Any]:
-    from rag import __version__
+    from rag import __version__, changes
     from rag.embed import open_embedder
     from rag.ingest import named_folder, shipped_folder
     from rag.library import Library
@@ -242,10 +331,12 @@ def _status(settings: Settings) -> dict[str, Any]:
     else:
         library = Library.open(folder)
         journal = library.journal()
-        facts |= {"state": "ready" if library.generation else "being built", **library.counts()}
-        facts |= {"generation": library.generation, "changed": journal[-1]["at"] if journal else "never"}
-        facts |= {"embedder": library.embedder, "skipped": [s for entry in journal for s in entry.get("skipped", [])]}
-        facts |= {"fingerprint": library.fingerprint}
+        unfinished = "being built" if name is None else "empty so far; type: rag add FILE --library NAME"
+        facts |= {"state": "ready" if library.generation else unfinished, **library.counts()}
+        changed = next((entry["at"] for entry in journal if entry["generation"] == library.generation), "never")
+        facts |= {"generation": library.generation, "changed": changed}
+        facts |= {"embedder": library.embedder, "skipped": changes.passed_over(journal)}
+        facts |= {"fingerprint": library.fingerprint} | ({"files": changes.sources(library)} if name else {})
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
         facts["server"] = shown(url_of(settings.base_url))
@@ -488,6 +579,16 @@ def _parser() -> OneLineParser:
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
     command = _command(commands, "status", status, "say what the library holds and where it lies")
     _model_options(command)
+    command = _command(commands, "add", add, "read files of papers into a library of your own")
+    command.add_argument("files", nargs="+", metavar="FILE", help="a file, an archive, or a folder of them")
+    command.add_argument("--format", metavar="NAME", help="what the files are (default: seen from their content)")
+    text = "what a field is called in a table or JSON, such as title=Headline; may be repeated"
+    command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
+    command = _command(commands, "remove", remove, "take a paper out of a library of your own")
+    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    _command(commands, "undo", undo, "take back the last change of a library of your own")
     command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
     _server_option(command)
     commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
@@ -500,7 +601,7 @@ def _command(
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
     )
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, command=name)
     if library:
         text = "a library's folder or name (default: the shipped abstracts)"
         command.add_argument("--library", metavar="NAME", help=text)

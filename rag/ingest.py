@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rag.chunks import chunk, passage
 from rag.embed import Embedder
 from rag.errors import LibraryMissing, RagError
-from rag.library import SCHEMA, Embedded, Entry, Library, vector_key, writer
+from rag.library import FILE, SCHEMA, Embedded, Entry, Library, vector_key, writer
 from rag.readers import Reading, Skipped, read
 from rag.records import Paper
 from rag.settings import home, resource
@@ -60,9 +60,9 @@ def shipped_folder(embedder: Embedder) -> Path:
 
 
 def named_folder(name: str) -> Path:
-    """The folder of a library named on the command line: a path if it looks like one, else by name."""
+    """The folder of a library named on the command line: a path if it looks like one or a library is there, else by name."""
     path = Path(os.path.expanduser(name))  # the functions of os.path never raise
-    if os.path.exists(path) or path.is_absolute() or os.sep in name or name.startswith("."):
+    if path.is_absolute() or os.sep in name or name.startswith(".") or os.path.isfile(path / FILE):
         return path
     return home("data") / "libraries" / name
 
@@ -93,16 +93,32 @@ def store(library: Library, reading: Reading, embedder: Embedder, progress: Prog
     Papers stored before stay; one with the same id is replaced. Raises EmbedError or LibraryError,
     with nothing stored but vectors, which the next run uses.
     """
-    entries, texts = _prepared(reading.papers, embedder)
-    embedded = _embed(library, texts, embedder, progress)
     detail = {
         "records": reading.records,
         "papers": len(reading.papers),
         "skipped": [str(s) for s in reading.skipped[:200]],
     }
-    generation = library.replace(entries, (), "store", detail)
-    chunks = sum(len(entry.chunks) for entry in entries)
-    return Report(reading.records, len(entries), chunks, embedded, generation, reading.skipped)
+    changed = change(library, reading.papers, (), embedder, "store", detail, progress)
+    return Report(reading.records, len(reading.papers), *changed, reading.skipped)
+
+
+def change(
+    library: Library,
+    papers: Iterable[Paper],
+    gone: Iterable[str],
+    embedder: Embedder,
+    action: str,
+    detail: Mapping[str, Any],
+    progress: Progress | None = None,
+) -> tuple[int, int, int]:
+    """Embed papers, then store them and delete those in `gone`; (chunks, texts embedded, generation).
+
+    Call it under the writer's lock. All happens or, but for vectors, nothing.
+    """
+    entries, texts = _prepared(papers, embedder)
+    embedded = _embed(library, texts, embedder, progress)
+    generation = library.replace(entries, gone, action, {**detail, "embedded": embedded})
+    return sum(len(entry.chunks) for entry in entries), embedded, generation
 
 
 def fill(library: Library, vectors: Vectors) -> None:

@@ -94,7 +94,9 @@ class Library:
         if os.path.isfile(folder):  # unlike Path's own, never raises
             raise LibraryMissing(f"{folder} is a file; a library is a folder, see: rag status")
         if not os.path.isfile(folder / FILE):
-            raise LibraryMissing(f"no library at {folder}; leave --library out to ask the shipped abstracts")
+            raise LibraryMissing(
+                f"no library at {folder}; make one with: rag add FILE --library NAME, or leave --library out"
+            )
         library = cls(folder, _connect(folder / FILE))
         try:
             library._check()
@@ -194,7 +196,7 @@ class Library:
 
     def journal(self) -> list[dict[str, Any]]:
         """The changes, oldest first: generation, at (ISO 8601, UTC), action, and its details."""
-        rows = self._rows("SELECT generation, at, action, detail FROM journal ORDER BY generation")
+        rows = self._rows("SELECT generation, at, action, detail FROM journal ORDER BY rowid")
         return [{"generation": g, "at": at, "action": action} | json.loads(detail) for g, at, action, detail in rows]
 
     def paper(self, name: str) -> Paper:
@@ -335,13 +337,16 @@ class Library:
 
     def vectors(self) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
         """Batches of (chunk ids, their vectors, their papers): what the Chroma collection holds."""
-        import numpy as np
-
         with self._guard, _translated(self.path):
             cursor = self._db.execute("SELECT id, vector, paper FROM chunks JOIN vectors USING (key) ORDER BY id")
             while rows := cursor.fetchmany(1000):
-                matrix = np.stack([np.frombuffer(row[1], np.float32) for row in rows])
-                yield [row[0] for row in rows], matrix, [row[2] for row in rows]
+                yield _batch(rows)
+
+    def vectors_of(self, papers: Sequence[str]) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
+        """The same of some papers."""
+        query = "SELECT id, vector, paper FROM chunks JOIN vectors USING (key) WHERE paper IN ({})"
+        if rows := self._many(query, papers):
+            yield _batch(rows)
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -369,11 +374,19 @@ class Library:
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'content'", (str(content % 2**128),))
             generation = self.generation + 1
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (str(generation),))
-            self._db.execute(
-                "INSERT INTO journal VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
-                (generation, action, json.dumps(dict(detail))),
-            )
+            self._note(generation, action, detail)
         return generation
+
+    def note(self, action: str, detail: Mapping[str, Any]) -> None:
+        """Write in the journal what changed no paper."""
+        with self._guard, _translated(self.path), self._db:
+            self._note(self.generation, action, detail)
+
+    def _note(self, generation: int, action: str, detail: Mapping[str, Any]) -> None:
+        self._db.execute(
+            "INSERT INTO journal VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
+            (generation, action, json.dumps(dict(detail))),
+        )
 
     def filled(self) -> bool:
         """Does the Chroma collection next to the file hold what the file does?"""
@@ -470,6 +483,13 @@ def writer(folder: Path, *, wait: bool = False, waiting: Callable[[], None] | No
         yield
     finally:
         lock.release()
+
+
+def _batch(rows: Sequence[tuple[Any, ...]]) -> tuple[list[str], np.ndarray, list[str]]:
+    import numpy as np
+
+    matrix = np.stack([np.frombuffer(vector, np.float32) for _, vector, _ in rows])
+    return [id for id, _, _ in rows], matrix, [paper for _, _, paper in rows]
 
 
 def _digest(record: str) -> int:

@@ -19,9 +19,11 @@ STAGES = {
 
 
 class Bar:
-    """A callable (stage, done, total) that shows itself only once there is something to show."""
+    """A callable (stage, done, total) that shows itself only once there is something to show; `quiet` only at a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "Preparing the library, once", *, quiet: bool = False) -> None:
+        self._what = what
+        self._quiet = quiet
         self._bar: Any = None
         self._task: Any = None
         self._said = ""
@@ -37,15 +39,13 @@ class Bar:
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         if not sys.stderr.isatty():
-            if stage != self._said:
-                print(f"Preparing the library, once: {stage}", file=sys.stderr, flush=True)
+            if stage != self._said and not self._quiet:
+                print(f"{self._what}: {stage}", file=sys.stderr, flush=True)
                 self._said = stage
             return
         if self._bar is None:
             self._start()
-        self._bar.update(
-            self._task, description=f"Preparing the library, once: {stage}", completed=done, total=total or None
-        )
+        self._bar.update(self._task, description=f"{self._what}: {stage}", completed=done, total=total or None)
 
     def _start(self) -> None:
         from rich.console import Console

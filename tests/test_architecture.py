@@ -54,10 +54,11 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "repl": {"__init__", "chats", "commands", "conversation", "progress", "render", "settings", "terminal", "views"},
     "log": {"assistant", "chats", "commands", "render", "settings", "views"},
     "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
+    "changes": {"settings", "readers", "embed", "ingest", "library", "vectors"},
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
-    | {"embed", "chat_models", "log", "views"},
+    | {"embed", "chat_models", "log", "views", "changes"},
     "__main__": {"cli"},
 }
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import ReadError
-from rag.readers import Reading, Record, Skipped, pages, read
+from rag.readers import Reading, Record, Skipped, file_of, gather, pages, read
 from rag.records import Paper
 from rag.settings import resource
 from rag.text import paper_id
@@ -252,3 +252,32 @@ def test_a_folder_with_nothing_to_read_is_named_in_one_line(tmp_path: Path) -> N
 def test_nothing_to_read_at_all_is_an_error() -> None:
     with pytest.raises(ReadError, match="no file"):
         read([])
+
+
+# --- files read again ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_again", [True, False])
+def test_the_shipped_files_read_again_give_the_stored_papers(shipped: Reading, is_again: bool) -> None:
+    again = {file_of(source) for paper in shipped.papers for source in paper.sources} if is_again else ()
+    reading = gather([resource("data")], known=shipped.papers, again=again)
+    assert {paper.id: paper for paper in reading.papers} == {paper.id: paper for paper in shipped.papers}
+
+
+def test_what_a_file_says_now_replaces_what_it_said(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text(f"{TITLE}\n{PROSE} {MORE}\n", "utf-8")
+    (stored,) = read([file]).papers
+    file.write_text(f"\n\n{TITLE}\n{PROSE}\n", "utf-8")
+    (kept,) = gather([file], known=[stored]).papers
+    (now,) = gather([file], known=[stored], again={"a.txt"}).papers
+    assert (kept.id, kept.abstract, kept.sources) == (stored.id, f"{PROSE} {MORE}", ("a.txt:1", "a.txt:3"))
+    assert (now.id, now.abstract, now.sources) == (stored.id, PROSE, ("a.txt:3",))
+
+
+def test_a_paper_of_another_file_too_keeps_what_that_one_said(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(f"{TITLE}\n{PROSE} {MORE}\n", "utf-8")
+    (tmp_path / "b.txt").write_text(f"{TITLE}\n{PROSE}\n", "utf-8")
+    (stored,) = read([tmp_path]).papers
+    (now,) = gather([tmp_path / "b.txt"], known=[stored], again={"b.txt"}).papers
+    assert now == stored

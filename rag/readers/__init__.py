@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +18,24 @@ from rag.errors import ReadError, UsageError
 from rag.readers import bibtex, jsons, pages, plain, tables, tagged, xmls
 from rag.readers.fields import ALIASES, Columns
 from rag.readers.files import SUFFIXES, File, Refused, listed, texts
-from rag.readers.merge import Merged, merged
+from rag.readers.merge import Merged, file_of, merged
 from rag.readers.record import Found, Record, Skipped
 from rag.readers.sniff import Unknown, sniff
 from rag.records import Paper
 
-__all__ = ["FORMATS", "Merged", "ReadFile", "Reading", "Record", "Skipped", "read"]
+__all__ = [
+    "FORMATS",
+    "Merged",
+    "ReadFile",
+    "Reading",
+    "Record",
+    "Skipped",
+    "file_of",
+    "gather",
+    "listed",
+    "nothing",
+    "read",
+]
 
 Reader = Callable[[str, str, Columns], Found]
 
@@ -95,8 +107,27 @@ def read(
 
     Raises UsageError for a format or field there is none of, ReadError when no paper at all was found.
     """
-    forced, columns = _checked(format, columns or {})
     paths = list(paths)
+    reading = gather(paths, format=format, columns=columns, known=known)
+    if not reading.papers:
+        raise ReadError(nothing(paths, reading))
+    return reading
+
+
+def gather(
+    paths: Iterable[Path],
+    *,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    known: Iterable[Paper] = (),
+    again: Collection[str] = (),
+) -> Reading:
+    """What `read` gives, also when it holds no paper: then `nothing` says why.
+
+    `again` are the names of files that papers of `known` came from and that may have changed since: what
+    they say now replaces what they said.
+    """
+    forced, columns = _checked(format, columns or {})
     found, skipped = listed(paths)
     records: list[Record] = []
     files: list[ReadFile] = []
@@ -108,9 +139,7 @@ def read(
             records += got
             skipped += passed_over
             files.append(ReadFile(name, kind, len(got), len(passed_over)))
-    papers, joined, empty = merged(records, known)
-    if not papers:
-        raise ReadError(_nothing(paths, files, [*skipped, *empty]))
+    papers, joined, empty = merged(records, known, again)
     return Reading(tuple(papers), len(records), (*skipped, *empty), tuple(joined), tuple(files))
 
 
@@ -140,17 +169,17 @@ def _one(file: File, name: str, text: str | Refused, forced: str, columns: Colum
     return kind, reader(text if kind == "pages" else plainly, name, columns)
 
 
-def _nothing(paths: list[Path], files: list[ReadFile], skipped: list[Skipped]) -> str:
+def nothing(paths: Iterable[Path], reading: Reading) -> str:
     """One line: why there is no paper, by the first thing that was refused."""
-    refused = [piece for piece in skipped if piece.kind == "refused"]
+    refused = [piece for piece in reading.skipped if piece.kind == "refused"]
     names = re.sub(
         r"\s+",
         " ",
-        ", ".join(file.name for file in files[:5] if file.format) or ", ".join(map(str, paths)) or "no file",
+        ", ".join(file.name for file in reading.files[:5] if file.format) or ", ".join(map(str, paths)) or "no file",
     )
     if refused:
         more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
         return " ".join(f"{refused[0].source}: {refused[0].reason}{more}".split())
-    if any(piece.kind == "no abstract" for piece in skipped):
+    if any(piece.kind == "no abstract" for piece in reading.skipped):
         return f"no abstract in {names}: titles alone say too little to answer from; export with abstracts"
     return f"no title with an abstract below it found in {names}; see data/README.md for the layouts read"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain, count
@@ -55,6 +55,8 @@ class _Group:
     records: list[Record] = field(default_factory=list)
     abstract: str = ""
     stored: Paper | None = None
+    known: Record | None = None  # that paper as a record
+    again: bool = False  # was every file that the stored paper came from read again?
     surname: str = ""  # of the first author, "" if no record names one
 
     def add(self, record: Record) -> None:
@@ -65,15 +67,18 @@ class _Group:
             self.numbers.setdefault(kind, set()).add(number)
 
 
-def merged(records: Iterable[Record], known: Iterable[Paper] = ()) -> tuple[list[Paper], list[Merged], list[Skipped]]:
+def merged(
+    records: Iterable[Record], known: Iterable[Paper] = (), again: Collection[str] = ()
+) -> tuple[list[Paper], list[Merged], list[Skipped]]:
     """The papers in order of first appearance, the records that were one already, and those without an abstract.
 
     `known` are papers of a library: a record of one becomes that paper, with its id and sources, and more.
-    Only papers with a record among `records` are given.
+    Only papers with a record among `records` are given. What a stored paper had from the files named in
+    `again`, and from no other, gives way to what they say now.
     """
     index = _Index()
     for paper in known:
-        index.start(_record(paper)).stored = paper
+        index.start_known(paper, again)
     shown: list[Merged] = []
     for record in records:
         group, reason = index.find(record)
@@ -81,10 +86,10 @@ def merged(records: Iterable[Record], known: Iterable[Paper] = ()) -> tuple[list
             index.start(record)
             continue
         shown += index.join(group, record)
-        if not group.stored or len(group.records) > 2 or record.source not in group.stored.sources:
+        if not group.stored or len(group.records) > 2 or not _is_known(record, group.stored, again):
             shown.append(Merged(record.source, record.title, group.first.source, reason))
     groups = [group for group in index.groups if not group.stored or len(group.records) > 1]
-    papers = [_paper(group) for group in groups]
+    papers = [_paper(group, again) for group in groups]
     empty = [_without(group) for group, paper in zip(groups, papers, strict=True) if not paper.abstract]
     return _named(groups, papers, index), shown, empty
 
@@ -93,6 +98,17 @@ def _record(paper: Paper) -> Record:
     source = paper.sources[0] if paper.sources else LIBRARY
     return Record(paper.title, paper.abstract, source, paper.authors, paper.year, paper.venue, paper.doi, paper.url,
                   paper.extra)  # fmt: skip
+
+
+def file_of(source: str) -> str:
+    """The file of a source, "file:line" or "archive!member:line"."""
+    return source.rpartition(":")[0].partition("!")[0]
+
+
+def _is_known(record: Record, stored: Paper, again: Collection[str]) -> bool:
+    """Was the stored paper made of this record, which may stand at another line by now?"""
+    file = file_of(record.source)
+    return record.source in stored.sources or (file in again and file in map(file_of, stored.sources))
 
 
 def _without(group: _Group) -> Skipped:
@@ -116,6 +132,12 @@ class _Index:
         self.join(group, record)
         return group
 
+    def start_known(self, paper: Paper, again: Collection[str]) -> None:
+        known = _record(paper)
+        group = self.start(known)
+        group.stored, group.known = paper, known
+        group.again = bool(paper.sources) and all(file_of(source) in again for source in paper.sources)
+
     def join(self, group: _Group, record: Record) -> list[Merged]:
         """Add a record to a group; other groups that it shows to be the same paper become part of it, and are given."""
         group.add(record)
@@ -134,7 +156,8 @@ class _Index:
         return united
 
     def _absorb(self, group: _Group, other: _Group) -> None:
-        group.stored = group.stored or other.stored
+        if not group.stored:
+            group.stored, group.known, group.again = other.stored, other.known, other.again
         for record in other.records:
             group.add(record)
             for key in _keys(record):
@@ -272,27 +295,33 @@ def surname(author: str) -> str:
 # --- one paper ----------------------------------------------------------------------------------
 
 
-def _paper(group: _Group) -> Paper:
+def _paper(group: _Group, again: Collection[str]) -> Paper:
     """The first record's paper, with the fullest abstract and what the others add."""
-    records = group.records
+    new = [record for record in group.records if record is not group.known]
+    records = new if group.again and new else group.records
     extra: dict[str, str] = {}
     for record in records:
         extra = {**record.extra, **extra}
-    before = group.stored.sources if group.stored else ()
-    sources = (*before, *(record.source for record in records if record.source != LIBRARY))
-    title = group.stored.title if group.stored else group.first.title
+    title = group.stored.title if group.stored and records is not new else records[0].title
     return Paper(
         id=group.stored.id if group.stored else paper_id(title),
         title=title,
-        abstract=group.abstract,
+        abstract=max((record.abstract for record in records), key=len) or group.abstract,
         authors=next((record.authors for record in records if record.authors), ()),
         year=next((record.year for record in records if record.year), None),
         venue=next((record.venue for record in records if record.venue), None),
         doi=next((record.doi for record in records if record.doi), None),
         url=next((record.url for record in records if record.url), None),
-        sources=tuple(dict.fromkeys(sources)),
+        sources=_sources(group, [record.source for record in new], again),
         extra=FrozenMap(extra),
     )
+
+
+def _sources(group: _Group, new: list[str], again: Collection[str]) -> tuple[str, ...]:
+    """Those stored, in their order, less what is no longer in a file read again; then the new ones."""
+    before = group.stored.sources if group.stored else ()
+    kept = [source for source in before if source in new or file_of(source) not in again]
+    return tuple(dict.fromkeys([*kept, *new]))
 
 
 def _named(groups: list[_Group], papers: list[Paper], index: _Index) -> list[Paper]:
