@@ -18,10 +18,10 @@ from rag.chat_models import list_models, open_chat
 from rag.patience import Deadline
 from rag.settings import load
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 POKER = "How many poker scenarios does PokerBench contain?"
-LONG = Deadline(200)
+LONG = Deadline(600)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def chat(served, key):
 
 
 def assistant(served, **numbers):
-    settings = load(model=served.model, base_url=served.url, k=2, deadline=200)
+    settings = load(model=served.model, base_url=served.url, k=2, deadline=400)
     return open_assistant(replace(settings, prompt_tokens=200, **numbers))
 
 
