@@ -130,13 +130,15 @@ Fits = Callable[[str, Sequence[Paper]], tuple[Sequence[Fit], Fit]]  # ... of the
 
 
 def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
-    """The query a question stands for after the earlier turns.
+    """The query a question stands for after the earlier turns. Raises UsageError when it is about a number alone
+    that no paper has.
 
     `fits(text, papers)` says how well those papers fit a text, and how well the best of the library does.
     """
     own = " ".join(_NAMED.sub(" ", question).split())
     if not history:
         return Query(question, question)
+    _check_marks(question, own, history)
     spoken = _leant_on(history)
     if _OTHER.search(question) and not _NAMED.search(question) and not _other_on_screen(question, history):
         given = frozenset(paper.id for turn in history for _, paper in turn.papers[:1])
@@ -166,6 +168,14 @@ def _other_on_screen(question: str, history: Sequence[Turn]) -> Paper | None:
         return None
     shown = [paper for turn in reversed(history) for _, paper in turn.papers]
     return next((paper for paper in shown if paper.id != shown[0].id), None)
+
+
+def _check_marks(question: str, own: str, history: Sequence[Turn]) -> None:
+    wanted = [int(n) for n in _NAMED.findall(question)]
+    cited = sorted({number for turn in history for number, _ in turn.papers})
+    if wanted and cited and not set(wanted) & set(cited) and len(set(terms(own))) <= OWN_TERMS:
+        there = ", ".join(f"[{number}]" for number in cited)
+        raise UsageError(f"no paper bears [{wanted[0]}] here; there are {there}")
 
 
 def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:

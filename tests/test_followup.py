@@ -245,3 +245,15 @@ def test_next_to_no_words_lean(question, expected):
 )
 def test_slips_of_typing_are_mended_but_names_stay(typed, mended):
     assert respelled(typed, {"atention": "attention"}.get) == mended
+
+
+@pytest.mark.parametrize("question", ["[9]?", "what about [9]?", "and its cost in [7]?"])
+def test_a_number_that_no_paper_has_is_told(question):
+    with pytest.raises(UsageError, match=r"no paper bears \[[79]\] here; there are \[1\], \[2\]"):
+        resolve(question, (FIRST,), fits())
+
+
+@pytest.mark.parametrize("question", ["[9]?", "How does attention [38] scale to long sequences of tokens?"])
+def test_a_reference_in_a_question_of_its_own_is_no_number_of_ours(question):
+    history = () if question == "[9]?" else (FIRST,)
+    assert resolve(question, history, fits(FAR)).text
