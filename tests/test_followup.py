@@ -155,10 +155,6 @@ def test_a_mark_of_any_earlier_turn_is_known():
     assert S4.title in stand_alone("What does [1] say?", (FIRST, later))
 
 
-def test_a_mark_that_names_nothing_is_no_error():
-    assert "What does" in stand_alone("What does [7] say?", (FIRST,))
-
-
 def test_it_is_what_was_last_spoken_of():
     later = Turn("Which benchmark tests poker?", "PokerBench. [3]", ((3, POKER),))
     query = stand_alone("How large is it?", (FIRST, later))
