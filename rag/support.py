@@ -65,6 +65,18 @@ class Support:
 Encode = Callable[[list[str]], Any]  # texts -> rows of unit length
 
 
+def kept(encode: Encode) -> Encode:
+    """An encoder that does nothing twice."""
+    known: dict[str, Any] = {}
+
+    def encoded(texts: list[str]) -> list[Any]:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, encode(new), strict=True) if new else ())
+        return [known[text] for text in texts]
+
+    return encoded
+
+
 def judged(
     claim: str,
     quotes: Sequence[Quote | tuple[str, Any]],

@@ -15,12 +15,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rag.judge import Asserted, Opinion
 from rag.records import Citation, Claim, Draft, Evidence, Paper, Verdict
 from rag.relevance import Sentence
-from rag.support import Encode, Quote, judged, missing_names, missing_numbers
+from rag.support import Encode, Quote, judged, kept, missing_names, missing_numbers
 from rag.text import Span, folded, folded_view, printable, readable, sentences, terms
 
 WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
@@ -238,7 +238,7 @@ def by_support(
     `sentences` gives those of a paper with their vectors, `encode` makes vectors as theirs were made, and
     `frequency(word)` is in how many of the library's `papers` a word stands.
     """
-    words, encode = by_words(HELD), _kept(encode)
+    words, encode = by_words(HELD), kept(encode)
 
     def generic(name: str) -> bool:
         """Does a name tell no paper from another?"""
@@ -263,18 +263,6 @@ def by_support(
         return judgement._replace(reason=f"{judgement.reason}; support {found.probability:.2f}")
 
     return judge
-
-
-def _kept(encode: Encode) -> Encode:
-    """An encoder that does nothing twice."""
-    known: dict[str, Any] = {}
-
-    def encoded(texts: list[str]) -> list[Any]:
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        known.update(zip(new, encode(new), strict=True) if new else ())
-        return [known[text] for text in texts]
-
-    return encoded
 
 
 def _marks(sentence: str) -> tuple[str, list[int]]:

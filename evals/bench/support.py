@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from rag.embed import open_embedder
-from rag.support import Quote, Signals, compare, judged, missing_numbers, signals
+from rag.support import Quote, Signals, compare, judged, kept, missing_numbers, signals
 from rag.text import readable, sentences, stem, terms
 from rag.verify import HELD
 
@@ -76,18 +76,6 @@ def read(folder: Path) -> list[Row]:
             parts = row.get("evidence_sentences") or [text[start:end] for start, end in sentences(text)]
             rows.append(Row(name, row["claim"], text, tuple(map(readable, parts)), bool(row["binary"])))
     return rows
-
-
-def kept(encode: Callable[[list[str]], Any]) -> Callable[[list[str]], list[Any]]:
-    """An encoder that does nothing twice."""
-    known: dict[str, Any] = {}
-
-    def encoded(texts: list[str]) -> list[Any]:
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        known.update(zip(new, encode(new), strict=True) if new else ())
-        return [known[text] for text in texts]
-
-    return encoded
 
 
 def measured(rows: list[Row], encode: Callable[[list[str]], Any]) -> Data:
