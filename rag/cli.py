@@ -439,17 +439,11 @@ def _answered(assistant: Assistant, question: str, history: Sequence[Answer], ar
     """The answer; at a terminal its sentences appear as they pass their check."""
     if arguments.json or not sys.stdout.isatty():
         return assistant.answer(question, history)
-    from rag.progress import Telling
+    from rag.progress import Telling, heard
     from rag.render import rich_text
 
     with Telling(rich_text) as telling:
-        told = assistant.stream(question, history, stage=telling.stage)
-        while True:
-            try:
-                telling.sentence(next(told))
-            except StopIteration as end:
-                answer: Answer = end.value
-                return answer
+        return heard(assistant.stream(question, history, stage=telling.stage), telling.sentence)
 
 
 def _show_answer(answer: Answer, arguments: argparse.Namespace) -> None:

@@ -5,9 +5,12 @@ answer as it comes into being, at the terminal where it will stand: whole checke
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rag.records import Answer
 
 STAGES = {
     "followup": "reading the question",
@@ -55,6 +58,16 @@ class Bar:
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("", total=None)
         self._bar.start()
+
+
+def heard(told: Generator[str, None, Answer], sentence: Callable[[str], None]) -> Answer:
+    """The answer at the end of its pieces, each of which is passed on."""
+    while True:
+        try:
+            sentence(next(told))
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
 
 
 class Telling:

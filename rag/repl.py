@@ -142,13 +142,9 @@ def respond(line: str, talk: Conversation, screen: Screen) -> None:
 
 
 def _told(talk: Conversation, question: str, told: Told) -> Answer:
-    pieces = talk.ask(question, told.stage)
-    while True:
-        try:
-            told.sentence(next(pieces))
-        except StopIteration as end:
-            answer: Answer = end.value
-            return answer
+    from rag.progress import heard
+
+    return heard(talk.ask(question, told.stage), told.sentence)
 
 
 def _store(screen: Screen, *, needed: bool) -> Chats | None:
