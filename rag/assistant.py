@@ -48,7 +48,7 @@ from rag.rerank import covered, explain, gather, rerank
 from rag.retrieve import retrieve
 from rag.settings import SAME, Settings
 from rag.shape import Shape, asking, shape
-from rag.synthesize import Part, extract, write, write_together
+from rag.synthesize import Part, confirm, extract, write, write_together
 from rag.text import looks_english, printable, readable
 from rag.vectors import Stale, Vectors
 from rag.verify import Judge, Verified, Verifier, by_support, in_words_of, verify
@@ -150,7 +150,8 @@ class Assistant:
         piecemeal: bool,
     ) -> Generator[str, None, Answer]:
         case = self._prepared(checked(question), history, _Clock(cancelled, stage))
-        return (yield from self._told_from(case, self._draft(case, piecemeal)))
+        case = replace(case, piecemeal=piecemeal)
+        return (yield from self._told_from(case, self._draft(case)))
 
     def answer_many(
         self, questions: Sequence[str], *, cancelled: Callable[[], bool] | None = None
@@ -213,14 +214,12 @@ class Assistant:
 
     def _elected(self, case: _Case, drafts: Sequence[Draft]) -> Answer:
         """The answer by the draft that the others agree with; by one that holds nothing if most do."""
-        held = [self._held(draft) for draft in drafts]
+        judge = self._by_support()
+        held = [verify(draft, judge=judge, numbers={}).claims for draft in drafts]
         best = batch.elected(held)
         if best is None:
             best = next((at for at, claims in enumerate(held) if not claims), 0)
         return _last(self._told_from(case, _sentences_of(drafts[best]), drafts[best].passages))
-
-    def _held(self, draft: Draft) -> tuple[Claim, ...]:
-        return verify(draft, judge=self._by_support(), numbers={}).claims
 
     def _prepared(self, question: str, history: Sequence[Any], clock: _Clock) -> _Case:
         """The question with its evidence."""
@@ -356,11 +355,11 @@ class Assistant:
     def _sentences(self, papers: Iterable[Paper], history: Sequence[followup.Turn] = ()) -> _Sentences:
         return _Sentences(self.library.sentences([paper.id for paper in papers]), followup.quoted(history))
 
-    def _draft(self, case: _Case, piecemeal: bool = False) -> Generator[str, None, Draft]:
+    def _draft(self, case: _Case) -> Generator[str, None, Draft]:
         if self._model is None:
             return (yield from _sentences_of(self._extract(case)))
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
-        say = partial(self._model.stream, deadline=case.deadline, whole=not piecemeal)
+        say = partial(self._model.stream, deadline=case.deadline, whole=not case.piecemeal)
         return (yield from write(case.query, case.evidence, prompt, say, model=self._model.name, tokens=room))
 
     def _extract(self, case: _Case) -> Draft:
@@ -409,7 +408,7 @@ class Assistant:
         """The draft of a chat model that is shown, and what holds of it.
 
         When more of it fails than holds, what failed is searched once more. When nothing holds then, the
-        abstracts' own sentences take its place, unless the model found no answer in them.
+        abstracts' own sentences take its place; if the model found no answer, only when it says that they are one.
         """
         held = verifier.verified()
         if len(held.claims) < len(held.removed):
@@ -420,13 +419,23 @@ class Assistant:
             draft = replace(draft, passages=(*draft.passages, *more))
             if added := verifier.text[at:]:
                 yield added
-        if verifier.text or draft.status == "refused":
+        if verifier.text:
             return draft, verifier
         with case.clock("synthesize"):
             instead = replace(self._extract(case), usage=draft.usage)
+            if draft.status == "refused" and not self._confirmed(case, instead):
+                return draft, verifier
         again = self._verifier(case, instead.passages, failed=verifier)
         yield from self._checked(_sentences_of(instead), again, case.clock)
         return instead, again
+
+    def _confirmed(self, case: _Case, draft: Draft) -> bool:
+        """Does the model say that the sentences answer? Small models tell an answer that they cannot write."""
+        assert self._model
+        ask = partial(self._model.ask, deadline=case.deadline)
+        says, usage = confirm(case.query, draft.sentences, self.settings.prompt("confirm"), ask)
+        case.spent.append(usage)
+        return says
 
     def _verifier(self, case: _Case, passages: Sequence[Evidence], failed: Verifier | None = None) -> Verifier:
         opinion = partial(self._opinion, case) if self._judge else None
@@ -611,6 +620,7 @@ class _Case:
     evidence          what the answer may rest on, best first
     numbers           those that papers have on screen
     spent             collects what else than the draft a chat model was asked for
+    piecemeal         whether a reply is read as it comes
     """
 
     question: str
@@ -624,6 +634,7 @@ class _Case:
     clock: _Clock
     deadline: Deadline
     spent: list[Usage]
+    piecemeal: bool = False
 
     def begun(self, seconds: float) -> _Case:
         """The case with its deadline counted from now."""

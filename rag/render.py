@@ -194,7 +194,8 @@ def notes(answer: Answer, removed: bool = False) -> list[str]:
             f"{unknown[0].rank} mark{'s' if unknown[0].rank > 1 else ''} of the model named no passage: dropped."
         )
     if answer.usage.calls and answer.model == EXTRACTIVE:
-        lines.append("Nothing of the model's answer was supported; these are the abstracts' own sentences instead.")
+        lacks = "Nothing of the model's answer was supported" if answer.removed else "The model wrote no answer"
+        lines.append(f"{lacks}; these are the abstracts' own sentences instead.")
     if answer.status == "refused" and answer.model != EXTRACTIVE:
         lines.append("The model found no answer; --model extractive shows the abstracts' nearest sentences.")
     if removed and answer.removed:

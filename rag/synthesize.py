@@ -214,6 +214,24 @@ def write_together(
     return drafts, reply.usage
 
 
+def confirm(
+    question: str, sentences: Sequence[str], prompt: Prompt, ask: Callable[[str, str], Reply]
+) -> tuple[bool, Usage]:
+    """Does a chat model say that the sentences (with or without marks) answer the question? Not asked of none.
+
+    A reply that is neither yes nor no, or none at all for want of time or of a server, is a no. The usage is that of the call.
+    """
+    if not sentences:
+        return False, Usage()
+    shown = "\n".join(f"- {harmless(re.sub(_MARK, '', sentence)).strip()}" for sentence in sentences)
+    fence = f"=== {secrets.token_hex(6)} ==="
+    try:
+        reply = ask(prompt.system, prompt.fill(fence=fence, sentences=shown, question=harmless(question)))
+    except ModelError:
+        return False, Usage()
+    return re.match(r"\W*yes\b", _THOUGHTS.sub("", reply.text), re.IGNORECASE) is not None, reply.usage
+
+
 _THOUGHTS = re.compile(r".*</think>|<think>.*", re.DOTALL | re.IGNORECASE)
 _ANSWER_TO = re.compile(r"^\W*Q(?:uestion)? ?(\d{1,2})\b\W*", re.MULTILINE | re.IGNORECASE)
 

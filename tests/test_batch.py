@@ -124,14 +124,15 @@ class Model:
 def test_questions_on_one_paper_share_three_calls_each_in_another_order():
     model = Model(lambda question, turn: GOOD if question == POKER else "NOT IN THIS LIBRARY")
     answers = rag.answer_many(ABOUT_POKER, model=model, k=1)
-    assert len(model.asked) == ROUNDS
-    assert len({tuple(order) for order in model.asked}) == ROUNDS
-    assert {tuple(sorted(order)) for order in model.asked} == {tuple(sorted(ABOUT_POKER))}
+    shared, alone = model.asked[:ROUNDS], model.asked[ROUNDS:]
+    assert len({tuple(order) for order in shared}) == ROUNDS
+    assert {tuple(sorted(order)) for order in shared} == {tuple(sorted(ABOUT_POKER))}
+    assert sorted(alone) == sorted([question] for question in ABOUT_POKER if question != POKER)  # do the quotes answer?
     assert [a.question for a in answers] == list(ABOUT_POKER)
     assert [a.status for a in answers] == ["answered"] + ["refused"] * 4
     assert "11,000" in answers[0].text
     assert answers[0].citations[0].paper.title.startswith("PokerBench")
-    assert sum(a.usage.calls for a in answers) == ROUNDS
+    assert sum(a.usage.calls for a in answers) == len(model.asked)
 
 
 def test_a_slip_in_one_order_is_outvoted():

@@ -173,7 +173,7 @@ def test_a_model_may_decline(server, text):
     assert answer.status == "refused"
     assert answer.citations == ()
     assert "nearest papers" in answer.text
-    assert (answer.model, answer.usage.calls) == ("test", 2)
+    assert (answer.model, answer.usage.calls) == ("test", 3)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from serving import GOOD, HEAD, NOT_HERE, POKER, chunked, completion, end, event
 import rag
 from rag import ModelError, UsageError
 from rag.assistant import open_assistant
+from rag.records import EXTRACTIVE
+from rag.render import plain_answer
 from rag.settings import load
 
 BAD = "The best model wins 73.2% of its poker games [1]."
@@ -218,8 +220,25 @@ def test_a_model_that_finds_nothing_is_asked_again_with_the_best_papers(server):
     assert len(answer.evidence) == 8
 
 
-def test_a_model_that_finds_nothing_twice_is_believed(server):
-    answer = server.says("NOT IN THIS LIBRARY").ask()
+@pytest.mark.parametrize("reply", ["no", "No.", "NOT IN THIS LIBRARY", "<think>yes or no</think> no", "Yesterday", "-"])
+def test_a_model_that_finds_nothing_twice_and_sees_no_answer_in_the_abstracts_is_believed(server, reply):
+    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", reply).ask()
+    assert (answer.status, answer.usage.calls) == ("refused", 3)
+    assert answer.model != EXTRACTIVE
+
+
+@pytest.mark.parametrize("reply", ["yes", "Yes, they do.", "**YES**", "<think>no?</think>\nyes"])
+def test_a_model_that_finds_nothing_twice_but_sees_an_answer_in_the_abstracts_shows_them(server, reply):
+    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", reply).ask()
+    assert (answer.status, answer.model, answer.usage.calls) == ("answered", EXTRACTIVE, 3)
+    shown = server.bodies[-1]["messages"][1]["content"]
+    assert all(claim.text in shown for claim in answer.claims)
+    assert "[1]" not in shown
+    assert "The model wrote no answer; these are the abstracts' own sentences instead." in plain_answer(answer)
+
+
+def test_a_server_that_fails_at_that_question_costs_no_refusal(server):
+    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", 400).ask()
     assert (answer.status, answer.usage.calls) == ("refused", 2)
 
 

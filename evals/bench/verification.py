@@ -60,7 +60,8 @@ class Kept(NamedTuple):
     """What a model said to a question, and the papers it was shown, in order.
 
     The second reply, if there is one, is to the same question with the first two papers alone: that is what
-    a model is asked when it found no answer.
+    a model is asked when it found no answer. The third, a yes or a no, says whether the abstracts' own sentences
+    answer: what it is asked when it found none again.
     """
 
     id: str
@@ -164,8 +165,8 @@ class Labelled(NamedTuple):
     label: str
 
 
-def sentences_of(kept: Kept, replies: int | None = None) -> list[str]:
-    """The sentences of a draft, or of so many of its replies, without their marks, as a reader of the bare draft sees them."""
+def sentences_of(kept: Kept, replies: int = 2) -> list[str]:
+    """The sentences of so many replies of a draft, without their marks, as a reader of the bare draft sees them."""
     return [text for reply in kept.replies[:replies] for text, _ in marked(reply)]
 
 
