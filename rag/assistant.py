@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag import batch, followup, ingest
@@ -536,13 +535,11 @@ def shared_assistant(settings: Settings, model: Any = None) -> Assistant:
 
 def open_library(name: str | None, embedder: Embedder, progress: ingest.Progress | None = None) -> Library:
     """The library of that name or path; None is the shipped one."""
-    return ingest.open_shipped(embedder, progress) if name is None else Library.open(_folder(name))
-
-
-def _folder(name: str) -> Path:
+    if name is None:
+        return ingest.open_shipped(embedder, progress)
     if not name.strip():
         raise UsageError("the library's name is empty; leave it out to ask the shipped abstracts")
-    return ingest.named_folder(name)
+    return ingest.open_named(name)
 
 
 def checked(question: str) -> str:

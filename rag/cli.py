@@ -205,6 +205,7 @@ def status(arguments: argparse.Namespace) -> int:
         _print_json(facts)
         return 0
     files = facts.pop("files", [])
+    facts["libraries"] = ", ".join(facts["libraries"]) or "none of your own yet; type: rag add FILE --library NAME"
     texts = {
         k: f"{len(v)} pieces of the files (listed by --json)" if isinstance(v, list) else v for k, v in facts.items()
     }
@@ -318,7 +319,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def _status(settings: Settings) -> dict[str, Any]:
     from rag import __version__, changes
     from rag.embed import open_embedder
-    from rag.ingest import named_folder, shipped_folder
+    from rag.ingest import named_folder, open_named, own_libraries, shipped_folder
     from rag.library import Library
     from rag.servers import shown, url_of
 
@@ -329,7 +330,7 @@ def _status(settings: Settings) -> dict[str, Any]:
     if name is None and not (folder / "library.sqlite").exists():
         facts["state"] = "not built yet; the first question builds it"
     else:
-        library = Library.open(folder)
+        library = Library.open(folder) if name is None else open_named(name)
         journal = library.journal()
         unfinished = "being built" if name is None else "empty so far; type: rag add FILE --library NAME"
         facts |= {"state": "ready" if library.generation else unfinished, **library.counts()}
@@ -337,6 +338,7 @@ def _status(settings: Settings) -> dict[str, Any]:
         facts |= {"generation": library.generation, "changed": changed}
         facts |= {"embedder": library.embedder, "skipped": changes.passed_over(journal)}
         facts |= {"fingerprint": library.fingerprint} | ({"files": changes.sources(library)} if name else {})
+    facts["libraries"] = list(own_libraries())
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
         facts["server"] = shown(url_of(settings.base_url))

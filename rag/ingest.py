@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from rag.vectors import Stale, Vectors
 
 CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
 BATCH = 256  # texts embedded between two stores
+NAMED = 5  # libraries that a message names
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # (what is going on, done, of how many)
@@ -65,6 +67,27 @@ def named_folder(name: str) -> Path:
     if path.is_absolute() or os.sep in name or name.startswith(".") or os.path.isfile(path / FILE):
         return path
     return home("data") / "libraries" / name
+
+
+def own_libraries() -> tuple[str, ...]:
+    """The names of the libraries that were made by name, sorted."""
+    return tuple(sorted(file.parent.name for file in (home("data") / "libraries").glob(f"*/{FILE}")))
+
+
+def open_named(name: str) -> Library:
+    """The library of that name or path. Raises LibraryMissing, which names those there are, or another LibraryError."""
+    folder = named_folder(name)
+    try:
+        return Library.open(folder)
+    except LibraryMissing:
+        known = own_libraries()
+        if os.path.isfile(folder) or not known:
+            raise
+        meant = get_close_matches(name, known, 1) or known[:NAMED]
+        more = f" and {len(known) - len(meant):,} more" if len(known) > len(meant) else ""
+        raise LibraryMissing(
+            f"no library at {folder}; there is {', '.join(meant)}{more}, see: rag status; to make one: rag add FILE --library NAME"
+        ) from None
 
 
 def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Library:

@@ -9,13 +9,16 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import made
 import pytest
 
 import rag
 from rag import Answer, Cancelled, FrozenMap, LibraryMissing, RagError, UsageError
-from rag.assistant import LONGEST_QUESTION, open_assistant
+from rag.assistant import LONGEST_QUESTION, open_assistant, open_library
+from rag.embed import open_embedder
+from rag.library import Library
 from rag.settings import load
 from rag.text import readable
 
@@ -267,6 +270,20 @@ def test_a_library_that_is_not_there_is_told(tmp_path):
         with pytest.raises(LibraryMissing, match="no library at"):
             door(MEMORY, library=str(tmp_path / "nowhere"))
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_libraries_there_are_are_named_where_one_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAG_HOME", str(tmp_path))
+    fails = partial(pytest.raises, LibraryMissing)
+    with fails(match="make one with: rag add FILE"):
+        open_library("papers", open_embedder())
+    for name in ("thesis", "papers"):
+        (tmp_path / "data" / "libraries" / name).mkdir(parents=True)
+        Library.create(tmp_path / "data" / "libraries" / name, "embedder", 2).close()
+    with fails(match="there is papers, thesis, see: rag status"):
+        open_library("quarks", open_embedder())
+    with fails(match="there is papers and 1 more"):
+        open_library("paper", open_embedder())
 
 
 def test_an_error_of_ours_is_a_rag_error():
