@@ -32,7 +32,7 @@ from rag.errors import (
     ReadError,
     UsageError,
 )
-from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, FrozenMap, Hit, Paper, Usage, Where
+from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, FrozenMap, Hit, Paper, Usage
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
@@ -43,7 +43,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Answer", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
     "Hit", "Library", "LibraryBusy", "LibraryDamaged", "LibraryError", "LibraryMissing", "LibraryNewer",
-    "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError", "Where",
+    "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
     "aanswer", "answer", "answer_many", "open_library", "search", "stream",
 ]  # fmt: skip
 

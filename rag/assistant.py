@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag import batch, filters, followup, ingest
@@ -604,7 +605,9 @@ def checked(question: str) -> str:
         raise UsageError(f"the question {question[:20]!r} has no word in it; ask in words")
     text, where = filters.split(question)
     if not any(char.isalnum() for char in text):
-        raise UsageError(f"{str(where)!r} is a filter and asks nothing; add a question, or type: rag list '{where}'")
+        raise UsageError(
+            f"{str(where)!r} is a filter and asks nothing; add a question, or type: rag list {quote(str(where))}"
+        )
     return printable(question)
 
 
@@ -618,7 +621,11 @@ def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None)
 
 
 def _asked_papers(where: Where) -> str:
-    return f"The {where.papers:,} papers with {where} do" if where.papers > 1 else f"The one paper with {where} does"
+    return (
+        f"The {where.papers:,} papers with {where.text} do"
+        if where.papers > 1
+        else f"The one paper with {where.text} does"
+    )
 
 
 def unanswered(missing: str, filtered: bool = False) -> str:

@@ -185,12 +185,13 @@ def _filter(text: str, terms: Sequence[re.Match[str]]) -> Filter:
 
 def _named(to: Filter, term: re.Match[str], narrows: bool) -> Filter:
     """With the names of a term: alternatives to those of its field, or a group of their own."""
-    field = f"{term['field'].lower()}s"
-    groups: Names = getattr(to, field)
+    by_author = term["field"].lower() == "author"
+    groups = to.authors if by_author else to.venues
     names = tuple(_plain(name) for name in re.findall(_NAME, term["names"]))
     if groups and not narrows:
         groups, names = groups[:-1], groups[-1] + names
-    return replace(to, **{field: (*groups, tuple(dict.fromkeys(names)))})
+    groups = (*groups, tuple(dict.fromkeys(names)))
+    return replace(to, authors=groups) if by_author else replace(to, venues=groups)
 
 
 def _years(term: re.Match[str]) -> Filter:

@@ -299,8 +299,11 @@ class Where:
     of: int
     silent: int = 0
 
-    def __str__(self) -> str:
-        return self.text
+    @property
+    def said(self) -> str:
+        """Which papers were looked at, and how many that is."""
+        silent = f"; {self.silent:,} more {'do' if self.silent > 1 else 'does'} not say" if self.silent else ""
+        return f"Only papers with {self.text} ({self.papers:,} of {self.of:,}{silent})."
 
 
 @dataclass(frozen=True, slots=True)

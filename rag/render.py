@@ -182,7 +182,7 @@ def by_number(answer: Answer) -> dict[int, list[Citation]]:
 
 
 def notes(answer: Answer, removed: bool = False) -> list[str]:
-    """What the reader should know besides: sentences taken out, marks dropped, a model given up."""
+    """What the reader should know besides: a filter, sentences taken out, marks dropped, a model given up."""
     lines = []
     if answer.removed:
         count = len(answer.removed)
@@ -199,6 +199,8 @@ def notes(answer: Answer, removed: bool = False) -> list[str]:
         lines.append("The model found no answer; --model extractive shows the abstracts' nearest sentences.")
     if removed and answer.removed:
         lines.append(lines.pop(0))  # what it announces comes after the notes
+    if answer.where and answer.where.papers:  # else the text says it
+        lines.insert(0, shown(answer.where.said))
     return ["", *lines] if lines else []
 
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from rag.filters import split
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
 from rag.render import QUOTED, by_number, details, reasons, shown
 
@@ -37,7 +38,7 @@ def line(text: str = "", style: str = "", mark: str = "") -> Line:
 def searched(answer: Answer) -> list[Line]:
     """What a follow-up was taken to mean."""
     query = _SPACED.sub("", _line(answer.query))
-    if query == _line(answer.question):
+    if query == _line(split(answer.question).text):
         return []
     return [line(f"searched: {query if len(query) <= LONGEST_QUERY else query[:LONGEST_QUERY] + ' ...'}", "dim")]
 
