@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rag.chats import Chat, Chats
 from rag.errors import Cancelled, PaperNotFound, RagError
-from rag.filters import ALL, Filter
+from rag.filters import ALL, Filter, split
 from rag.records import Answer, Paper
 from rag.text import printable
 
@@ -116,12 +116,16 @@ class Conversation:
         return self.opening.wait(stage)
 
     def ask(self, question: str, stage: Callable[[str], None]) -> Generator[str, None, Answer]:
-        """Sentences of the answer as they come; the value is the answer, which is remembered and kept."""
+        """Sentences of the answer as they come; the value is the answer, which is remembered and kept.
+
+        A filter in the question stands, for this question, in the place of the chat's for the same field.
+        """
         from rag.assistant import checked
 
         assistant, self.asked = self.assistant(stage), checked(question)
         turn = self._keep_question(question)
-        answer = yield from assistant.stream(question, self.history, where=self.where, stage=stage)
+        where = self.where.besides(split(question).where)
+        answer = yield from assistant.stream(question, self.history, where=where, stage=stage)
         self._keep_answer(turn, answer)
         self.history.append(answer)
         self._turns.append(turn)

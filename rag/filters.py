@@ -78,6 +78,11 @@ class Filter:
             tuple(dict.fromkeys(self.venues + other.venues)),
         )
 
+    def besides(self, other: Filter) -> Filter:
+        """What it asks of the fields that another does not speak of."""
+        own = Filter() if "year" in other.fields else Filter(self.first, self.last)
+        return replace(own, authors=() if other.authors else self.authors, venues=() if other.venues else self.venues)
+
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields it looks at."""
@@ -133,7 +138,7 @@ _TERM = re.compile(
     r"(?<![^\s(\[,;])(?P<and>and\s+)?(?:(?:where|with|whose|by|in|from)\s+)?"
     r"(?:year(?::|\s*==?\s*)(?P<range>[0-9]{4}(?:-|–|\.\.)(?:[0-9]{4})?|(?:-|–|\.\.)[0-9]{4})"
     rf"|year(?:\s*(?P<sign>{_SIGN})\s*|:(?P<after>{_SIGN})?)(?P<year>[0-9]{{4}})"
-    rf"|(?P<field>author|venue)[:=](?P<names>{_NAME}(?:,{_NAME})*))"
+    rf"|(?P<field>author|venue)[:=](?P<names>{_NAME}(?:,{_NAME})*+))"
     r"(?=[.,;:?!]*(?:[\s)\]]|$))",
     re.IGNORECASE,
 )

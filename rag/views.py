@@ -108,6 +108,8 @@ def _head(number: int, paper: Paper) -> Line:
 def why(answer: Answer, least_support: float) -> list[Line]:
     """How an answer came about: what was searched, each sentence's verdict, what was removed, what it took."""
     lines = [line(f"searched: {shown(answer.query)}", "dim"), line(f"status: {answer.status}")]
+    if answer.where:
+        lines.insert(1, line(shown(answer.where.said), "dim"))
     if answer.status == "refused" and answer.model == EXTRACTIVE:
         best = answer.evidence[0].score if answer.evidence else 0.0
         lines.append(line(f"the best passage scores {best:.2f}; under {least_support:.2f} the answer is a refusal"))
