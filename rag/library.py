@@ -549,9 +549,10 @@ def _like(name: str, names: Iterable[str]) -> str | None:
     """The name that a mistyped one was probably meant to be."""
     from rapidfuzz import fuzz, process, utils
 
-    scorer = fuzz.token_sort_ratio if " " in name else fuzz.partial_ratio
-    long = [one for one in names if len(one) >= len(name)]  # a few letters are a part of any
-    found = process.extractOne(name, long, scorer=scorer, processor=utils.default_process, score_cutoff=ALIKE)
+    whole = " " in name
+    scorer = fuzz.token_sort_ratio if whole else fuzz.partial_ratio
+    known = [one for one in names if whole or len(one) >= len(name)]  # a few letters are a part of any
+    found = process.extractOne(name, known, scorer=scorer, processor=utils.default_process, score_cutoff=ALIKE)
     return found[0] if found else None
 
 
