@@ -70,7 +70,7 @@ QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
 NEAREST = 3  # papers a refusal names
 BEST = 2  # papers shown to a model that found no answer among more
 EXACT = 2000  # papers of a filter up to which each is compared
-SPARE = 3  # of more papers, so many times what is wanted is asked of the whole collection
+SPARE = 10  # of more papers, so many times what is wanted is asked of the whole collection: fewer would miss some
 AT_ONCE = 4  # questions of a batch that a chat model is asked at the same time
 
 
