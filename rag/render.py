@@ -195,7 +195,7 @@ def notes(answer: Answer, removed: bool = False) -> list[str]:
         )
     if answer.usage.calls and answer.model == EXTRACTIVE:
         lines.append("Nothing of the model's answer was supported; these are the abstracts' own sentences instead.")
-    if answer.status == "refused" and answer.model != EXTRACTIVE:
+    if answer.status == "refused" and answer.model != EXTRACTIVE and answer.evidence:
         lines.append("The model found no answer; --model extractive shows the abstracts' nearest sentences.")
     if removed and answer.removed:
         lines.append(lines.pop(0))  # what it announces comes after the notes

@@ -107,6 +107,7 @@ def test_what_was_taken_out_is_said_in_both_forms(change, said):
 def test_a_filter_that_left_nothing_is_told_by_the_text_alone():
     refusal = replace(answered(text="No paper has it."), status="refused", where=Where("year>=2030", 0, 5))
     assert plain_answer(refusal) == "No paper has it."
+    assert plain_answer(replace(refusal, model="m", evidence=())) == "No paper has it."  # it was not asked
 
 
 def test_a_filter_is_no_way_to_a_terminal():
