@@ -7,8 +7,9 @@
 
 `library` is a path, a name or None for the shipped abstracts; `model` a chat model's name or a
 llama-index LLM object, `base_url` its server; `k` how many papers may be drawn on; `history`
-earlier Answers (or their dicts, or (question, text) pairs), oldest first. All raise RagError, whose
-text is one line. Importing this module imports nothing heavy.
+earlier Answers (or their dicts, or (question, text) pairs), oldest first; `where` which papers may be
+looked at, such as 'year>=2023 author:"Jane Smith"' (a question may say it, too; see rag.filters). All
+raise RagError, whose text is one line. Importing this module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, 
 
 if TYPE_CHECKING:
     from rag.assistant import Assistant
+    from rag.filters import Filter
     from rag.library import Library
 
 __version__ = "0.1.0"
@@ -63,9 +65,10 @@ def answer(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    where: str | None = None,
 ) -> Answer:
     """Answer a question from a library's abstracts. Works where an event loop already runs, too."""
-    return _assistant(library, model, base_url, k).answer(question, history)
+    return _assistant(library, model, base_url, k).answer(question, history, where=_filter(where))
 
 
 def answer_many(
@@ -75,12 +78,13 @@ def answer_many(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    where: str | None = None,
 ) -> tuple[Answer | RagError, ...]:
     """An answer to each question, with shared work; in the place of one that failed, its error. No follow-ups.
 
     Raises UsageError when one of them is no question.
     """
-    return _assistant(library, model, base_url, k).answer_many(questions)
+    return _assistant(library, model, base_url, k).answer_many(questions, where=_filter(where))
 
 
 async def aanswer(
@@ -91,6 +95,7 @@ async def aanswer(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    where: str | None = None,
 ) -> Answer:
     """`answer` in a thread. Cancelling the task stops the work before its next stage."""
     import asyncio
@@ -99,7 +104,8 @@ async def aanswer(
     stop = threading.Event()
 
     def work() -> Answer:
-        return _assistant(library, model, base_url, k).answer(question, history, cancelled=stop.is_set)
+        assistant = _assistant(library, model, base_url, k)
+        return assistant.answer(question, history, where=_filter(where), cancelled=stop.is_set)
 
     try:
         return await asyncio.to_thread(work)
@@ -108,9 +114,9 @@ async def aanswer(
         raise
 
 
-def search(query: str, *, library: str | None = None, k: int = 8) -> tuple[Hit, ...]:
+def search(query: str, *, library: str | None = None, k: int = 8, where: str | None = None) -> tuple[Hit, ...]:
     """The `k` papers nearest to a query, best first, each saying what found it and how."""
-    return _assistant(library, "extractive", None, k).search(query, k)
+    return _assistant(library, "extractive", None, k).search(query, k, _filter(where))
 
 
 def stream(
@@ -121,9 +127,10 @@ def stream(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    where: str | None = None,
 ) -> Stream:
     """The answer as an iterable of whole, already verified sentences; use it in a `with`."""
-    return Stream(lambda: _assistant(library, model, base_url, k).stream(question, history))
+    return Stream(lambda: _assistant(library, model, base_url, k).stream(question, history, where=_filter(where)))
 
 
 def open_library(name: str | None = None) -> Library:
@@ -181,6 +188,12 @@ class Stream:
         if piece:
             self._pieces.append(piece)
         return bool(piece) or self._another()
+
+
+def _filter(where: str | None) -> Filter:
+    from rag.filters import ALL, parse
+
+    return ALL if where is None else parse(where)
 
 
 def _assistant(library: str | None, model: Any, base_url: str | None, k: int | None) -> Assistant:

@@ -18,15 +18,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag import batch, followup, ingest
+from rag import batch, filters, followup, ingest
 from rag.chat_models import ChatModel, open_chat
 from rag.embed import Embedder, open_embedder
 from rag.errors import Cancelled, LibraryError, RagError, UsageError
+from rag.filters import ALL, Filter
 from rag.judge import Asserted, Opinion, opinions
 from rag.judge import asking as judging
-from rag.library import Library
+from rag.library import Library, Selected
 from rag.patience import Deadline
 from rag.records import (
     EXTRACTIVE,
@@ -41,6 +43,7 @@ from rag.records import (
     Status,
     Traced,
     Usage,
+    Where,
 )
 from rag.relevance import Asked, Matched, Scored, Sentence, asked, match_sentences, score_sentences
 from rag.rerank import covered, explain, gather, rerank
@@ -65,7 +68,12 @@ OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
 QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
 NEAREST = 3  # papers a refusal names
 BEST = 2  # papers shown to a model that found no answer among more
+EXACT = 2000  # papers of a filter up to which each is compared
+SPARE = 10  # of more papers, so many times what is wanted is asked of the whole collection: fewer would miss some
 AT_ONCE = 4  # questions of a batch that a chat model is asked at the same time
+
+
+Within = Selected | None  # the papers that may be looked at; None is all
 
 
 class Assistant:
@@ -101,35 +109,44 @@ class Assistant:
 
     # --- doors ----------------------------------------------------------------------------------
 
-    def search(self, query: str, k: int) -> tuple[Hit, ...]:
+    def search(self, query: str, k: int, where: Filter = ALL) -> tuple[Hit, ...]:
         """The best `k` papers for a query, best first. Raises UsageError for a query that is none."""
-        return self._ranked(self._respelled(checked(query)), at_least=k).hits[:k]
+        return self._searched(query, k, where).hits[:k]
 
-    def explain(self, query: str, k: int) -> tuple[Explained, ...]:
+    def explain(self, query: str, k: int, where: Filter = ALL) -> tuple[Explained, ...]:
         """`search`, each hit with why it ranks where it does."""
-        found = self._ranked(self._respelled(checked(query)), at_least=k)
+        found = self._searched(query, k, where)
         return tuple(explain(hit, found.asked, found.near(hit.paper)) for hit in found.hits[:k])
 
-    def like(self, paper: Paper, k: int) -> tuple[Hit, ...]:
+    def like(self, paper: Paper, k: int, where: Filter = ALL) -> tuple[Hit, ...]:
         """The `k` papers nearest to a paper of this or another library, without itself."""
         text = printable(f"{readable(paper.title)}. {readable(paper.abstract)}")[:LONGEST_QUESTION]
-        return tuple(hit for hit in self._ranked(text, at_least=k + 1).hits if hit.paper.id != paper.id)[:k]
+        found = self._ranked(text, self._selected(where), at_least=k + 1)
+        return tuple(hit for hit in found.hits if hit.paper.id != paper.id)[:k]
 
     def answer(
-        self, question: str, history: Sequence[Any] = (), *, cancelled: Callable[[], bool] | None = None
+        self,
+        question: str,
+        history: Sequence[Any] = (),
+        *,
+        where: Filter = ALL,
+        cancelled: Callable[[], bool] | None = None,
     ) -> Answer:
         """Answer a question. `history` holds Answers, their dicts or (question, text) pairs.
+
+        Only papers that `where` and the filter in the question admit are looked at.
 
         Raises UsageError for a question that is none, ModelError when the chat model fails,
         Cancelled between two stages once `cancelled()` is true.
         """
-        return _last(self._told(question, history, cancelled, piecemeal=False))
+        return _last(self._told(question, history, where, cancelled, piecemeal=False))
 
     def stream(
         self,
         question: str,
         history: Sequence[Any] = (),
         *,
+        where: Filter = ALL,
         cancelled: Callable[[], bool] | None = None,
         stage: Callable[[str], None] | None = None,
     ) -> Generator[str, None, Answer]:
@@ -137,23 +154,24 @@ class Assistant:
 
         `stage` is told the name of each stage as it begins.
         """
-        return self._told(question, history, cancelled, stage=stage, piecemeal=True)
+        return self._told(question, history, where, cancelled, stage=stage, piecemeal=True)
 
     def _told(
         self,
         question: str,
         history: Sequence[Any],
+        where: Filter,
         cancelled: Callable[[], bool] | None,
         *,
         stage: Callable[[str], None] | None = None,
         piecemeal: bool,
     ) -> Generator[str, None, Answer]:
-        case = self._prepared(checked(question), history, _Clock(cancelled, stage))
+        case = self._prepared(checked(question), where, history, _Clock(cancelled, stage))
         case = replace(case, piecemeal=piecemeal)
         return (yield from self._told_from(case, self._draft(case)))
 
     def answer_many(
-        self, questions: Sequence[str], *, cancelled: Callable[[], bool] | None = None
+        self, questions: Sequence[str], *, where: Filter = ALL, cancelled: Callable[[], bool] | None = None
     ) -> tuple[Answer | RagError, ...]:
         """An answer to each of several questions that know nothing of each other, or the error that it ended with.
 
@@ -161,8 +179,8 @@ class Assistant:
         in several orders, and the drafts vote (see `rag.batch`). Raises UsageError for what is no question.
         """
         asked = [checked(question) for question in questions]
-        self._encoded(self._respelled(asking(question)) for question in asked)
-        cases = [self._prepared(question, (), _Clock(cancelled, None)) for question in asked]
+        self._encoded(self._respelled(asking(filters.split(question).text)) for question in asked)
+        cases = [self._prepared(question, where, (), _Clock(cancelled, None)) for question in asked]
         if not self._model:
             return tuple(self._alone(case) for case in cases)
         shown = [[evidence.paper.id for evidence in case.evidence] for case in cases]
@@ -220,21 +238,23 @@ class Assistant:
             best = next((at for at, claims in enumerate(held) if not claims), 0)
         return _last(self._told_from(case, _sentences_of(drafts[best]), drafts[best].passages))
 
-    def _prepared(self, question: str, history: Sequence[Any], clock: _Clock) -> _Case:
+    def _prepared(self, question: str, where: Filter, history: Sequence[Any], clock: _Clock) -> _Case:
         """The question with its evidence."""
         deadline, spent = Deadline(self.settings.deadline, clock.cancelled), list[Usage]()
         with clock("followup"):
-            turns = followup.turns(history)
-            query = followup.resolve(self._respelled(asking(question)), turns, self._fits)
+            turns, (own, within) = followup.turns(history), self._parted(question, where)
+            query = followup.resolve(self._respelled(asking(own)), turns, partial(self._fits, within))
             query = self._reworded(query, turns, deadline, spent)
         with clock("retrieve"):
             vector = self._vector(query.text)
-            hits = self._retrieve(query.text, vector, self.settings.pool)
+            hits = self._retrieve(query.text, vector, within, self.settings.pool)
             hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
             wanted, whole, evidence, sentences = self._gathered(query, vector, hits, turns)
         numbers = followup.numbers(turns)
-        return _Case(question, query.text, hits, wanted, whole, evidence, sentences, numbers, clock, deadline, spent)
+        return _Case(
+            question, own, within, query.text, hits, wanted, whole, evidence, sentences, numbers, clock, deadline, spent
+        )
 
     def _told_from(
         self, case: _Case, written: Generator[str, None, Draft], passages: Sequence[Evidence] | None = None
@@ -265,9 +285,17 @@ class Assistant:
         spent.append(usage)
         return query
 
-    def _fits(self, text: str, papers: Sequence[Paper]) -> tuple[list[followup.Fit], followup.Fit]:
-        """How well each of the papers fits a text, and how well the best of the library."""
-        found = self._ranked(text, also=papers)
+    def _parted(self, question: str, where: Filter) -> tuple[str, Within]:
+        """A question without its filter, and the papers that this and `where` admit."""
+        text, own = filters.split(question)
+        return text, self._selected(where & own)
+
+    def _selected(self, where: Filter) -> Within:
+        return self.library.selected(where) if where else None
+
+    def _fits(self, within: Within, text: str, papers: Sequence[Paper]) -> tuple[list[followup.Fit], followup.Fit]:
+        """How well each of the papers fits a text, and how well the best that may be looked at."""
+        found = self._ranked(text, within, also=papers)
 
         def fit(paper: Paper) -> followup.Fit:
             near = found.near(paper)
@@ -312,23 +340,40 @@ class Assistant:
         texts = list(dict.fromkeys(queries))
         self._known = dict(zip(texts, self.embedder.encode(texts), strict=True)) if texts else {}
 
-    def _retrieve(self, query: str, vector: np.ndarray, pool: int) -> tuple[Hit, ...]:
+    def _searched(self, query: str, k: int, where: Filter) -> _Ranked:
+        text, within = self._parted(checked(query), where)
+        return self._ranked(self._respelled(text), within, at_least=k)
+
+    def _retrieve(self, query: str, vector: np.ndarray, within: Within, pool: int) -> tuple[Hit, ...]:
         return retrieve(
             query,
-            dense=lambda n: self._dense(vector, n),
-            lexical=lambda n: self.library.lexical(query, n),
+            dense=lambda n: self._within(vector, within, n) if within else self._dense(vector, n),
+            lexical=lambda n: self.library.lexical(query, n, within and within.ids),
             chunks=self.library.chunks,
             pool=pool,
             dense_weight=self.settings.dense_weight,
         )
 
-    def _ranked(self, text: str, *, at_least: int = 0, also: Sequence[Paper] = ()) -> _Ranked:
+    def _ranked(self, text: str, within: Within, *, at_least: int = 0, also: Sequence[Paper] = ()) -> _Ranked:
         """The hits for a text in their final order; the sentences of papers in `also` are at hand as well."""
         vector = self._vector(text)
-        question, hits = self._asked(text, vector), self._retrieve(text, vector, max(at_least, self.settings.pool))
+        question, pool = self._asked(text, vector), max(at_least, self.settings.pool)
+        hits = self._retrieve(text, vector, within, pool)
         looked_at = [hit.paper for hit in hits[: max(CONSIDERED, at_least)]]
         near = partial(self._sentences([*looked_at, *also]).matched, question)
         return _Ranked(question, near, rerank(hits, question, near, depth=CONSIDERED))
+
+    def _within(self, vector: np.ndarray, within: Selected, limit: int) -> list[tuple[str, float]]:
+        """The nearest of the papers that a filter admits: a few are all compared, of many the collection knows
+        enough, unless they are the farthest.
+        """
+        count, of = len(within.ids), within.where.of
+        if count > EXACT:
+            near = self._dense(vector, SPARE * limit * of // count)
+            found = [(chunk, cosine) for chunk, cosine in near if chunk.rpartition(".")[0] in within.ids][:limit]
+            if len(found) == limit:
+                return found
+        return self.library.nearest(vector, within.ids, limit)
 
     def _dense(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """Ask the collection; one that is behind the library, or broken, is filled again first."""
@@ -362,14 +407,14 @@ class Assistant:
         return (yield from write(case.query, case.evidence, prompt, say, model=self._model.name, tokens=room))
 
     def _extract(self, case: _Case) -> Draft:
-        parts = [self._part(part) for part in case.wanted.parts]
+        parts = [self._part(part, case.within) for part in case.wanted.parts]
         score, least = case.sentences.scored, self.settings.least_support
         return extract(case.whole, parts, case.evidence, score, listing=case.wanted.listing, least_support=least)
 
-    def _part(self, text: str) -> Part:
+    def _part(self, text: str, within: Within) -> Part:
         """A part of a question, searched by itself."""
         vector = self._vector(text)
-        hits = self._retrieve(text, vector, self.settings.pool)
+        hits = self._retrieve(text, vector, within, self.settings.pool)
         return Part(self._asked(text, vector), {hit.paper.id: hit.score for hit in hits})
 
     def _checked(
@@ -413,7 +458,7 @@ class Assistant:
         if len(held.claims) < len(held.removed):
             at = len(verifier.text)
             with case.clock("verify"):
-                more = self._more(draft, held.removed)
+                more = self._more(draft, held.removed, case.within)
                 verifier.again(more)
             draft = replace(draft, passages=(*draft.passages, *more))
             if added := verifier.text[at:]:
@@ -460,11 +505,11 @@ class Assistant:
         (opinion,) = opinions(reply.text, [claim])
         return opinion
 
-    def _more(self, draft: Draft, failed: Sequence[Claim]) -> tuple[Evidence, ...]:
+    def _more(self, draft: Draft, failed: Sequence[Claim], within: Within) -> tuple[Evidence, ...]:
         """Papers not yet shown to the model that what it said without support leads to."""
         shown, found = {passage.paper for passage in draft.passages}, dict[Paper, Evidence]()
         for claim in failed[:SECOND]:
-            again = self._ranked(claim.text)
+            again = self._ranked(claim.text, within)
             for evidence in gather(again.hits, again.asked, again.near, SECOND):
                 found.setdefault(evidence.paper, evidence)
         return tuple(evidence for paper, evidence in found.items() if paper not in shown)
@@ -476,9 +521,9 @@ class Assistant:
         status: Status = "refused" if refused else "partial" if draft.status == "partial" else "answered"
         text = verified.text
         if refused:
-            text = refusal([e.paper for e in case.evidence], case.question)
+            text = self._refusal(case)
         elif status == "partial":
-            text += f" {unanswered(in_words_of(case.question, draft.missing))}"
+            text += f" {unanswered(in_words_of(case.own, draft.missing), bool(case.within))}"
         citations = dict.fromkeys(citation for claim in verified.claims for citation in claim.citations)
         model = draft.model if draft.model == self.model or not self._model else EXTRACTIVE
         return Answer(
@@ -495,7 +540,14 @@ class Assistant:
             seconds=FrozenMap(case.clock.seconds),
             trace=_trace(case.hits, draft.passages, verified),
             run=self._run(),
+            where=case.within and case.within.where,
         )
+
+    def _refusal(self, case: _Case) -> str:
+        if case.within and not case.within.ids:
+            why = self.library.nothing(filters.parse(case.within.where.text))
+            return f"{why[0].upper()}{why[1:]}. Ask with another filter, or without."
+        return refusal([e.paper for e in case.evidence], case.own, case.within and case.within.where)
 
     def _run(self) -> str:
         judged = f" judged by {self._judge.name}" if self._judge else ""
@@ -557,21 +609,35 @@ def checked(question: str) -> str:
         )
     if not any(char.isalnum() for char in question):
         raise UsageError(f"the question {question[:20]!r} has no word in it; ask in words")
+    text, where = filters.split(question)
+    if not any(char.isalnum() for char in text):
+        raise UsageError(
+            f"{str(where)!r} is a filter and asks nothing; add a question, or type: rag list {quote(str(where))}"
+        )
     return printable(question)
 
 
-def refusal(nearest: Sequence[Paper], question: str) -> str:
-    """What is said when the library does not hold the answer."""
+def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None) -> str:
+    """What is said when the library, or what a filter leaves of it, does not hold the answer."""
     names = "; ".join(f"“{readable(paper.title)}”" for paper in nearest[:NEAREST])
-    said = "This library does not say." + (
-        f" The nearest papers are {names}." if names else " It holds no paper near it."
-    )
+    said = f"{_asked_papers(where)} not say." if where else "This library does not say."
+    said += f" The nearest papers are {names}." if names else " It holds no paper near it."
+    said += f" Without the filter all {where.of:,} are asked." if where else ""
     return said if looks_english(question) else f"{said} The question does not look like English; ask it in English."
 
 
-def unanswered(missing: str) -> str:
-    """What is said of a part of a question that the library does not answer; "" is a part that has no name."""
-    return f"This library does not say: {missing}." if missing else "This library does not answer all of the question."
+def _asked_papers(where: Where) -> str:
+    return (
+        f"The {where.papers:,} papers with {where.text} do"
+        if where.papers > 1
+        else f"The one paper with {where.text} does"
+    )
+
+
+def unanswered(missing: str, filtered: bool = False) -> str:
+    """What is said of a part of a question that the papers asked do not answer; "" is a part that has no name."""
+    who = "The papers with that filter do not" if filtered else "This library does not"
+    return f"{who} say: {missing}." if missing else f"{who} answer all of the question."
 
 
 def _sentences_of(draft: Draft) -> Generator[str, None, Draft]:
@@ -611,7 +677,9 @@ class _Ranked(NamedTuple):
 class _Case:
     """What is to be answered, from what.
 
-    question, query   as asked, and in the form that is searched
+    question, own     as asked, and without the filter in it
+    within            the papers that may be looked at; None is all
+    query             the form that is searched
     hits              for that, as the searches gave them
     wanted, whole     what kind of answer, and how well papers fit the question
     evidence          what the answer may rest on, best first
@@ -621,6 +689,8 @@ class _Case:
     """
 
     question: str
+    own: str
+    within: Within
     query: str
     hits: tuple[Hit, ...]
     wanted: Shape

@@ -17,12 +17,15 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rag import filters
 from rag.errors import RagError, ReadError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rag.assistant import Assistant
+    from rag.filters import Filter
+    from rag.library import Library
     from rag.records import Answer, Explained
     from rag.settings import Settings
 
@@ -78,8 +81,8 @@ def _discard_output() -> None:
 
 def ask(arguments: argparse.Namespace) -> int:
     """Answer one question."""
-    question = _question(arguments.question)
-    answer = _answered(_assistant(arguments), question, (), arguments)
+    question, where = _question(arguments.question), _where(arguments)
+    answer = _answered(_assistant(arguments), question, where, arguments)
     _show_answer(answer, arguments)
     _suggest(answer, arguments)
     return REFUSED if answer.status == "refused" else 0
@@ -89,26 +92,27 @@ def search(arguments: argparse.Namespace) -> int:
     """List the papers nearest to a query."""
     from rag import render
 
-    query = _question(arguments.query)
+    query, where = _question(arguments.query), _where(arguments)
     assistant = _assistant(arguments, model="extractive")
     if arguments.explain:
-        return _explain(assistant.explain(query, arguments.k or 8), arguments.json)
-    hits = assistant.search(query, arguments.k or 8)
-    if arguments.json:
-        _print_json([_hit(hit) for hit in hits])
+        _explain(assistant.explain(query, arguments.k or 8, where), arguments.json)
     else:
-        _show(lambda: render.rich_hits(hits), lambda: render.plain_hits(hits))
+        hits = assistant.search(query, arguments.k or 8, where)
+        if arguments.json:
+            _print_json([_hit(hit) for hit in hits])
+        elif hits:
+            _show(lambda: render.rich_hits(hits), lambda: render.plain_hits(hits))
+    _say_where(assistant.library, where & filters.split(query).where)
     return 0
 
 
-def _explain(explained: Sequence[Explained], as_json: bool) -> int:
+def _explain(explained: Sequence[Explained], as_json: bool) -> None:
     from rag import render
 
     if as_json:
         _print_json([_hit(e.hit) | {"sentence": e.sentence, "held": e.held, "lacking": e.lacking} for e in explained])
-    else:
+    elif explained:
         _show(lambda: render.rich_explained(explained), lambda: render.plain_explained(explained))
-    return 0
 
 
 def chat(arguments: argparse.Namespace) -> int:
@@ -120,6 +124,7 @@ def chat(arguments: argparse.Namespace) -> int:
         _settings(arguments),
         _opened,
         notice=lambda settings: _notice(settings.model or "", settings.base_url),
+        where=_where(arguments),
         resume=arguments.resume,
         library_given=arguments.library is not None,
         as_json=arguments.json,
@@ -176,11 +181,16 @@ def list_papers(arguments: argparse.Namespace) -> int:
     """Print the papers of the library, a line each."""
     from rag.render import shown
 
+    said = " ".join(arguments.filter)
+    where = _where(arguments) & (filters.parse(said) if said else filters.ALL)
     library = _assistant(arguments, model="extractive").library
+    ids = library.selected(where).ids if where else None
+    papers = [paper for paper in library if ids is None or paper.id in ids]
     if arguments.json:
-        _print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in library])
+        _print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in papers])
     else:
-        _print_pairs([(paper.id, shown(paper.title)) for paper in library])
+        _print_pairs([(paper.id, shown(paper.title)) for paper in papers])
+    _say_where(library, where)
     return 0
 
 
@@ -437,15 +447,27 @@ def _text(words: Sequence[str]) -> str:
         raise UsageError("standard input is not UTF-8 text; pipe a text file") from None
 
 
-def _answered(assistant: Assistant, question: str, history: Sequence[Answer], arguments: argparse.Namespace) -> Answer:
+def _where(arguments: argparse.Namespace) -> Filter:
+    """The filter that options say."""
+    return filters.chosen(arguments.year, arguments.author, arguments.venue)
+
+
+def _say_where(library: Library, where: Filter) -> None:
+    """What a filter left to look at."""
+    if where:
+        found = library.selected(where)
+        print(f"rag: {_one_line(found.where.said if found.ids else library.nothing(where))}", file=sys.stderr)
+
+
+def _answered(assistant: Assistant, question: str, where: Filter, arguments: argparse.Namespace) -> Answer:
     """The answer; at a terminal its sentences appear as they pass their check."""
     if arguments.json or not sys.stdout.isatty():
-        return assistant.answer(question, history)
+        return assistant.answer(question, where=where)
     from rag.progress import Telling, heard
     from rag.render import rich_text
 
     with Telling(rich_text) as telling:
-        return heard(assistant.stream(question, history, stage=telling.stage), telling.sentence)
+        return heard(assistant.stream(question, where=where, stage=telling.stage), telling.sentence)
 
 
 def _show_answer(answer: Answer, arguments: argparse.Namespace) -> None:
@@ -492,7 +514,7 @@ def _hit(hit: Any) -> dict[str, Any]:
     }
 
 
-def _one_line(error: BaseException) -> str:
+def _one_line(error: BaseException | str) -> str:
     from rag.text import printable
 
     line = " ".join(printable(str(error)).split())
@@ -555,14 +577,17 @@ def _parser() -> OneLineParser:
     command = _command(commands, "ask", ask, "answer one question, with sources")
     command.add_argument("question", nargs="*", help="the question; - or nothing reads it from a pipe")
     _answer_options(command)
+    _filter_options(command)
     command = _command(commands, "search", search, "list the papers nearest to a query")
     command.add_argument("query", nargs="*", help="words or a question; - or nothing reads it from a pipe")
     command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
     command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
+    _filter_options(command)
     command = _command(commands, "chat", chat, "ask several questions, with follow-ups")
     text = "go on with the last chat, or with chat ID of: rag log"
     command.add_argument("-c", "--continue", dest="resume", nargs="?", type=int, const=0, metavar="ID", help=text)
     _answer_options(command)
+    _filter_options(command)
     command = _command(commands, "log", log, "list the chats that were kept, or those with some words", library=False)
     command.add_argument("query", nargs="*", help="words of a question, an answer or a note (default: all chats)")
     command.add_argument("-n", type=int, metavar="N", default=20, help="the latest N chats; 0 is all (default 20)")
@@ -570,7 +595,11 @@ def _parser() -> OneLineParser:
     command = _command(commands, "replay", replay, "ask a kept question again and show what changed since")
     command.add_argument("id", help="of a chat, or of one of its questions, such as 3.2")
     _answer_options(command)
-    _command(commands, "list", list_papers, "print the papers of the library")
+    command = _command(commands, "list", list_papers, "print the papers of the library")
+    command.add_argument(
+        "filter", nargs="*", metavar="FILTER", help="only some: 'year>=2023', author:Smith, venue:Nature"
+    )
+    _filter_options(command)
     command = _command(commands, "show", show, "print one paper")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
     command = _command(commands, "status", status, "say what the library holds and where it lies")
@@ -611,6 +640,15 @@ def _answer_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--judge", action="store_const", const="same", help=text)
     text = "show, struck through, what a model said without support"
     command.add_argument("--keep-unverified", action="store_true", help=text)
+
+
+def _filter_options(command: argparse.ArgumentParser) -> None:
+    text = "only papers of these years: 2023, 2020-2023, 2020-, -2019 or '>=2023' (in quotes)"
+    command.add_argument("--year", metavar="YEARS", help=text)
+    text = "only papers by an author of that name; may be repeated, for either"
+    command.add_argument("--author", action="append", default=[], metavar="NAME", help=text)
+    text = "only papers of a venue with those words; may be repeated, for either"
+    command.add_argument("--venue", action="append", default=[], metavar="NAME", help=text)
 
 
 def _model_options(command: argparse.ArgumentParser) -> None:

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from rag.conversation import Conversation
 from rag.errors import RagError
+from rag.filters import ALL, parse
 
 if TYPE_CHECKING:
     from rag.records import Answer, Paper
     from rag.views import Line
 
 NEAREST = 5  # papers that /papers and /like name
+OFF = "off"  # what takes a filter away
 SHIPPED = "shipped"  # the name by which /library goes back to the abstracts of the package
 
 
@@ -120,7 +122,8 @@ def _why(chat: Conversation, screen: Screen, argument: str) -> None:
         raise RagError(f"{paper.id} is not cited in this chat; /open {paper.id} shows it")
     answer = citing[-1]
     lines = views.why_paper(answer, number, paper)
-    for one in chat.assistant().explain(answer.query, NEAREST):
+    where = parse(answer.where.text) if answer.where else ALL
+    for one in chat.assistant().explain(answer.query, NEAREST, where):
         if one.hit.paper.id == paper.id:
             lines += [
                 views.line(),
@@ -136,8 +139,9 @@ def _papers(chat: Conversation, screen: Screen, argument: str) -> None:
     if not argument:
         raise RagError("which? type /papers QUERY; rag list prints them all")
     with screen.telling() as told:
-        found = chat.assistant(told.stage).search(argument, NEAREST)
+        found = chat.assistant(told.stage).search(argument, NEAREST, chat.where)
     screen.put(views.hits(found, _marks(chat)) or [views.line("no paper shares a word with it", "dim")])
+    _say_where(chat, screen)
 
 
 def _like(chat: Conversation, screen: Screen, argument: str) -> None:
@@ -145,8 +149,9 @@ def _like(chat: Conversation, screen: Screen, argument: str) -> None:
 
     _, paper = _paper(chat, argument, "like")
     with screen.telling() as told:
-        found = chat.assistant(told.stage).like(paper, NEAREST)
+        found = chat.assistant(told.stage).like(paper, NEAREST, chat.where)
     screen.put(views.hits(found, _marks(chat)) or [views.line("it is the only paper", "dim")])
+    _say_where(chat, screen)
 
 
 def _cite(chat: Conversation, screen: Screen, argument: str) -> None:
@@ -277,6 +282,24 @@ def _library(chat: Conversation, screen: Screen, argument: str) -> None:
         screen.say("A new chat begins here.")
 
 
+def _where(chat: Conversation, screen: Screen, argument: str) -> None:
+    if argument.lower() == OFF:
+        chat.where = ALL
+    elif argument:
+        where, library = parse(argument), chat.assistant().library
+        if not library.selected(where).ids:
+            raise RagError(library.nothing(where))
+        chat.where = where
+    if not chat.where:
+        screen.say("all papers are asked; /where year>=2023 author:Smith asks only some")
+    _say_where(chat, screen)
+
+
+def _say_where(chat: Conversation, screen: Screen) -> None:
+    if chat.where:
+        screen.say(f"{chat.assistant().library.selected(chat.where).where.said} /where {OFF} asks all.")
+
+
 def _help(chat: Conversation, screen: Screen, argument: str) -> None:
     from rag import views
 
@@ -303,6 +326,7 @@ COMMANDS = (
     Command("feedback", "good|bad [NOTE]", "keep what you think of the last answer", _feedback, "verdict"),
     Command("model", "[NAME [URL]]", "what writes the answers, or take another", _model),
     Command("library", "[NAME]", f"what is asked, or ask another ({SHIPPED}: the package's)", _library),
+    Command("where", f"[FILTER|{OFF}]", "ask only some papers: year>=2023 author:Smith venue:Nature", _where, "where"),
     Command("cost", "", "time and tokens so far", _cost),
     Command("help", "[COMMAND]", "this", _help, "command"),
     Command("quit", "", "leave (also Ctrl-D)", _quit),

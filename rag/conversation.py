@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rag.chats import Chat, Chats
 from rag.errors import Cancelled, PaperNotFound, RagError
+from rag.filters import ALL, Filter, split
 from rag.records import Answer, Paper
 from rag.text import printable
 
@@ -93,10 +94,12 @@ class Conversation:
         open: Open,
         store: Chats | None,
         *,
+        where: Filter = ALL,
         say: Callable[[str], None] = lambda text: None,
         notice: Callable[[Settings], None] = lambda settings: None,
     ) -> None:
         self.settings = settings
+        self.where = where  # which papers are asked, until it is changed
         self.notice = notice  # of where questions go
         self.opening = Opening(open, settings)
         self.history: list[Answer] = []
@@ -113,12 +116,16 @@ class Conversation:
         return self.opening.wait(stage)
 
     def ask(self, question: str, stage: Callable[[str], None]) -> Generator[str, None, Answer]:
-        """Sentences of the answer as they come; the value is the answer, which is remembered and kept."""
+        """Sentences of the answer as they come; the value is the answer, which is remembered and kept.
+
+        A filter in the question stands, for this question, in the place of the chat's for the same field.
+        """
         from rag.assistant import checked
 
         assistant, self.asked = self.assistant(stage), checked(question)
         turn = self._keep_question(question)
-        answer = yield from assistant.stream(question, self.history, stage=stage)
+        where = self.where.besides(split(question).where)
+        answer = yield from assistant.stream(question, self.history, where=where, stage=stage)
         self._keep_answer(turn, answer)
         self.history.append(answer)
         self._turns.append(turn)

@@ -112,7 +112,8 @@ def _section(answer: Answer) -> list[str]:
         if int(mark[1]) in answer.numbers:
             said += f"{_escaped(text[at : mark.start()])}[^{mark[1]}]"
             at = mark.end()
-    return [f"## {markdown(answer.question)}", "", _BLOCK.sub(r"\1\\\2", said + _escaped(text[at:])), ""]
+    asked = ["", f"*{markdown(answer.where.said)}*"] if answer.where else []
+    return [f"## {markdown(answer.question)}", "", _BLOCK.sub(r"\1\\\2", said + _escaped(text[at:])), *asked, ""]
 
 
 def _footnotes(answers: Sequence[Answer]) -> list[str]:

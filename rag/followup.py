@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from rag.errors import UsageError
+from rag.filters import split
 from rag.marks import marked
 from rag.records import Answer, Paper, Prompt, Reply, Usage
 from rag.shape import shape
@@ -96,10 +97,10 @@ def _turn(item: Any) -> Turn:
             item = Answer.from_dict(item)
         if isinstance(item, Answer):
             quoted = tuple((citation.paper.id, citation.start) for citation in item.citations)
-            return Turn(item.question, item.text, tuple(item.numbers.items()), quoted)
+            return Turn(split(item.question).text, item.text, tuple(item.numbers.items()), quoted)
         question, text = item if not isinstance(item, str) else (None, None)
         if isinstance(question, str) and isinstance(text, str):
-            return Turn(question, text)
+            return Turn(split(question).text, text)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"history holds no Answer, dict of one, or (question, text) pair: {error}") from error
     raise UsageError(f"history holds {type(item).__name__}; give Answers, their dicts, or (question, text) pairs")

@@ -17,13 +17,14 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
-from rag.records import Chunk, Paper
+from rag.filters import Facts, Filter, nothing
+from rag.records import Chunk, Paper, Where
 from rag.relevance import Sentence
 from rag.text import STOPWORDS, Span, compounds, porter, printable, readable, terms, title_key, words
 
@@ -35,6 +36,9 @@ FILE = "library.sqlite"
 COMMON = 0.3  # a word in more than this share of the papers is left out of a lexical query
 SLIPS = (5, 9)  # letters from which one and two slips are forgiven
 COMMON_FROM = 5000  # ... in libraries of at least this many papers, where such words cost time
+PIECE = 500  # values that SQLite is given at once
+FILTERS = 8  # whose papers are remembered
+ALIKE = 85  # of 100: how alike a name is that was probably meant
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -69,6 +73,13 @@ class Entry(NamedTuple):
     sentences: tuple[Embedded, ...]
 
 
+class Selected(NamedTuple):
+    """The papers that a filter admits, and how many that is of how many."""
+
+    ids: frozenset[str]
+    where: Where
+
+
 def vector_key(embedder: str, text: str) -> bytes:
     """Under which a vector is stored: it depends on the embedder and the text embedded."""
     return hashlib.sha256(f"{embedder}\0{text}".encode("utf-8", "surrogatepass")).digest()[:16]
@@ -83,6 +94,7 @@ class Library:
         self._guard = threading.RLock()
         self._papers: dict[str, Paper] = {}
         self._frequencies: dict[str, int] = {}
+        self._selected: dict[Filter, Selected] = {}
         self._seen = -1
 
     # --- opening --------------------------------------------------------------------------------
@@ -240,6 +252,31 @@ class Library:
             self._papers[paper.id] = paper
         return {id: self._papers[id] for id in wanted if id in self._papers}
 
+    def selected(self, where: Filter) -> Selected:
+        """The papers that a filter admits."""
+        self._forget_if_changed()
+        found = self._selected.get(where)
+        if found is None:
+            admitted = [(facts.id, where.admits(facts)) for facts in self._facts(where.fields)]
+            ids = frozenset(id for id, admits in admitted if admits)
+            silent = sum(admits is None for _, admits in admitted)
+            found = Selected(ids, Where(str(where), len(ids), len(admitted), silent))
+            if len(self._selected) >= FILTERS:
+                self._selected.clear()
+            self._selected[where] = found
+        return found
+
+    def nothing(self, where: Filter) -> str:
+        """Why a filter admits no paper, and what there is instead: a line without its full stop."""
+        return nothing(where, list(self._facts(where.fields)), _like)
+
+    def _facts(self, wanted: Collection[str]) -> Iterator[Facts]:
+        """Of every paper what the fields that are wanted say."""
+        columns = {"year": "year", "author": "authors", "venue": "venue"}
+        paths = (f"json_extract(record, '$.{c}')" if name in wanted else "NULL" for name, c in columns.items())
+        for id, year, authors, venue in self._rows(f"SELECT id, {', '.join(paths)} FROM papers"):
+            yield Facts(id, year, tuple(json.loads(authors)) if authors else (), venue)
+
     def chunks(self, papers: Iterable[str]) -> dict[str, tuple[Chunk, ...]]:
         """The chunks of each of those papers, in order."""
         found = self.papers(papers)
@@ -263,23 +300,37 @@ class Library:
             found.setdefault(paper, []).append(one)
         return {paper: tuple(sentences) for paper, sentences in found.items()}
 
-    def lexical(self, query: str, limit: int) -> list[tuple[str, float]]:
-        """(paper id, BM25 score) of the papers that share a word with the query, best first.
+    def lexical(self, query: str, limit: int, within: Collection[str] | None = None) -> list[tuple[str, float]]:
+        """(paper id, BM25 score) of the papers that share a word with the query, best first; of those `within`.
 
         FTS5's BM25 (k1 1.2, b 0.75) over title and abstract, any word sufficing; sign turned so
-        that more is better.
+        that more is better. How rare a word is, the whole library says.
         """
         wanted = self._query_words(query)
         if not wanted:
             return []
         match = " OR ".join(f'"{word}"' for word in wanted)
+        among = [] if within is None else [json.dumps(list(within))]
         rows = self._rows(
             "SELECT papers.id, -bm25(passages, 1.0, 1.0) AS score FROM passages JOIN papers "
-            "ON papers.number = passages.rowid WHERE passages MATCH ? ORDER BY score DESC, papers.id LIMIT ?",
+            "ON papers.number = passages.rowid WHERE passages MATCH ? "
+            f"{'AND +papers.id IN (SELECT value FROM json_each(?)) ' * len(among)}"  # +: after MATCH, never before
+            "ORDER BY score DESC, papers.id LIMIT ?",
             match,
+            *among,
             limit,
         )
         return [(id, float(score)) for id, score in rows]
+
+    def nearest(self, vector: np.ndarray, papers: Collection[str], limit: int) -> list[tuple[str, float]]:
+        """(chunk id, cosine) of the chunks of some papers that are nearest to a vector of unit length, best first.
+
+        Each is looked at: exact, and slow for many.
+        """
+        found: list[tuple[str, float]] = []
+        for ids, vectors, _ in self.vectors_of(list(papers)):
+            found += zip(ids, (vectors @ vector).tolist(), strict=True)
+        return sorted(found, key=lambda item: (-item[1], item[0]))[:limit]
 
     def _query_words(self, query: str) -> list[str]:
         plain = [word for word in words(query) if word not in STOPWORDS]
@@ -345,8 +396,9 @@ class Library:
     def vectors_of(self, papers: Sequence[str]) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
         """The same of some papers."""
         query = "SELECT id, vector, paper FROM chunks JOIN vectors USING (key) WHERE paper IN ({})"
-        if rows := self._many(query, papers):
-            yield _batch(rows)
+        for at in range(0, len(papers), PIECE):
+            if rows := self._many(query, papers[at : at + PIECE]):
+                yield _batch(rows)
 
     # --- writing --------------------------------------------------------------------------------
 
@@ -442,8 +494,8 @@ class Library:
     def _many(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """Rows of a query with `IN ({})`, asked in pieces that SQLite takes."""
         rows: list[tuple[Any, ...]] = []
-        for at in range(0, len(values), 500):
-            piece = values[at : at + 500]
+        for at in range(0, len(values), PIECE):
+            piece = values[at : at + PIECE]
             rows += self._rows(query.format(",".join("?" * len(piece))), *piece)
         return rows
 
@@ -452,6 +504,7 @@ class Library:
         if generation != self._seen or len(self._papers) > 50_000:
             self._papers.clear()
             self._frequencies.clear()
+            self._selected.clear()
             self._seen = generation
 
 
@@ -488,8 +541,19 @@ def writer(folder: Path, *, wait: bool = False, waiting: Callable[[], None] | No
 def _batch(rows: Sequence[tuple[Any, ...]]) -> tuple[list[str], np.ndarray, list[str]]:
     import numpy as np
 
-    matrix = np.stack([np.frombuffer(vector, np.float32) for _, vector, _ in rows])
+    matrix = np.frombuffer(b"".join(vector for _, vector, _ in rows), np.float32).reshape(len(rows), -1)
     return [id for id, _, _ in rows], matrix, [paper for _, _, paper in rows]
+
+
+def _like(name: str, names: Iterable[str]) -> str | None:
+    """The name that a mistyped one was probably meant to be."""
+    from rapidfuzz import fuzz, process, utils
+
+    whole = " " in name
+    scorer = fuzz.token_sort_ratio if whole else fuzz.partial_ratio
+    known = [one for one in names if whole or len(one) >= len(name)]  # a few letters are a part of any
+    found = process.extractOne(name, known, scorer=scorer, processor=utils.default_process, score_cutoff=ALIKE)
+    return found[0] if found else None
 
 
 def _digest(record: str) -> int:

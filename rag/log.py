@@ -18,6 +18,7 @@ from rag import views
 from rag.chats import FILE, Chat, Chats, Turn
 from rag.commands import Screen
 from rag.errors import UsageError
+from rag.filters import ALL, parse
 from rag.render import shown
 from rag.settings import Settings, home
 
@@ -61,7 +62,8 @@ def replay(
     assistant = open(settings if library_given else replace(settings, library=chat.library))
     rows: list[dict[str, Any]] = []
     for turn, old in turns:
-        new = assistant.answer(turn.question, [t.answer for t in chat.standing if t.answer and t.id < turn.id])
+        before = [t.answer for t in chat.standing if t.answer and t.id < turn.id]
+        new = assistant.answer(turn.question, before, where=parse(old.where.text) if old.where else ALL)
         rows.append({"id": f"{chat.id}.{turn.number}", "old": old.to_dict(), "new": new.to_dict()})
         if not as_json:
             screen.put([_question(chat, turn), *views.changes(old, new)])

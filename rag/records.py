@@ -288,6 +288,25 @@ class Traced:
 
 
 @dataclass(frozen=True, slots=True)
+class Where:
+    """The filter that was used, and the papers it left to ask: so many `of` all.
+
+    `text` is what `rag.filters` reads; `silent` papers lack a field that it asks for, and meet the rest.
+    """
+
+    text: str
+    papers: int
+    of: int
+    silent: int = 0
+
+    @property
+    def said(self) -> str:
+        """Which papers were looked at, and how many that is."""
+        silent = f"; {self.silent:,} more {'do' if self.silent > 1 else 'does'} not say" if self.silent else ""
+        return f"Only papers with {self.text} ({self.papers:,} of {self.of:,}{silent})."
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the library says about a question, and everything needed to check it.
 
@@ -304,6 +323,7 @@ class Answer:
     seconds     wall seconds per stage, in the order run
     trace       ids, ranks and scores at each stage
     run         fingerprint of settings, prompts, model and library
+    where       the filter that was used; None is none
     """
 
     question: str
@@ -319,6 +339,7 @@ class Answer:
     seconds: FrozenMap[float]
     trace: FrozenMap[tuple[Traced, ...]]
     run: str
+    where: Where | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -345,6 +366,7 @@ class Answer:
             "seconds": dict(self.seconds),
             "trace": {stage: [[t.id, t.rank, t.score] for t in traced] for stage, traced in self.trace.items()},
             "run": self.run,
+            **_where_dict(self.where),
             "papers": {paper.id: paper.to_dict() for paper in self._papers()},
         }
 
@@ -371,6 +393,7 @@ class Answer:
             seconds=FrozenMap(data["seconds"]),
             trace=FrozenMap({s: tuple(Traced(*t) for t in traced) for s, traced in data["trace"].items()}),
             run=data["run"],
+            where=Where(data["where"], **data["selected"]) if data.get("where") else None,
         )
 
     def _papers(self) -> Iterator[Paper]:
@@ -382,6 +405,11 @@ class Answer:
 
 def _name(paper: Paper) -> dict[str, str]:
     return {"id": paper.id, "title": paper.title}
+
+
+def _where_dict(where: Where | None) -> dict[str, Any]:
+    counts = {"papers": where.papers, "of": where.of, "silent": where.silent} if where else None
+    return {"where": where.text if where else None, "selected": counts}
 
 
 def _citation_dict(c: Citation) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def by_number(answer: Answer) -> dict[int, list[Citation]]:
 
 
 def notes(answer: Answer, removed: bool = False) -> list[str]:
-    """What the reader should know besides: sentences taken out, marks dropped, a model given up."""
+    """What the reader should know besides: a filter, sentences taken out, marks dropped, a model given up."""
     lines = []
     if answer.removed:
         count = len(answer.removed)
@@ -196,10 +196,12 @@ def notes(answer: Answer, removed: bool = False) -> list[str]:
     if answer.usage.calls and answer.model == EXTRACTIVE:
         lacks = "Nothing of the model's answer was supported" if answer.removed else "The model wrote no answer"
         lines.append(f"{lacks}; these are the abstracts' own sentences instead.")
-    if answer.status == "refused" and answer.model != EXTRACTIVE:
+    if answer.status == "refused" and answer.model != EXTRACTIVE and answer.evidence:
         lines.append("The model found no answer; --model extractive shows the abstracts' nearest sentences.")
     if removed and answer.removed:
         lines.append(lines.pop(0))  # what it announces comes after the notes
+    if answer.where and answer.where.papers:  # else the text says it
+        lines.insert(0, shown(answer.where.said))
     return ["", *lines] if lines else []
 
 

@@ -18,6 +18,7 @@ from rag.chats import FILE, Chats
 from rag.commands import Screen, Told
 from rag.conversation import PREPARING, Conversation, Open
 from rag.errors import RagError
+from rag.filters import ALL, Filter
 from rag.records import EXTRACTIVE, Answer
 from rag.text import printable
 
@@ -39,6 +40,7 @@ def chat(
     open: Open,
     *,
     notice: Callable[[Settings], None],
+    where: Filter = ALL,
     resume: int | None = None,
     library_given: bool = False,
     as_json: bool = False,
@@ -47,7 +49,7 @@ def chat(
 ) -> int:
     """Chat on standard input and output until it ends; the exit code.
 
-    `resume` is the chat to go on with, 0 the last one.
+    `where` says which papers are asked, `resume` the chat to go on with, 0 the last one.
     """
     from dataclasses import replace
 
@@ -59,7 +61,7 @@ def chat(
     kept = store.chat(resume or None) if store and resume is not None else None
     if kept and not library_given:
         settings = replace(settings, library=kept.library)
-    talk = Conversation(settings, open, store, say=out.say, notice=notice)
+    talk = Conversation(settings, open, store, where=where, say=out.say, notice=notice)
     if kept:
         talk.resume(kept)
         out.say(f"Chat {kept.id} of {kept.at[:10]}, {len(kept.answers)} answers so far. {HELP if typed else ''}")

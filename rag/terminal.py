@@ -28,7 +28,7 @@ from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
 
-from rag.commands import COMMANDS
+from rag.commands import COMMANDS, OFF
 from rag.conversation import PREPARING, Conversation
 from rag.errors import RagError
 from rag.text import printable, readable
@@ -146,7 +146,7 @@ class Completions(Completer):
         if takes == "file":
             yield from PathCompleter(expanduser=True).get_completions(Document(argument), event)
         elif takes:
-            last = argument.split(" ")[-1] if takes in ("cite", "number") else argument
+            last = argument.split(" ")[-1] if takes in ("cite", "number", "where") else argument
             for value, meta in OFFERS[takes](self):
                 if value.casefold().startswith(last.casefold()):
                     yield Completion(value, -len(last), display_meta=meta)
@@ -187,6 +187,7 @@ OFFERS: dict[str, Callable[[Completions], list[tuple[str, str]]]] = {
     "paper": lambda of: of.numbers() + [(title, "") for _, title in of.titles()],
     "cite": lambda of: of.numbers() + [(form, "") for form in ("bibtex", "csl", "markdown")],
     "verdict": lambda of: [("good", "it answers, and rightly"), ("bad", "say after it what is wrong")],
+    "where": lambda of: [(OFF, "ask all"), ("year>=", ""), ("year:", "2020-2023"), ("author:", ""), ("venue:", "")],
     "command": lambda of: [(one.name, one.help) for one in COMMANDS],
 }
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from rag.filters import split
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
 from rag.render import QUOTED, by_number, details, reasons, shown
 
@@ -37,7 +38,7 @@ def line(text: str = "", style: str = "", mark: str = "") -> Line:
 def searched(answer: Answer) -> list[Line]:
     """What a follow-up was taken to mean."""
     query = _SPACED.sub("", _line(answer.query))
-    if query == _line(answer.question):
+    if query == _line(split(answer.question).text):
         return []
     return [line(f"searched: {query if len(query) <= LONGEST_QUERY else query[:LONGEST_QUERY] + ' ...'}", "dim")]
 
@@ -107,6 +108,8 @@ def _head(number: int, paper: Paper) -> Line:
 def why(answer: Answer, least_support: float) -> list[Line]:
     """How an answer came about: what was searched, each sentence's verdict, what was removed, what it took."""
     lines = [line(f"searched: {shown(answer.query)}", "dim"), line(f"status: {answer.status}")]
+    if answer.where:
+        lines.insert(1, line(shown(answer.where.said), "dim"))
     if answer.status == "refused" and answer.model == EXTRACTIVE:
         best = answer.evidence[0].score if answer.evidence else 0.0
         lines.append(line(f"the best passage scores {best:.2f}; under {least_support:.2f} the answer is a refusal"))

@@ -39,7 +39,19 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
 }
 
 # level 0: for everybody
-BASE = {"records", "errors", "text", "marks", "relevance", "support", "shape", "servers", "patience", "judge"}
+BASE = {
+    "records",
+    "errors",
+    "text",
+    "filters",
+    "marks",
+    "relevance",
+    "support",
+    "shape",
+    "servers",
+    "patience",
+    "judge",
+}
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
     "batch", "followup", "render", "chats", "export",

@@ -393,3 +393,106 @@ def test_a_library_of_another_embedder_is_told(tmp_path):
         Library.create(tmp_path / "other", "another-model", 3).close()
     with pytest.raises(RagError, match="another-model"):
         rag.answer(MEMORY, library=tmp_path / "other")
+
+
+# --- filters ------------------------------------------------------------------------------------
+
+OLD, NEW = replace(made.S4, year=2019, authors=("Doe, Ann",)), replace(made.FLASH, year=2023, venue="Nature")
+PATH_X = "Which model reaches which result on Path-X?"
+
+
+@pytest.fixture
+def known(tmp_path):
+    return made.library(tmp_path / "known", OLD, NEW, made.POKER)
+
+
+def test_only_papers_that_a_filter_admits_are_looked_at(known):
+    free = rag.answer(PATH_X, library=known)
+    assert {e.paper for e in free.evidence} == {OLD, NEW, made.POKER}
+    assert free.where is None
+    for where, paper in (("year<2020", OLD), ("author:doe", OLD), ("venue:nature", NEW), ("year>=2020", NEW)):
+        found = rag.answer(PATH_X, library=known, where=where)
+        assert {e.paper for e in found.evidence} == {paper} == set(found.numbers.values())
+        assert (found.where.papers, found.where.of) == (1, 3)
+        assert Answer.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+        assert [hit.paper for hit in rag.search(PATH_X, library=known, where=where)] == [paper]
+
+
+def test_a_filter_in_a_question_is_used_and_not_searched(known):
+    asked = rag.answer(f"{PATH_X} year>=2020", library=known)
+    given = rag.answer(PATH_X, library=known, where="year>=2020")
+    assert asked.question == f"{PATH_X} year>=2020"
+    assert asked.query == PATH_X
+    assert timeless(replace(asked, question=PATH_X)) == timeless(given)
+    assert rag.search(f"{PATH_X} year>=2020", library=known) == rag.search(PATH_X, library=known, where="year>=2020")
+
+
+def test_every_door_takes_a_filter(known):
+    options = {"library": known, "where": "year>=2020"}
+    given = rag.answer(PATH_X, **options)
+    assert timeless(asyncio.run(rag.aanswer(PATH_X, **options))) == timeless(given)
+    with rag.stream(PATH_X, **options) as pieces:
+        assert "".join(pieces) == given.text
+    assert timeless(pieces.answer) == timeless(given)
+    one, other = rag.answer_many([PATH_X, f"{PATH_X} year<2021"], library=known, where="author:Doe")
+    assert one.where.text == "author:Doe"
+    assert other.where.text == "year<=2020 author:Doe"
+    assert timeless(replace(other, where=None, question=PATH_X)) == timeless(replace(one, where=None))
+
+
+def test_a_filter_that_leaves_nothing_is_a_refusal_that_says_why(known):
+    refused = rag.answer(PATH_X, library=known, where="year>=2030")
+    assert (refused.status, refused.citations, refused.evidence) == ("refused", (), ())
+    assert refused.text == (
+        "No paper of this library has year>=2030; its papers are of 2019 to 2023. Ask with another filter, or without."
+    )
+    assert rag.search(PATH_X, library=known, where="year>=2030") == ()
+    assert "none of its 213 papers has a year" in rag.answer(f"{MEMORY} year>=2020").text
+
+
+def test_a_refusal_within_a_filter_speaks_of_the_papers_it_left(known):
+    one = rag.answer(NOT_HERE, library=known, where="year>=2020")
+    assert one.text.startswith("The one paper with year>=2020 does not say. The nearest papers are “FlashAttention”.")
+    both = rag.answer(f"{NOT_HERE} year>=2000", library=known)
+    assert both.text.startswith("The 2 papers with year>=2000 do not say.")
+    assert both.text.endswith("Without the filter all 3 are asked.")
+    assert both.where.silent == 1
+
+
+def test_a_follow_up_neither_inherits_a_filter_nor_searches_its_words(known):
+    first = rag.answer(f"{PATH_X} author:Doe", library=known)
+    for turn in (first, first.to_dict(), (f"{PATH_X} author:Doe", first.text)):
+        follow = rag.answer("and how fast is it?", library=known, history=[turn])
+        assert follow.where is None
+        assert "doe" not in follow.query.lower()
+        assert PATH_X in follow.query
+
+
+@pytest.mark.parametrize("question", ["year>=2023", "author:Smith, year:2020?", 'where venue:"A B"'])
+def test_a_question_that_is_only_a_filter_is_told(question):
+    with pytest.raises(UsageError, match="asks nothing; add a question, or type: rag list '"):
+        rag.answer(question)
+
+
+@pytest.mark.parametrize("where", ["year>=abc", "", "author:", 2023])
+def test_what_is_no_filter_is_told(where):
+    with pytest.raises(UsageError, match="type"):
+        rag.search(MEMORY, where=where)
+
+
+def test_a_large_selection_finds_what_a_full_comparison_finds(monkeypatch):
+    from rag import assistant
+    from rag.library import Selected
+    from rag.records import Where
+
+    opened = open_assistant(load())
+    ids = [paper.id for paper in opened.library]
+    vector = opened.embedder.encode([MEMORY])[0]
+    ranked = [chunk.rpartition(".")[0] for chunk, _ in opened.library.nearest(vector, ids, len(ids))]
+    monkeypatch.setattr(assistant, "EXACT", 5)
+    for chosen in (ids[::2], ranked[-8:], ids):  # some, the farthest of all, all
+        within = Selected(frozenset(chosen), Where("x", len(chosen), len(ids)))
+        found, exact = opened._within(vector, within, 6), opened.library.nearest(vector, chosen, 6)
+        assert [chunk for chunk, _ in found] == [chunk for chunk, _ in exact]
+        assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in exact], abs=1e-5)
+    opened.close()

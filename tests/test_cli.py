@@ -15,11 +15,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pexpect
 import pytest
+from made import FLASH as IO_AWARE
+from made import POKER, S4
 from pytest_httpserver import HTTPServer
 from running import RAG, ROOT, environment, finish, run, silent_server, start
 
@@ -208,7 +211,7 @@ def test_a_pipe_that_is_not_text(rag):
         (["list", "--jsno"], "did you mean --json? type: rag list --help"),
         (["--jsno"], "did you mean --json? type: rag chat --help"),
         (["--versoin"], "did you mean --version?"),
-        (["list", "extra"], "unrecognized arguments: extra; type: rag list --help"),
+        (["status", "extra"], "unrecognized arguments: extra; type: rag status --help"),
         (["search", "--modle", "x", "what"], "--modle; type: rag search --help"),
         (["show"], "required: paper; type: rag show --help"),
         (["search", "what", "-k"], "expected one argument; type: rag search --help"),
@@ -546,3 +549,83 @@ def test_ctrl_c_stops_a_question():
         server.accept()
         process.send_signal(signal.SIGINT)
         assert finish(process) == (130, "", "rag: stopped\n")
+
+
+# --- filters ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dated(tmp_path_factory) -> str:
+    """A library of three papers: two with year, authors and venue."""
+    folder = tmp_path_factory.mktemp("dated")
+    old = replace(S4, year=2019, authors=("Doe, Ann",), venue="Physical Review E")
+    new = replace(IO_AWARE, year=2023, authors=("Roe, Bob",), venue="Nature")
+    return str(made(folder / "dated", old, new, POKER))
+
+
+@pytest.mark.parametrize(
+    ("options", "titles"),
+    [
+        (["year>=2020"], ["FlashAttention"]),
+        (["year", ">=", "2020"], ["FlashAttention"]),
+        (["--year", "2019-2023"], ["Structured State Spaces", "FlashAttention"]),
+        (["--year", "-2019"], ["Structured State Spaces"]),
+        (["--year", ">2019", "author:Roe"], ["FlashAttention"]),
+        (["--author", "Ann Doe", "--author", "Roe, B."], ["Structured State Spaces", "FlashAttention"]),
+        (["--venue", "physical review"], ["Structured State Spaces"]),
+        (["--venue", "Revi"], []),
+    ],
+)
+def test_list_takes_filters_and_says_what_they_left(rag, dated, options, titles):
+    code, out, err = rag("list", "--library", dated, *options)
+    assert (code, [line.split("  ")[1] for line in out.splitlines()]) == (0, titles)
+    assert re.fullmatch(r"rag: (Only papers with .* of 3.*\)\.|no paper of this library has .*)\n", err)
+    assert [paper["title"] for paper in json.loads(rag("list", "--json", "--library", dated, *options).out)] == titles
+
+
+def test_ask_and_search_take_filters_and_show_them(rag, dated):
+    question = "Which model reaches which result on Path-X?"
+    for argv in ([question, "--year", "2020-"], [f"{question} year>=2020"]):
+        ran = rag("ask", "--library", dated, *argv)
+        assert (ran.code, ran.err) == (0, "")
+        assert re.search(
+            r"\[1\] FlashAttention  .*\n\nOnly papers with year>=2020 \(1 of 3; 1 more does not say\)\.\n$",
+            ran.out,
+            re.DOTALL,
+        )
+        data = json.loads(rag("ask", "--json", "--library", dated, *argv).out)
+        assert (data["where"], data["selected"]["papers"]) == ("year>=2020", 1)
+        found = rag("search", "--library", dated, *argv)
+        assert (found.code, len(found.out.splitlines())) == (0, 1)
+        assert found.err == "rag: Only papers with year>=2020 (1 of 3; 1 more does not say).\n"
+        assert len(json.loads(rag("search", "--json", "--explain", "--library", dated, *argv).out)) == 1
+    assert json.loads(rag("ask", "--json", question).out)["where"] is None
+
+
+def test_a_filter_that_leaves_nothing_is_a_refusal_or_an_empty_list(rag, dated):
+    why = "o paper of this library has year>=2030; its papers are of 2019 to 2023"
+    asked = rag("ask", "--library", dated, "--year", "2030-", "What solves Path-X?")
+    assert (asked.code, asked.out) == (3, f"N{why}. Ask with another filter, or without.\n")
+    found = rag("search", "--library", dated, "--year", "2030-", "Path-X")
+    assert found == (0, "", f"rag: n{why}\n")
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["ask", "--year", "abc", QUESTION], "'abc' is no year; type 2023, 2020-2023, 2020-, -2019 or '>=2023'"),
+        (["ask", "--author", " ", QUESTION], "--author has no name"),
+        (
+            ["ask", "year>=2020"],
+            "'year>=2020' is a filter and asks nothing; add a question, or type: rag list 'year>=2020'",
+        ),
+        (["ask", f"{QUESTION} year:2023-2020"], "no year is 2023 or later and 2020 or earlier"),
+        (["list", "year"], "'year' alone is no filter; type it in quotes"),
+        (["list", "Smith"], "'Smith' is no filter; type, for example: year>=2023"),
+        (["list", "--year", "2020", "year:2021"], "no year is 2021 or later and 2020 or earlier"),
+    ],
+)
+def test_what_is_no_filter_is_told_before_anything_is_opened(rag, argv, says, tmp_path):
+    ran = rag(*argv, "--library", str(tmp_path / "none"))
+    assert ran.code == 2
+    assert says in said(ran)

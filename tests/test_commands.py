@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -364,6 +365,55 @@ def test_without_a_store_nothing_is_noted():
     talk = Talk()
     talk(QUESTION)
     assert talk("/feedback good") == "rag: this chat is not kept, so nothing can be noted"
+
+
+# --- filters ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dated(tmp_path) -> Talk:
+    """A chat about three papers: two with years and authors."""
+    old, new = replace(S4, year=2019, authors=("Doe, Ann",)), replace(FLASH, year=2023, authors=("Roe, Bob",))
+    return Talk(Chats(tmp_path / FILE), library=str(library(tmp_path / "dated", old, new, POKER)))
+
+
+def test_where_sets_shows_and_lifts_a_filter(dated):
+    assert dated("/where") == "all papers are asked; /where year>=2023 author:Smith asks only some"
+    said = "Only papers with year>=2020 (1 of 3; 1 more does not say). /where off asks all."
+    assert dated("/where year >= 2020") == dated("/where") == said
+    dated("Which model reaches which result on Path-X?")
+    assert dated.chat.last.where.text == "year>=2020"
+    assert {e.paper.title for e in dated.chat.last.evidence} == {"FlashAttention"}
+    assert said[:-21] in dated("/why")
+    for command in ("/papers path-x", f"/like {POKER.id}"):
+        assert re.fullmatch(rf"\S+ FlashAttention  \S+  \S+\n{re.escape(said)}", dated(command))
+    assert dated("/where off") == "all papers are asked; /where year>=2023 author:Smith asks only some"
+    dated("Which model reaches which result on Path-X?")
+    assert dated.chat.last.where is None
+
+
+def test_a_filter_in_a_question_holds_for_it_alone_and_in_the_place_of_the_chats(dated):
+    dated("/where year>=2020")
+    dated("Which model reaches which result on Path-X? year:2019")
+    assert dated.chat.last.where.text == "year:2019"
+    dated("Which model reaches which result on Path-X? author:Roe")
+    assert dated.chat.last.where.text == "year>=2020 author:Roe"
+    dated("and how fast is it?")
+    assert dated.chat.last.where.text == "year>=2020"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("/where year>=2030", "rag: no paper of this library has year>=2030; its papers are of 2019 to 2023"),
+        ("/where yaer>=2020", "rag: no filter is called 'yaer'; did you mean year?"),
+        ("/where on", "rag: 'on' is no filter"),
+        ("year>=2020", "rag: 'year>=2020' is a filter and asks nothing"),
+    ],
+)
+def test_a_filter_that_is_none_or_leaves_nothing_is_told_and_not_set(dated, line, says):
+    assert dated(line).startswith(says)
+    assert not dated.chat.where
 
 
 # --- the loop -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from made import FLASH, S4
 from test_followup import answer
 
 from rag.export import as_json, bibtex, cited, csl, key, latex, markdown, notes, references
-from rag.records import Answer, Paper
+from rag.records import Answer, Paper, Where
 
 HOSTILE = r"50% \input{x} of_A & B #1 ~ $x$ [link](http://evil.test) *bold* <b> `code` | a^b {"
 EVIL = Paper(
@@ -91,6 +92,11 @@ def test_a_chat_in_markdown_has_a_footnote_for_every_mark_with_its_quotes():
     )
     assert page.count(f"> {markdown(S4.abstract[:9])}") == 1
     assert cited([said]) == [S4, FLASH]
+
+
+def test_a_chat_in_markdown_says_which_papers_were_asked():
+    page = notes([replace(answer("a", (1, S4)), where=Where('author:"A *b*"', 1, 2))])
+    assert '*Only papers with author:"A \\*b\\*" (1 of 2).*' in page
 
 
 def test_a_number_that_two_papers_bear_names_both():

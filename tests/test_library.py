@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from rag import library as module
 from rag.chunks import chunk, passage
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
+from rag.filters import parse
 from rag.library import FILE, Embedded, Entry, Library, vector_key, writer
-from rag.records import Paper
+from rag.records import Paper, Where
 from rag.text import paper_id, readable, sentences, terms, words
 
 ROOT = Path(__file__).parents[1]
@@ -570,3 +571,81 @@ def test_a_slip_of_typing_is_known_by_the_word_that_was_meant(shipped: Library, 
 
 def test_an_empty_library_knows_no_word(library: Library) -> None:
     assert library.spelled("atention") is None
+
+
+# --- filters ------------------------------------------------------------------------------------
+
+
+def dated(number: int, **known: object) -> Paper:
+    made = paper(f"Paper number {number}", f"It works on task {number}. We tried a stim of number {number}.")
+    return replace(made, year=1990 + number, authors=(f"Doe {'Ann' if number % 2 else 'Bob'}",), **known)
+
+
+@pytest.fixture
+def thirty(tmp_path: Path) -> Iterator[Library]:
+    with writer(tmp_path / "thirty"), contextlib.closing(Library.create(tmp_path / "thirty", FAKE, DIMENSIONS)) as made:
+        store(made, [*(dated(n) for n in range(30)), paper("No date")])
+        yield made
+
+
+def test_a_filter_selects_papers_and_counts_those_that_do_not_say(thirty: Library) -> None:
+    found = thirty.selected(parse("year>=2010 author:Ann"))
+    assert found.ids == {dated(n).id for n in range(21, 30, 2)}
+    assert found.where == Where("year>=2010 author:Ann", 5, 31, 1)
+    assert thirty.selected(parse("year>=2010 author:Ann")) is found
+
+
+def test_what_a_filter_selects_follows_a_change(thirty: Library) -> None:
+    before = thirty.selected(parse("year>=2019"))
+    store(thirty, [dated(40)], gone=[dated(29).id])
+    after = thirty.selected(parse("year>=2019"))
+    assert (before.ids, after.ids) == ({dated(29).id}, {dated(40).id})
+    assert after.where.of == 31
+
+
+def test_many_filters_are_not_all_remembered(thirty: Library) -> None:
+    for year in range(1990, 2020):
+        assert len(thirty.selected(parse(f"year:{year}")).ids) == 1
+    assert len(thirty._selected) <= module.FILTERS
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("year>=2030", "no paper of this library has year>=2030; its papers are of 1990 to 2019"),
+        ("author:Anne", 'no paper of this library has author:Anne; the nearest is author:"Doe Ann"'),
+        ("author:Zimmer", "no paper of this library has author:Zimmer; it has 2 authors, none like it"),
+        ('author:"Anna Doe"', 'the nearest is author:"Doe Ann"'),
+        ("venue:Nature", "none of its 31 papers has a venue"),
+        ("year:1990 author:Ann", "year:1990 (1 alone) and author:Ann (15 alone) together"),
+    ],
+)
+def test_a_filter_that_selects_nothing_is_told(thirty: Library, where: str, says: str) -> None:
+    assert not thirty.selected(parse(where)).ids
+    assert says in thirty.nothing(parse(where))
+
+
+@pytest.mark.parametrize("piece", [3, 500])
+def test_the_nearest_of_some_papers_are_those_of_a_full_comparison(
+    thirty: Library, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr(module, "PIECE", piece)
+    wanted, vector = {dated(n).id for n in range(0, 30, 3)}, embed("a question")
+    every = [
+        (id, float(v @ vector), p)
+        for ids, vectors, ps in thirty.vectors()
+        for id, v, p in zip(ids, vectors, ps, strict=True)
+    ]
+    best = sorted((-cosine, id) for id, cosine, one in every if one in wanted)
+    found = thirty.nearest(vector, wanted, 7)
+    assert [id for id, _ in found] == [id for _, id in best[:7]]
+    assert [cosine for _, cosine in found] == pytest.approx([-cosine for cosine, _ in best[:7]], abs=1e-6)
+    assert thirty.nearest(vector, (), 7) == []
+
+
+def test_words_are_searched_within_some_papers_with_the_scores_of_the_whole_library(thirty: Library) -> None:
+    every = thirty.lexical("works on task number 7", 99)
+    wanted = {dated(n).id for n in range(5, 10)}
+    assert thirty.lexical("works on task number 7", 99, wanted) == [one for one in every if one[0] in wanted]
+    assert thirty.lexical("works on task number 7", 2, wanted) == [one for one in every if one[0] in wanted][:2]
+    assert thirty.lexical("works", 99, ()) == []

@@ -27,6 +27,7 @@ from rag.records import (
     Prompt,
     Traced,
     Usage,
+    Where,
 )
 
 PAPER = Paper("1f", "A title", "It works. We tried.", ("A. Smith",), 2024, sources=("a.txt:1",), extra=FrozenMap({"k": "v"}))  # fmt: skip
@@ -61,6 +62,7 @@ VALUES = [
     CITATION,
     CLAIM,
     Traced("a", 1, 0.5),
+    Where("year>=2023", 3, 12, 1),
     ANSWER,
 ]
 
@@ -185,6 +187,7 @@ def answers(draw: st.DrawFn) -> Answer:
         seconds=FrozenMap(draw(st.dictionaries(texts, scores, max_size=3))),
         trace=FrozenMap(draw(st.dictionaries(texts, tuples(st.builds(Traced, texts, small, scores)), max_size=2))),
         run=draw(texts),
+        where=draw(st.none() | st.builds(Where, texts.filter(bool), small, small, small)),
     )
 
 
@@ -211,6 +214,23 @@ def test_json_holds_each_abstract_once_and_names_papers_elsewhere() -> None:
     assert set(data["papers"]) == {"1f"}
     named = [data["citations"][0]["paper"], data["claims"][0]["citations"][0]["paper"], data["evidence"][0]["chunk"]["paper"]]  # fmt: skip
     assert named == [{"id": "1f", "title": "A title"}] * 3
+
+
+def test_json_says_which_papers_were_asked() -> None:
+    data = replace(ANSWER, where=Where("year>=2023", 3, 12, 1)).to_dict()
+    assert (data["where"], data["selected"]) == ("year>=2023", {"papers": 3, "of": 12, "silent": 1})
+    assert (ANSWER.to_dict()["where"], ANSWER.to_dict()["selected"]) == (None, None)
+    before = {name: value for name, value in ANSWER.to_dict().items() if name not in ("where", "selected")}
+    assert Answer.from_dict(before) == ANSWER  # as it was kept before there were filters
+
+
+@pytest.mark.parametrize(
+    ("silent", "counted"), [(0, "(3 of 1,204)"), (1, "(3 of 1,204; 1 more does not say)"), (2, "2 more do not say)")]
+)
+def test_a_filter_is_said_with_how_many_papers_it_left(silent: int, counted: str) -> None:
+    said = Where("year>=2023", 3, 1204, silent).said
+    assert said.startswith("Only papers with year>=2023 (3 of 1,204")
+    assert said.endswith(f"{counted}.")
 
 
 def test_json_of_another_version_is_refused() -> None:

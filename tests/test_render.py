@@ -13,7 +13,7 @@ from made import FLASH, S4, evidence, hits, paper
 from rich.console import Console
 
 from rag import Answer, Citation, Claim, FrozenMap, Paper, Usage
-from rag.records import Found, Traced
+from rag.records import Found, Traced, Where
 from rag.render import (
     highlighted,
     plain_answer,
@@ -94,6 +94,7 @@ def test_a_refusal_has_no_sources_in_either_form():
         ({"trace": FrozenMap({"unknown marks": (Traced("", 1, 0.0),)})}, "1 mark of the model named no passage"),
         ({"trace": FrozenMap({"unknown marks": (Traced("", 2, 0.0),)})}, "2 marks of the model named no passage"),
         ({"usage": Usage(1, 10, 10)}, "these are the abstracts' own sentences instead"),
+        ({"where": Where("year>=2023", 2, 5)}, "Only papers with year>=2023 (2 of 5)."),
         ({"status": "refused", "model": "m"}, "--model extractive shows the abstracts' nearest sentences"),
     ],
 )
@@ -101,6 +102,18 @@ def test_what_was_taken_out_is_said_in_both_forms(change, said):
     assert said not in plain_answer(ANSWER)
     assert said in plain_answer(replace(ANSWER, **change))
     assert said in drawn(rich_answer(replace(ANSWER, **change)), width=100)
+
+
+def test_a_filter_that_left_nothing_is_told_by_the_text_alone():
+    refusal = replace(answered(text="No paper has it."), status="refused", where=Where("year>=2030", 0, 5))
+    assert plain_answer(refusal) == "No paper has it."
+    assert plain_answer(replace(refusal, model="m", evidence=())) == "No paper has it."  # it was not asked
+
+
+def test_a_filter_is_no_way_to_a_terminal():
+    said = plain_answer(replace(ANSWER, where=Where(f'author:"{HOSTILE}"', 1, 2)))
+    assert "Only papers with author:" in said
+    assert not OBEYED.search(said)
 
 
 def test_what_was_taken_out_is_shown_struck_through_if_asked_for():

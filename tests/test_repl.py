@@ -315,6 +315,22 @@ def test_piped_commands_work_and_load_no_prompt(python):
     assert ran.stdout.splitlines()[-1] == "False", ran.stderr
 
 
+def test_a_chat_may_be_begun_with_a_filter():
+    code, out, err = run("chat", "--year", "2020-", stdin=f"{QUESTION}\n/where off\n{QUESTION}\n".encode())
+    assert code == 0
+    refused, answered = out.split("\n\n", 1)
+    assert "has year>=2020; none of its 213 papers has a year" in refused
+    assert SAID in answered
+    assert "all papers are asked" in err
+
+
+def test_a_filter_is_replayed_with_its_question(tmp_path):
+    (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
+    run("chat", "--year", "2020-", stdin=QUESTION.encode(), RAG_HOME=tmp_path)
+    (row,) = json.loads(run("replay", "1.1", "--json", RAG_HOME=tmp_path)[1])
+    assert row["old"]["where"] == row["new"]["where"] == "year>=2020"
+
+
 def test_the_last_chat_goes_on_from_a_pipe(tmp_path):
     (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
     assert run("chat", stdin=QUESTION.encode(), RAG_HOME=tmp_path)[0] == 0
