@@ -53,12 +53,14 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "terminal": {"commands", "conversation"},
     "repl": {"__init__", "chats", "commands", "conversation", "progress", "render", "settings", "terminal", "views"},
     "log": {"assistant", "chats", "commands", "render", "settings", "views"},
+    "origins": {"readers", "library"},
     "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
-    "changes": {"settings", "readers", "embed", "ingest", "library", "vectors"},
+    "report": {"origins", "readers"},
+    "changes": {"settings", "readers", "embed", "ingest", "library", "vectors", "origins", "report"},
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
-    | {"embed", "chat_models", "log", "views", "changes"},
+    | {"embed", "chat_models", "log", "views", "changes", "origins", "report", "doctor"},
     "__main__": {"cli"},
 }
 
