@@ -336,6 +336,28 @@ def undo(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def doctor(arguments: argparse.Namespace) -> int:
+    """Look whether the parts of a library fit together, and repair them."""
+    from rag import doctor
+    from rag.embed import open_embedder
+    from rag.ingest import named_folder, shipped_folder
+    from rag.progress import Bar
+
+    name, embedder = _settings(arguments, "extractive").library, open_embedder()
+    folder = shipped_folder(embedder) if name is None else named_folder(name)
+    if name is None and not os.path.isfile(folder / "library.sqlite"):
+        health = doctor.Health(
+            str(folder), (doctor.Check("library", "", "not built yet; the first question builds it"),)
+        )
+    elif arguments.repair:
+        with Bar("Repairing", quiet=True) as bar:
+            health = doctor.repair(folder, name, embedder, bar)
+    else:
+        health = doctor.examine(folder, name, embedder)
+    _print_report(health.to_dict() | {"library": name or "shipped abstracts"}, health.lines(), arguments)
+    return 1 if health.problems else 0
+
+
 def _own_library(arguments: argparse.Namespace) -> str:
     name = _settings(arguments, "extractive").library
     if name is None:
@@ -649,6 +671,8 @@ def _parser() -> OneLineParser:
     command = _command(commands, "remove", remove, "take a paper out of a library of your own")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
     _command(commands, "undo", undo, "take back the last change of a library of your own")
+    command = _command(commands, "doctor", doctor, "look whether the parts of a library fit together, and repair them")
+    command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
     command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
     _server_option(command)
     commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")

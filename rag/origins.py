@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rag.readers import Way, file_of, version
@@ -144,6 +144,8 @@ def origins(journal: Iterable[Entry]) -> Origins:
         given |= {one["path"]: way_of(one) for one in entry.get("given", ())}
         for path in entry.get("forgotten", ()):
             files.pop(path, None)
+        if entry.get("lost"):  # papers that could not be read: any file may have them
+            files = {path: replace(one, source=replace(one.source, reader="")) for path, one in files.items()}
         if entry["action"] == "remove":
             removed |= {p["id"]: frozenset(map(file_of, p["sources"])) for p in entry["before"]["back"]}
         for id in entry.get("ids", {}).get("added", ()):

@@ -126,7 +126,9 @@ def test_status_tells_the_files_and_whether_they_changed(files, place):
     }
     assert {name: (file["papers"], file["format"]) for name, file in facts.items()}["sea.ris"] == (1, "RIS")
     lines = run("status", "--library", place)[1].splitlines()
-    assert [line for line in lines if "sea.ris" in line][0].endswith(f"changed since; type: rag sync --library {place}")
+    assert next(line for line in lines if "sea.ris" in line).endswith(
+        f"changed since; type: rag sync --library {place}"
+    )
     (skipped,) = [line for line in lines if line.startswith("skipped")]
     assert skipped.split(maxsplit=1)[1] == "1 record without an abstract, 1 refused (listed by --json)"
 

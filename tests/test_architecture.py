@@ -24,7 +24,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "chromadb": {"vectors"},
     "onnxruntime": {"embed"},
     "tokenizers": {"embed"},
-    "numpy": {"embed", "vectors", "library", "relevance", "support (typing)", "assistant (typing)"},
+    "numpy": {"embed", "vectors", "library", "integrity", "relevance", "support (typing)", "assistant (typing)"},
     "openai": {"embed", "chat_models"},
     "llama_index": {"chat_models"},
     "tiktoken": {"synthesize"},
@@ -57,7 +57,8 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
     "report": {"origins", "readers"},
     "changes": {"settings", "readers", "embed", "ingest", "library", "vectors", "origins", "report"},
-    "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render", "chats", "export"},
+    "doctor": {"chunks", "embed", "ingest", "integrity", "library", "origins", "vectors"},
+    "assistant": {"settings", "ingest"} | STAGES - {"readers", "integrity", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
     | {"embed", "chat_models", "log", "views", "changes", "origins", "report", "doctor"},
