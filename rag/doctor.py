@@ -210,9 +210,8 @@ def _collection(library: Library, embedder: Embedder, found: _Found) -> tuple[st
     vectors.close()  # what this process had open may be older than the files
     try:
         problem = "" if library.filled() else "is behind the papers (a run was stopped)"
-        return problem or _unlike(library, vectors) or _out_of_reach(library, vectors), (
-            f"holds the {library.counts()['chunks']:,} chunks, and finds them"
-        )
+        problem = problem or _unlike(library, vectors) or ("" if found.keys else _out_of_reach(library, vectors))
+        return problem, f"holds the {library.counts()['chunks']:,} chunks, and finds them"
     except Stale as stale:
         return str(stale).partition(": ")[2] or str(stale), ""
     finally:

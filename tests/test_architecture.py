@@ -42,7 +42,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
 BASE = {"records", "errors", "text", "marks", "relevance", "support", "shape", "servers", "patience", "judge"}
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
-    "batch", "followup", "render", "chats", "export",
+    "batch", "followup", "integrity", "render", "chats", "export",
 }  # fmt: skip
 ABOVE = {  # what every other module may import of ours besides the base; a stage imports nothing else
     "settings": set(),
