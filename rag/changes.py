@@ -3,20 +3,22 @@
 A change is prepared first (read, embed), then stored in one transaction together with its report, in
 the journal; the Chroma collection follows. Whatever fails on the way leaves the papers as they were.
 A file that was added before is known by its path: what it says now replaces what it said, and a paper
-that is no longer in it stays until it is removed. The journal holds what each change replaced, so
-that the last one can be undone without embedding.
+that is no longer in it stays until it is removed, or pruned. What a file holds decides by its hash
+whether it is read at all; one that is as it was is read only for a paper that another file shares and
+says otherwise now. The journal holds what each change replaced, so that the last one can be undone
+without embedding.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,104 +26,18 @@ from rag.embed import Embedder
 from rag.errors import LibraryError, LibraryMissing, PaperNotFound, UsageError
 from rag.ingest import change, fill, named_folder
 from rag.library import FILE, Library, writer
-from rag.readers import Merged, Reading, Skipped, file_of, gather, listed, nothing
+from rag.origins import Origin, Origins, Source, digest, origins, standing, way_dict
+from rag.readers import File, Reading, Skipped, Taken, Way, file_of, joined, listed, nothing, take, version
 from rag.records import Paper
+from rag.report import Added
 from rag.settings import home
 from rag.vectors import Stale, Vectors
 
+__all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
+
 Progress = Callable[[str, int, int], None]
-SHOWN = 20  # papers that could not be added, named in the report for a person
+Agree = Callable[[Sequence[Paper]], bool]  # are these papers to be removed?
 DIFFERENCE = 5000  # papers up to which the collection is updated rather than filled anew
-LONGEST = 200  # characters kept of a text that is no paper
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file that was read: the name that sources use, where it lies, and what it held then."""
-
-    file: str
-    path: str
-    sha256: str
-    format: str
-    records: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {"file": self.file, "path": self.path, "sha256": self.sha256, "format": self.format,
-                "records": self.records}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What adding files did, or with `dry_run` would do. `absent` are ids whose files no longer have them."""
-
-    library: str
-    read: int
-    papers: int
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    unchanged: int
-    merged: tuple[Merged, ...]
-    skipped: tuple[Skipped, ...]
-    files: tuple[Source, ...]
-    absent: tuple[str, ...] = ()
-    dry_run: bool = False
-    problem: str = ""  # why there was nothing to add at all
-
-    def of_kind(self, kind: str) -> tuple[Skipped, ...]:
-        """The pieces of files that are no paper for that reason."""
-        return tuple(piece for piece in self.skipped if piece.kind == kind)
-
-    def counts(self) -> dict[str, int]:
-        """How many records were read, and what became of them."""
-        return {
-            "read": self.read,
-            "added": len(self.added),
-            "changed": len(self.changed),
-            "unchanged": self.unchanged,
-            "merged": len(self.merged),
-            "without abstract": len(self.of_kind("no abstract")),
-            "refused": len(self.of_kind("refused")),
-            "passed over": len(self.of_kind("passed over")),
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; what the journal keeps."""
-        return {
-            **{name.replace(" ", "_"): count for name, count in self.counts().items()},
-            "ids": {"added": list(self.added), "changed": list(self.changed), "absent": list(self.absent)},
-            "files": [source.to_dict() for source in self.files],
-            "merges": [_merge(one) for one in self.merged],
-            "skipped": [_piece(piece) for piece in self.skipped],
-        }
-
-    def lines(self) -> Iterator[str]:
-        """The report for a person."""
-        formats = Counter(source.format or "in no known format" for source in self.files)
-        if self.files:
-            held = ", ".join(f"{count:,} {name}" for name, count in formats.most_common())
-            yield f"{len(self.files):,} {'file' if len(self.files) == 1 else 'files'}: {held}"
-        yield ", ".join(f"{count:,} {name}" for name, count in self.counts().items())
-        left = [*self.of_kind("refused"), *self.of_kind("no abstract")]
-        for piece in left[:SHOWN]:
-            named = f" {_short(piece.text, 60)!r}:" if piece.text else ""
-            yield f"  {piece.source}:{named} {piece.reason}"
-        if len(left) > SHOWN:
-            yield f"  and {len(left) - SHOWN:,} more; --json lists them all"
-        if self.absent:
-            more = " and others" if len(self.absent) > 3 else ""
-            yield f"no longer in their files, but kept: {', '.join(self.absent[:3])}{more}; type: rag remove PAPER"
-        if not self.problem:
-            done = "would hold" if self.dry_run else "holds"
-            yield f"library {self.library} {done} {self.papers:,} papers" + ("; nothing was stored" * self.dry_run)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How files are to be read: a format for all, and what a field is called in a table or JSON."""
-
-    format: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def add(
@@ -138,86 +54,314 @@ def add(
     Raises UsageError, LibraryError or EmbedError. When no paper could be read nothing is stored or made,
     and `problem` of the report says why.
     """
-    way = way or Way()
+    look = partial(_named, paths, way or Way())
     folder = own_folder(name)
     is_new = not os.path.isfile(folder / FILE)
-    first = _read(paths, way, name, None if is_new else folder, dry_run) if is_new or dry_run else None
-    if first and (dry_run or first[0].problem):
-        return first[0]
+    first = _planned(name, look(Origins()), None, progress) if is_new else None
+    if first and (dry_run or first.report.problem):
+        return replace(first.report, dry_run=dry_run)
+    if dry_run:
+        return _tried(folder, name, look, progress)
     with _writing(folder, embedder) as library:
-        report, papers = first if first and not library.generation else _read(paths, way, name, library)
-        if not report.problem:
-            _store(library, report, papers, embedder, progress)
-        return report
+        plan = first if first and not library.generation else _plan(name, look, library, progress)
+        if not plan.report.problem:
+            _store(library, plan, "add", embedder, progress)
+        return plan.report
 
 
-def _read(
-    paths: Sequence[Path], way: Way, name: str, where: Library | Path | None, dry_run: bool = False
-) -> tuple[Added, list[Paper]]:
-    """The report of what adding would do to a library, and the papers that are new or changed."""
-    if isinstance(where, Path):
-        with closing(Library.open(where)) as library:
-            return _read(paths, way, name, library, dry_run)
-    known = {paper.id: paper for paper in where} if where else {}
-    found = {file.name: os.path.realpath(file.path) for file in listed(paths)[0]}
-    again = _again(found, where.journal() if where else [])
-    reading = gather(paths, format=way.format, columns=way.columns, known=known.values(), again=again)
-    papers = [paper for paper in reading.papers if paper != known.get(paper.id)]
-    seen = {paper.id for paper in reading.papers}
+def sync(
+    name: str,
+    embedder: Embedder,
+    *,
+    prune: bool = False,
+    agree: Agree = lambda papers: True,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Added:
+    """Look again at every file and folder that was added: read what is new or changed, tell what is gone.
+
+    With `prune`, papers that none of their files holds any more are removed if `agree` says so; every file is
+    read for that. A paper of a file of which anything was refused is never pruned, nor is one that names no file.
+
+    Raises LibraryError, also when no file is known, or EmbedError.
+    """
+    folder = own_folder(name)
+    if dry_run:
+        return _tried(folder, name, partial(_all, prune=prune), progress)
+    with _writing(folder, embedder, create=False) as library:
+        plan = _plan(name, partial(_all, prune=prune), library, progress)
+        if plan.report.removed and not agree(list(library.papers(plan.report.removed).values())):
+            plan = _plan(name, partial(_all, prune=False), library, progress)
+        _store(library, plan, "sync", embedder, progress)
+        return plan.report
+
+
+# --- which files --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """Files by real path: `read` are to be read, `rest` only if they share a paper that changed; `kept` are as they were.
+
+    `gone` are no longer there; with `prune` their papers go. `given` are the paths that were named.
+    """
+
+    read: Mapping[str, tuple[File, Way]]
+    rest: Mapping[str, tuple[File, Way]] = field(default_factory=dict)
+    kept: tuple[Origin, ...] = ()
+    gone: tuple[Source, ...] = ()
+    missing: tuple[Skipped, ...] = ()
+    given: tuple[Mapping[str, Any], ...] = ()
+    before: Origins = field(default_factory=Origins)
+    sync: bool = False
+    prune: bool = False
+
+
+def _named(paths: Sequence[Path], way: Way, before: Origins) -> _Looked:
+    """What to do for files and folders that were named."""
+    listing, missing = listed(paths)
+    found = {path: (file, way) for path, file in _called(listing, before).items()}
+    by_hand = {name for names in before.removed.values() for name in names}
+    known = {path: origin for path, origin in before.files.items() if path in found}
+    kept = {path: one for path, one in known.items()
+            if one.source.way == way and one.source.file not in by_hand and one.source.is_as_read()}  # fmt: skip
+    given = {os.path.abspath(path): way for path in paths if os.path.exists(path)}
+    return _Looked(
+        read={path: one for path, one in found.items() if path not in kept},
+        rest=_there(before, set(found) - set(kept)),
+        kept=tuple(kept.values()),
+        missing=tuple(missing),
+        given=tuple({"path": p, **way_dict(w)} for p, w in given.items() if before.given.get(p) != w),
+        before=before,
+    )
+
+
+def _all(before: Origins, prune: bool) -> _Looked:
+    """What to do for all that was ever named: what is there, what changed, what is gone."""
+    if not before.files:
+        raise LibraryError(
+            "no file is known to have made this library; add its files again: rag add FILE --library NAME"
+        )
+    found: dict[str, tuple[File, Way]] = {}
+    for given, way in before.given.items():
+        listing = listed([Path(given)])[0] if os.path.exists(given) else []
+        found |= {path: (file, way) for path, file in _called(listing, before).items()}
+    found |= _there(before, set())
+    kept = [] if prune else [one for path, one in before.files.items() if path in found and one.source.is_as_read()]
+    as_were = {one.source.path for one in kept}
+    order = {path: n for n, path in enumerate(before.files)}
+    return _Looked(
+        read={p: found[p] for p in sorted(found, key=lambda p: order.get(p, len(order))) if p not in as_were},
+        rest={path: found[path] for path in as_were},
+        kept=tuple(kept),
+        gone=tuple(one.source for path, one in before.files.items() if path not in found),
+        before=before,
+        sync=True,
+        prune=prune,
+    )
+
+
+def _there(before: Origins, less: set[str]) -> dict[str, tuple[File, Way]]:
+    """The known files that are still there, each to be read as it was."""
+    return {
+        path: (File(Path(path), one.source.file, True), one.source.way)
+        for path, one in before.files.items()
+        if path not in less and one.source.is_there
+    }
+
+
+def _called(files: Iterable[File], before: Origins) -> dict[str, File]:
+    """Files by real path, each under the name that sources know it by; a name that is taken is not given again."""
+    names = before.names
+    taken = set(names.values())
+    found: dict[str, File] = {}
+    for file in files:
+        path = os.path.realpath(file.path)
+        other = os.path.abspath(file.path) if file.name in taken else file.name
+        found[path] = file._replace(name=names.get(path, other))
+    return found
+
+
+# --- what they would change ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A report of what would be done, and the papers to store; `moved` stand at other lines of their files, that is all."""
+
+    report: Added
+    papers: tuple[Paper, ...] = ()
+    moved: tuple[Paper, ...] = ()
+    looked: _Looked = field(default_factory=lambda: _Looked({}))
+
+
+def _tried(folder: Path, name: str, look: Callable[[Origins], _Looked], progress: Progress | None) -> Added:
+    with closing(Library.open(folder)) as library:
+        return replace(_plan(name, look, library, progress).report, dry_run=True)
+
+
+def _plan(name: str, look: Callable[[Origins], _Looked], library: Library, progress: Progress | None) -> _Plan:
+    return _planned(name, look(origins(library.journal())), library, progress)
+
+
+def _planned(name: str, looked: _Looked, library: Library | None, progress: Progress | None) -> _Plan:
+    """What reading would do to a library, or to one that is not there yet."""
+    is_read = bool(looked.read or (looked.prune and looked.gone))
+    known = {paper.id: paper for paper in library} if library and is_read else {}
+    reading, sources, again = _reading(looked, known, progress)
+    held = dict(library.sources()) if library else {}
+    by_hand = set(looked.before.removed) - set(held) if looked.sync else set()
+    read = {paper.id: paper for paper in reading.papers if paper.id not in by_hand}
+    differ = [paper for paper in read.values() if paper != known.get(paper.id)]
+    moved = tuple(paper for paper in differ if paper.id in known and _only_moved(paper, known[paper.id]))
+    stand = {paper.id for paper in moved}
+    papers = tuple(paper for paper in differ if paper.id not in stand)
+    kept = {origin.source.file for origin in looked.kept} - {source.file for source in sources}
+    same = {id for id, held_in in held.items() if not kept.isdisjoint(map(file_of, held_in))}
+    absent = _absent(looked, known, read, again)
+    removed = _prunable(absent, known, reading) if looked.prune else ()
     report = Added(
         library=name,
         read=reading.records,
-        papers=len(known.keys() | seen),
+        papers=len((held.keys() | read) - set(removed)),
         added=tuple(paper.id for paper in papers if paper.id not in known),
         changed=tuple(paper.id for paper in papers if paper.id in known),
-        unchanged=len(reading.papers) - len(papers),
+        unchanged=len((same | read.keys()) - {paper.id for paper in papers}),
         merged=reading.merged,
         skipped=reading.skipped,
-        files=tuple(_source(file, path, reading) for file, path in found.items()),
-        absent=tuple(id for id, paper in known.items() if id not in seen and _was_in(paper, again)),
-        dry_run=dry_run,
-        problem="" if reading.papers else nothing(paths, reading),
+        files=sources,
+        kept=tuple(origin for origin in looked.kept if origin.source.file in kept),
+        gone=tuple(source for source in looked.gone if any(_is_in(source, held_in) for held_in in held.values())),
+        absent=tuple(id for id in (*absent, *_still_absent(looked, held, again)) if id not in removed),
+        removed=removed,
+        left_out=tuple(paper.id for paper in reading.papers if paper.id in by_hand),
+        problem=_problem(looked, reading),
     )
-    return report, papers
+    return _Plan(report, papers, moved, looked)
 
 
-def _again(found: Mapping[str, str], journal: Iterable[Mapping[str, Any]]) -> set[str]:
-    """The files that were added before: their name stood for the same path, and for no other."""
-    paths: dict[str, set[str]] = {}
-    for entry in journal:
-        for source in entry.get("files", ()):
-            paths.setdefault(source["file"], set()).add(source["path"])
-    return {name for name, path in found.items() if paths.get(name) == {path}}
-
-
-def _was_in(paper: Paper, files: set[str]) -> bool:
-    return bool(paper.sources) and all(file_of(source) in files for source in paper.sources)
-
-
-def _source(name: str, path: str, reading: Reading) -> Source:
-    held = [file for file in reading.files if file.name == name or file.name.startswith(f"{name}!")]
-    formats = Counter(file.format for file in held if file.format)
-    return Source(name, path, digest(path), ", ".join(formats), sum(file.records for file in held))
-
-
-def digest(path: str) -> str:
-    """SHA-256 of a file, "" if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+def _problem(looked: _Looked, reading: Reading) -> str:
+    """Why there is nothing to add, "" if there is, or nothing was to be."""
+    if looked.sync or looked.kept or reading.papers:
         return ""
+    return nothing([file.path for file, _ in looked.read.values()], reading)
 
 
-def _store(
-    library: Library, report: Added, papers: Sequence[Paper], embedder: Embedder, progress: Progress | None
-) -> None:
-    if not papers:
-        library.note("add", report.to_dict())
+def _reading(
+    looked: _Looked, known: Mapping[str, Paper], progress: Progress | None
+) -> tuple[Reading, tuple[Source, ...], set[str]]:
+    """What the files say, a Source for each, and the names of those whose word replaces what they said."""
+    order = {path: n for n, path in enumerate(looked.before.files)}
+    wanted = dict(looked.read)
+    taken: dict[str, tuple[Source, Taken]] = {}
+    gone = {source.file for source in looked.gone} if looked.prune else set()
+    while True:
+        taken |= _taken(wanted, progress)
+        taken = dict(sorted(taken.items(), key=lambda item: order.get(item[0], len(order))))
+        known_names = looked.before.replaceable() & {looked.before.names.get(path, "") for path in taken}
+        again = known_names | gone
+        reading = joined([one for _, one in taken.values()], known.values(), again, looked.missing)
+        wanted = _sharing(looked, known, reading, again, taken)
+        if not wanted:
+            return reading, tuple(source for source, _ in taken.values()), again
+
+
+def _taken(files: Mapping[str, tuple[File, Way]], progress: Progress | None) -> dict[str, tuple[Source, Taken]]:
+    taken = {}
+    for done, (path, (file, way)) in enumerate(files.items()):
+        if progress:
+            progress("reading", done, len(files) if len(files) > 1 else 0)
+        sha256 = digest(path)  # before it is read: what changes meanwhile is seen the next time
+        one = take(file, way)
+        formats = Counter(held.format for held in one.files if held.format)
+        records = sum(held.records for held in one.files)
+        taken[path] = Source(file.name, path, sha256, ", ".join(formats), records, way, version()), one
+    return taken
+
+
+def _sharing(
+    looked: _Looked, known: Mapping[str, Paper], reading: Reading, again: set[str], taken: Mapping[str, Any]
+) -> dict[str, tuple[File, Way]]:
+    """Files not read that hold a paper of which a file that was read says something else now, or nothing."""
+    unread = {file.name: path for path, (file, _) in looked.rest.items() if path not in taken}
+    if not unread:
+        return {}
+    read = {paper.id: paper for paper in reading.papers}
+    shared: set[str] = set()
+    for paper in known.values():
+        files = set(map(file_of, paper.sources))
+        now = read.get(paper.id)
+        if files & again and files & unread.keys() and not (now and (now == paper or _only_moved(now, paper))):
+            shared |= files & unread.keys()
+    return {unread[name]: looked.rest[unread[name]] for name in shared}
+
+
+def _only_moved(paper: Paper, before: Paper) -> bool:
+    """Is it the same paper of the same files, at other lines?"""
+    files = [set(map(file_of, one.sources)) for one in (paper, before)]
+    return files[0] == files[1] and replace(paper, sources=before.sources) == before
+
+
+def _absent(looked: _Looked, known: Mapping[str, Paper], read: Mapping[str, Paper], again: set[str]) -> tuple[str, ...]:
+    """Papers that the files read again no longer hold, nor any other that is there."""
+    gone = {source.file for source in looked.gone}
+    missing = [paper for paper in known.values() if paper.id not in read and paper.sources]
+    files = {paper.id: set(map(file_of, paper.sources)) for paper in missing}
+    return tuple(id for id, held_in in files.items() if held_in & again and held_in <= again | gone)
+
+
+def _still_absent(looked: _Looked, held: Mapping[str, Sequence[str]], again: set[str]) -> tuple[str, ...]:
+    """Papers that no file held when it was last read, as told then; their files were not read now."""
+    return tuple(
+        id
+        for id in looked.before.absent(held)
+        if again.isdisjoint(map(file_of, held[id])) and looked.sync
+    )  # fmt: skip
+
+
+def _prunable(absent: Iterable[str], known: Mapping[str, Paper], reading: Reading) -> tuple[str, ...]:
+    """Those that are in no file of which anything was refused: there they may only be hidden."""
+    broken = {_file(piece.source) for piece in reading.skipped if piece.kind == "refused"}
+    return tuple(id for id in absent if broken.isdisjoint(map(file_of, known[id].sources)))
+
+
+def _file(source: str) -> str:
+    """The file of a piece, which names a line unless the whole file was refused."""
+    return file_of(source) if source.rpartition(":")[2].isdigit() else source.partition("!")[0]
+
+
+def _is_in(source: Source, sources: Iterable[str]) -> bool:
+    return source.file in map(file_of, sources)
+
+
+# --- storing ------------------------------------------------------------------------------------
+
+
+def _store(library: Library, plan: _Plan, action: str, embedder: Embedder, progress: Progress | None) -> None:
+    """Store what a plan says, and its report in the journal."""
+    report = plan.report
+    gone = [source.path for source in plan.looked.gone] if plan.looked.prune else []
+    more = {"given": list(plan.looked.given), "forgotten": gone}
+    detail = report.entry() | {name: paths for name, paths in more.items() if paths}
+    if not (plan.papers or plan.moved or report.removed):
+        library.note(action, detail)
+        if not library.filled():
+            fill(library, Vectors(library.path / "chroma"), progress)
         return
-    back = [paper.to_dict() for paper in library.papers(report.changed).values()]
-    detail = report.to_dict() | {"before": {"gone": list(report.added), "back": back}}
-    _changed(library, papers, (), embedder, "add", detail, progress)
+    if plan.papers or report.removed:
+        detail |= {"before": _before(library, plan)}
+    _changed(library, [*plan.papers, *plan.moved], report.removed, embedder, action, detail, progress)
+
+
+def _before(library: Library, plan: _Plan) -> dict[str, Any]:
+    """What it takes to undo a plan."""
+    back = library.papers([*plan.report.changed, *plan.report.removed])
+    moved = library.papers([paper.id for paper in plan.moved])
+    return {
+        "gone": list(plan.report.added),
+        "back": [paper.to_dict() for paper in back.values()],
+        "moved": {id: list(paper.sources) for id, paper in moved.items()},
+    }
 
 
 def _changed(
@@ -230,17 +374,26 @@ def _changed(
     progress: Progress | None = None,
 ) -> None:
     """Store a change, and have the Chroma collection follow: by the difference if it was in step, else whole."""
+    stored = library.papers([paper.id for paper in papers])
+    texts = [paper for paper in papers if not _says_the_same(paper, stored.get(paper.id))]
+    records = [paper for paper in papers if _says_the_same(paper, stored.get(paper.id))]
     vectors = Vectors(library.path / "chroma")
-    is_in_step = library.filled() and _rows(vectors) == library.counts()["chunks"]
-    ids = [paper.id for paper in papers]
+    ids = [paper.id for paper in texts]
+    is_in_step = library.filled() and (not (ids or gone) or _rows(vectors) == library.counts()["chunks"])
     stale = [chunk.id for chunks in library.chunks([*gone, *ids]).values() for chunk in chunks]
-    change(library, papers, gone, embedder, action, detail, progress)
+    change(library, texts, gone, embedder, action, detail, progress, records)
     if is_in_step and len(ids) <= DIFFERENCE:
         with suppress(LibraryError):
-            vectors.update(library.vectors_of(ids), stale)
+            if ids or stale:
+                vectors.update(library.vectors_of(ids), stale)
             library.set_filled()
             return
-    fill(library, vectors)
+    fill(library, vectors, progress)
+
+
+def _says_the_same(paper: Paper, stored: Paper | None) -> bool:
+    """Is nothing of what is embedded and indexed another?"""
+    return stored is not None and (paper.title, paper.abstract) == (stored.title, stored.abstract)
 
 
 def _rows(vectors: Vectors) -> int:
@@ -280,50 +433,15 @@ def undo(name: str, embedder: Embedder) -> dict[str, Any]:
             raise LibraryError(f"no change to undo in {library.path}; rag status --library {name} tells what it holds")
         back = [Paper.from_dict(paper) for paper in last["before"]["back"]]
         gone = last["before"]["gone"]
-        _changed(library, back, gone, embedder, "undo", {"undid": last["generation"]})
+        lines = last["before"].get("moved", {})
+        moved = [replace(paper, sources=tuple(lines[id])) for id, paper in library.papers(lines).items()]
+        _changed(library, [*back, *moved], gone, embedder, "undo", {"undid": last["generation"]})
         return {"action": last["action"], "at": last["at"], "removed": gone, "restored": [paper.id for paper in back],
                 "papers": len(library)}  # fmt: skip
 
 
 def _last(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    undone = {entry["undid"] for entry in journal if "undid" in entry}
-    return next((e for e in reversed(journal) if "before" in e and e["generation"] not in undone), None)
-
-
-# --- what is in it ------------------------------------------------------------------------------
-
-
-def sources(library: Library) -> list[dict[str, Any]]:
-    """The files whose papers the library holds: file, path, format, papers, when last read, and its state since."""
-    latest = {
-        file["file"]: file | {"read": entry["at"]} for entry in library.journal() for file in entry.get("files", ())
-    }
-    papers = Counter(file for paper in library for file in {file_of(source) for source in paper.sources})
-    return [
-        {
-            "file": name,
-            "path": file["path"],
-            "format": file["format"],
-            "papers": papers[name],
-            "read": file["read"],
-            "state": _state(file),
-        }
-        for name, file in latest.items()
-        if papers[name]
-    ]
-
-
-def _state(file: Mapping[str, Any]) -> str:
-    if not os.path.exists(file["path"]):
-        return "no longer there"
-    return "unchanged since" if digest(file["path"]) == file["sha256"] else "changed since"
-
-
-def passed_over(journal: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What was no paper in any run, each once."""
-    pieces = [piece for entry in journal for piece in entry.get("skipped", ())]
-    texts = [p if isinstance(p, str) else f"{p['source']}: {_short(p['text'], 60)!r}: {p['reason']}" for p in pieces]
-    return list(dict.fromkeys(texts))
+    return next((entry for entry in reversed(standing(journal)) if "before" in entry), None)
 
 
 # --- which library ------------------------------------------------------------------------------
@@ -365,18 +483,3 @@ def _writing(folder: Path, embedder: Embedder, *, create: bool = True) -> Iterat
                 "add its files to a new library"
             )
         yield library
-
-
-# --- JSON ---------------------------------------------------------------------------------------
-
-
-def _merge(one: Merged) -> dict[str, str]:
-    return {"source": one.source, "title": one.title, "into": one.into, "reason": one.reason}
-
-
-def _piece(piece: Skipped) -> dict[str, str]:
-    return {"source": piece.source, "text": _short(piece.text, LONGEST), "reason": piece.reason, "kind": piece.kind}
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 3] + "..."

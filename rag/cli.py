@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from rag.assistant import Assistant
     from rag.filters import Filter
     from rag.library import Library
-    from rag.records import Answer, Explained
+    from rag.progress import Bar
+    from rag.records import Answer, Explained, Paper
+    from rag.report import Added
     from rag.settings import Settings
 
 REFUSED = 3
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
 FILES_SHOWN = 20  # of a library, by `rag status`
+PRUNED_SHOWN = 20  # papers named before they are removed
 INTERRUPTED = 130
 LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any length
 
@@ -216,9 +219,7 @@ def status(arguments: argparse.Namespace) -> int:
         return 0
     files = facts.pop("files", [])
     facts["libraries"] = ", ".join(facts["libraries"]) or "none of your own yet; type: rag add FILE --library NAME"
-    texts = {
-        k: f"{len(v)} pieces of the files (listed by --json)" if isinstance(v, list) else v for k, v in facts.items()
-    }
+    texts = facts | ({"skipped": _skipped(facts["skipped"])} if "skipped" in facts else {})
     pairs = [*texts.items(), *(("file", _file_line(file, facts["library"])) for file in files[:FILES_SHOWN])]
     if len(files) > FILES_SHOWN:
         pairs.append(("file", f"and {len(files) - FILES_SHOWN:,} more (listed by --json)"))
@@ -226,12 +227,27 @@ def status(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _skipped(kinds: dict[str, list[str]]) -> str:
+    """How many pieces of the files are no paper, by the reason."""
+    names = {
+        "no abstract": ("record without an abstract", "records without an abstract"),
+        "refused": ("refused", "refused"),
+        "passed over": ("piece that is no record", "pieces that are no record"),
+    }
+    told = [f"{len(kinds[kind]):,} {names[kind][len(kinds[kind]) != 1]}" for kind in names if kinds[kind]]
+    return f"{', '.join(told)} (listed by --json)" if told else "nothing"
+
+
 def _file_line(file: dict[str, Any], library: str) -> str:
     from shlex import quote
 
-    line = f"{file['file']}: {file['papers']:,} papers, {file['format']}, read {file['read']}, {file['state']}"
-    again = f"; type: rag add {quote(file['path'])} --library {quote(library)}"
-    return line + (again if file["state"] == "changed since" else "")
+    refused = f", {file['refused']:,} refused" if file["refused"] else ""
+    line = (
+        f"{file['file']}: {file['papers']:,} papers, {file['format'] or 'in no known format'}{refused}, "
+        f"read {file['read']}, {file['state']}"
+    )
+    again = f"; type: rag sync --library {quote(library)}" + " --prune" * (file["state"] == "no longer there")
+    return line + (again if file["state"] != "unchanged since" else "")
 
 
 def add(arguments: argparse.Namespace) -> int:
@@ -253,7 +269,52 @@ def add(arguments: argparse.Namespace) -> int:
             dry_run=arguments.dry_run,
             progress=bar,
         )
-    _print_report(report.to_dict() | {"library": report.library, "papers": report.papers}, report.lines(), arguments)
+    return _reported(report, arguments)
+
+
+def sync(arguments: argparse.Namespace) -> int:
+    """Read again what a library came from, where it changed."""
+    from rag import changes
+    from rag.embed import open_embedder
+    from rag.progress import Bar
+
+    name = _own_library(arguments)
+    with Bar("Syncing", quiet=True) as bar:
+        report = changes.sync(
+            name,
+            open_embedder(),
+            prune=arguments.prune,
+            agree=lambda papers: arguments.yes or _agreed(papers, name, bar),
+            dry_run=arguments.dry_run,
+            progress=bar,
+        )
+    return _reported(report, arguments)
+
+
+def _agreed(papers: Sequence[Paper], name: str, bar: Bar) -> bool:
+    """Does the person at the terminal want these papers removed?"""
+    from shlex import quote
+
+    from rag.render import shown
+
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            f"--prune would remove {len(papers):,} papers that are in none of their files; "
+            f"--dry-run lists them; to remove them type: rag sync --library {quote(name)} --prune --yes"
+        )
+    bar.stop()
+    print(f"In none of their files any more, {len(papers):,}:", file=sys.stderr)
+    for paper in papers[:PRUNED_SHOWN]:
+        print(f"  {paper.id}  {shown(paper.title)}", file=sys.stderr)
+    if len(papers) > PRUNED_SHOWN:
+        print(f"  and {len(papers) - PRUNED_SHOWN:,} more; --dry-run --json lists them all", file=sys.stderr)
+    print("Remove them? rag undo brings them back. [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _reported(report: Added, arguments: argparse.Namespace) -> int:
+    """Print a report; the exit code."""
+    _print_report(report.to_dict(), report.lines(), arguments)
     if report.problem:
         raise ReadError(report.problem)
     return 1 if arguments.strict and report.of_kind("refused") else 0
@@ -284,6 +345,28 @@ def undo(arguments: argparse.Namespace) -> int:
     )
     _print_report({"library": name, **undone}, [line], arguments)
     return 0
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Look whether the parts of a library fit together, and repair them."""
+    from rag import doctor
+    from rag.embed import open_embedder
+    from rag.ingest import named_folder, shipped_folder
+    from rag.progress import Bar
+
+    name, embedder = _settings(arguments, "extractive").library, open_embedder()
+    folder = shipped_folder(embedder) if name is None else named_folder(name)
+    if name is None and not os.path.isfile(folder / "library.sqlite"):
+        health = doctor.Health(
+            str(folder), (doctor.Check("library", "", "not built yet; the first question builds it"),)
+        )
+    elif arguments.repair:
+        with Bar("Repairing", quiet=True) as bar:
+            health = doctor.repair(folder, name, embedder, bar)
+    else:
+        health = doctor.examine(folder, name, embedder)
+    _print_report(health.to_dict() | {"library": name or "shipped abstracts"}, health.lines(), arguments)
+    return 1 if health.problems else 0
 
 
 def _own_library(arguments: argparse.Namespace) -> str:
@@ -327,7 +410,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _status(settings: Settings) -> dict[str, Any]:
-    from rag import __version__, changes
+    from rag import __version__, origins
     from rag.embed import open_embedder
     from rag.ingest import named_folder, open_named, own_libraries, shipped_folder
     from rag.library import Library
@@ -346,8 +429,8 @@ def _status(settings: Settings) -> dict[str, Any]:
         facts |= {"state": "ready" if library.generation else unfinished, **library.counts()}
         changed = next((entry["at"] for entry in journal if entry["generation"] == library.generation), "never")
         facts |= {"generation": library.generation, "changed": changed}
-        facts |= {"embedder": library.embedder, "skipped": changes.passed_over(journal)}
-        facts |= {"fingerprint": library.fingerprint} | ({"files": changes.sources(library)} if name else {})
+        facts |= {"embedder": library.embedder, "skipped": origins.passed_over(journal)}
+        facts |= {"fingerprint": library.fingerprint} | ({"files": origins.sources(library)} if name else {})
     facts["libraries"] = list(own_libraries())
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
@@ -611,9 +694,16 @@ def _parser() -> OneLineParser:
     command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
     command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
+    command = _command(commands, "sync", sync, "read the files and folders of a library again, where they changed")
+    command.add_argument("--prune", action="store_true", help="remove the papers that are in none of them any more")
+    command.add_argument("--yes", action="store_true", help="remove them without asking")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
     command = _command(commands, "remove", remove, "take a paper out of a library of your own")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
     _command(commands, "undo", undo, "take back the last change of a library of your own")
+    command = _command(commands, "doctor", doctor, "look whether the parts of a library fit together, and repair them")
+    command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
     command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
     _server_option(command)
     commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")

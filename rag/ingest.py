@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -32,7 +32,8 @@ from rag.text import readable, sentences
 from rag.vectors import Stale, Vectors
 
 CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
-BATCH = 256  # texts embedded between two stores
+BATCH = 256  # texts embedded between two stores, at most
+PAPERS = 16  # ... and papers
 NAMED = 5  # libraries that a message names
 
 T = TypeVar("T")
@@ -106,7 +107,7 @@ def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Librar
         library = Library.create(folder, embedder.name, embedder.dimensions)
         if not library.generation:
             store(library, read(_shipped_files()), embedder, progress)
-            fill(library, Vectors(folder / "chroma"))
+            fill(library, Vectors(folder / "chroma"), progress)
     return library
 
 
@@ -133,20 +134,23 @@ def change(
     action: str,
     detail: Mapping[str, Any],
     progress: Progress | None = None,
+    records: Iterable[Paper] = (),
 ) -> tuple[int, int, int]:
     """Embed papers, then store them and delete those in `gone`; (chunks, texts embedded, generation).
 
-    Call it under the writer's lock. All happens or, but for vectors, nothing.
+    `records` are papers whose title and abstract are as stored, so that nothing of them is embedded or
+    indexed. Call it under the writer's lock. All happens or, but for vectors, nothing.
     """
-    entries, texts = _prepared(papers, embedder)
-    embedded = _embed(library, texts, embedder, progress)
-    generation = library.replace(entries, gone, action, {**detail, "embedded": embedded})
+    entries, embedded = _embedded(library, list(papers), embedder, progress)
+    stored = _told(entries, len(entries), "storing", progress)
+    generation = library.replace(stored, gone, action, {**detail, "embedded": embedded}, records)
     return sum(len(entry.chunks) for entry in entries), embedded, generation
 
 
-def fill(library: Library, vectors: Vectors) -> None:
+def fill(library: Library, vectors: Vectors, progress: Progress | None = None) -> None:
     """Fill the Chroma collection from the library, without embedding. Under the writer's lock."""
-    vectors.fill(library.vectors())
+    total = library.counts()["chunks"] if progress else 0
+    vectors.fill(_told(library.vectors(), total, "indexing", progress, lambda batch: len(batch[0])))
     library.set_filled()
 
 
@@ -168,6 +172,36 @@ def _shipped_files() -> list[Path]:
     return files
 
 
+def _told(
+    things: Iterable[T], total: int, stage: str, progress: Progress | None, size: Callable[[T], int] = lambda _: 1
+) -> Iterator[T]:
+    """The same things; progress is told as they are taken, about a hundred times."""
+    done = shown = 0
+    for thing in things:
+        yield thing
+        done += size(thing)
+        if progress and (done - shown) * 100 >= total:
+            shown = done
+            progress(stage, done, total)
+
+
+def _embedded(
+    library: Library, papers: Sequence[Paper], embedder: Embedder, progress: Progress | None
+) -> tuple[list[Entry], int]:
+    """The papers as they are stored, with every vector they name in the library; how many texts had none."""
+    entries: list[Entry] = []
+    embedded = 0
+    for at in range(0, len(papers), PAPERS):
+        if progress:
+            progress("embedding", at, len(papers))
+        some, texts = _prepared(papers[at : at + PAPERS], embedder)
+        embedded += _embed(library, texts, embedder)
+        entries += some
+    if progress and papers:
+        progress("embedding", len(papers), len(papers))
+    return entries, embedded
+
+
 def _prepared(papers: Iterable[Paper], embedder: Embedder) -> tuple[list[Entry], dict[bytes, str]]:
     """Entries to store, and the text behind every vector key they name."""
     texts: dict[bytes, str] = {}
@@ -187,15 +221,10 @@ def _prepared(papers: Iterable[Paper], embedder: Embedder) -> tuple[list[Entry],
     return entries, texts
 
 
-def _embed(library: Library, texts: dict[bytes, str], embedder: Embedder, progress: Progress | None) -> int:
+def _embed(library: Library, texts: Mapping[bytes, str], embedder: Embedder) -> int:
     """Embed what has no vector yet; how many texts that were."""
-    missing = library.missing(texts)
-    wanted = sorted((key for key in texts if key in missing), key=lambda key: (len(texts[key]), key))
+    wanted = sorted(library.missing(texts), key=lambda key: (len(texts[key]), key))
     for at in range(0, len(wanted), BATCH):
-        if progress:
-            progress("embedding", at, len(wanted))
-        keys: Sequence[bytes] = wanted[at : at + BATCH]
+        keys = wanted[at : at + BATCH]
         library.store_vectors(keys, embedder.encode([texts[key] for key in keys]))
-    if progress:
-        progress("embedding", len(wanted), len(wanted))
     return len(wanted)

@@ -15,12 +15,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.filters import Facts, Filter, nothing
@@ -31,8 +32,10 @@ from rag.text import STOPWORDS, Span, compounds, porter, printable, readable, te
 if TYPE_CHECKING:
     import numpy as np
 
+T = TypeVar("T")
 SCHEMA = 2
 FILE = "library.sqlite"
+PAGE = 8192  # bytes; of the usual 4,096 a vector of 1,536 takes one and a half, which doubles the file
 COMMON = 0.3  # a word in more than this share of the papers is left out of a lexical query
 SLIPS = (5, 9)  # letters from which one and two slips are forgiven
 COMMON_FROM = 5000  # ... in libraries of at least this many papers, where such words cost time
@@ -52,9 +55,11 @@ CREATE TABLE sentences (paper TEXT NOT NULL, number INTEGER NOT NULL, start INTE
     "end" INTEGER NOT NULL, key BLOB NOT NULL, terms TEXT NOT NULL, PRIMARY KEY (paper, number)) WITHOUT ROWID;
 CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE journal (generation INTEGER NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL);
-CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2');
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row);
 """
+_FULL_TEXT = (
+    "CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2')",
+    "CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row)",
+)
 
 
 class Embedded(NamedTuple):
@@ -130,8 +135,9 @@ class Library:
             left.unlink()
         connection = _connect(folder / f"{FILE}.new")
         with _translated(folder), closing(connection), connection:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(f"BEGIN; {_TABLES}")
+            connection.executescript(f"BEGIN; {_TABLES}{';'.join(_FULL_TEXT)};")
             meta = {
                 "schema": SCHEMA,
                 "generation": 0,
@@ -148,7 +154,9 @@ class Library:
         try:
             schema = int(self.meta("schema"))
         except (LibraryDamaged, ValueError) as error:
-            raise LibraryDamaged(f"{self.path / FILE} is not a library of this package; {_remedy()}") from error
+            raise LibraryDamaged(
+                f"{self.path / FILE} is not a library of this package; {_remedy(self.path)}"
+            ) from error
         if schema > SCHEMA:
             raise LibraryNewer(
                 f"{self.path} was written by a later version (schema {schema}, this reads {SCHEMA}); "
@@ -171,7 +179,7 @@ class Library:
         """A value of the library's own records. Raises LibraryDamaged when it is not there."""
         rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
         if not rows:
-            raise LibraryDamaged(f"{self.path / FILE}: no {key!r} in it; {_remedy()}")
+            raise LibraryDamaged(f"{self.path / FILE}: no {key!r} in it; {_remedy(self.path)}")
         return str(rows[0][0])
 
     @property
@@ -201,6 +209,11 @@ class Library:
         for (record,) in self._rows("SELECT record FROM papers ORDER BY number"):
             yield self._paper(record)
 
+    def sources(self) -> list[tuple[str, tuple[str, ...]]]:
+        """(id, sources) of each paper: a tenth of the work of reading the papers."""
+        rows = self._rows("SELECT id, json_extract(record, '$.sources') FROM papers ORDER BY number")
+        return [(id, tuple(json.loads(held or "[]"))) for id, held in rows]
+
     def counts(self) -> dict[str, int]:
         """Rows of each kind: papers, chunks, sentences, vectors."""
         tables = ("papers", "chunks", "sentences", "vectors")
@@ -209,7 +222,14 @@ class Library:
     def journal(self) -> list[dict[str, Any]]:
         """The changes, oldest first: generation, at (ISO 8601, UTC), action, and its details."""
         rows = self._rows("SELECT generation, at, action, detail FROM journal ORDER BY rowid")
-        return [{"generation": g, "at": at, "action": action} | json.loads(detail) for g, at, action, detail in rows]
+        try:
+            return [
+                {"generation": g, "at": at, "action": action} | json.loads(detail) for g, at, action, detail in rows
+            ]
+        except (ValueError, TypeError) as error:
+            raise LibraryDamaged(
+                f"{self.path / FILE} is damaged (its journal: {error}); {_remedy(self.path)}"
+            ) from error
 
     def paper(self, name: str) -> Paper:
         """The paper with that id, the beginning of an id (4 or more digits), or that title.
@@ -233,7 +253,7 @@ class Library:
         try:
             return Paper.from_dict(json.loads(record))
         except (ValueError, KeyError, TypeError) as error:
-            raise LibraryDamaged(f"{self.path / FILE} is damaged (a record: {error}); {_remedy()}") from error
+            raise LibraryDamaged(f"{self.path / FILE} is damaged (a record: {error}); {_remedy(self.path)}") from error
 
     def _nearest(self, name: str) -> str:
         found = self.lexical(name, 1)
@@ -414,15 +434,24 @@ class Library:
         with self._guard, _translated(self.path), self._db:
             self._db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
 
-    def replace(self, entries: Sequence[Entry], gone: Iterable[str], action: str, detail: Mapping[str, Any]) -> int:
+    def replace(
+        self,
+        entries: Iterable[Entry],
+        gone: Iterable[str],
+        action: str,
+        detail: Mapping[str, Any],
+        records: Iterable[Paper] = (),
+    ) -> int:
         """Store entries, delete the papers in `gone`, note it in the journal; returns the generation.
 
+        `records` are papers of the library whose title and abstract are as stored: all else of them is replaced.
         One transaction: all of it happens or nothing.
         """
         with self._guard, _translated(self.path), self._db:
             content = int(self.meta("content"))
-            content -= sum(self._delete(id) for id in dict.fromkeys([*gone, *(entry.paper.id for entry in entries)]))
-            content += sum(self._insert(entry) for entry in entries)
+            content -= sum(self._delete(id) for id in dict.fromkeys(gone))
+            content += sum(self._insert(entry) - before for entry, before in self._cleared(entries))
+            content += sum(self._restate(paper) for paper in records)
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'content'", (str(content % 2**128),))
             generation = self.generation + 1
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'generation'", (str(generation),))
@@ -430,15 +459,46 @@ class Library:
         return generation
 
     def note(self, action: str, detail: Mapping[str, Any]) -> None:
-        """Write in the journal what changed no paper."""
+        """Write in the journal what changed no paper; the same note once more only moves its time."""
         with self._guard, _translated(self.path), self._db:
-            self._note(self.generation, action, detail)
+            moved = self._db.execute(
+                "UPDATE journal SET at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE rowid = (SELECT max(rowid) "
+                "FROM journal) AND generation = ? AND action = ? AND detail = ?",
+                (self.generation, action, json.dumps(dict(detail))),
+            )
+            if not moved.rowcount:
+                self._note(self.generation, action, detail)
 
     def _note(self, generation: int, action: str, detail: Mapping[str, Any]) -> None:
         self._db.execute(
             "INSERT INTO journal VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
             (generation, action, json.dumps(dict(detail))),
         )
+
+    def inspect(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """What a function of `integrity` finds in the file."""
+        with self._guard, _translated(self.path):
+            return question(self._db)
+
+    def mend(self, mending: Callable[[sqlite3.Connection], None], detail: Mapping[str, Any]) -> None:
+        """Have the file mended, build the full text and what is kept of the content anew, note it: one transaction."""
+        with self._guard, _translated(self.path), self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            mending(self._db)
+            for table in ("vocabulary", "passages"):
+                self._db.execute(f"DROP TABLE IF EXISTS {table}")
+            for statement in _FULL_TEXT:
+                self._db.execute(statement)
+            for number, record in self._rows("SELECT number, record FROM papers ORDER BY number"):
+                self._index(number, self._paper(record))
+            generation = self.generation + 1
+            meta = {"content": str(self.content()), "generation": str(generation)}
+            self._db.executemany("UPDATE meta SET value = ? WHERE key = ?", [(v, k) for k, v in meta.items()])
+            self._note(generation, "repair", detail)
+
+    def content(self) -> int:
+        """The sum behind `fingerprint`, computed from the papers; `meta("content")` is the one that was kept."""
+        return sum(_digest(record) for (record,) in self._rows("SELECT record FROM papers")) % 2**128
 
     def filled(self) -> bool:
         """Does the Chroma collection next to the file hold what the file does?"""
@@ -460,15 +520,26 @@ class Library:
             self._db.execute(f"DELETE FROM {table} WHERE paper = ?", (id,))
         return digest
 
+    def _cleared(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, int]]:
+        """Entries, each once what was stored under its id is deleted, with the hash of that."""
+        for entry in entries:
+            yield entry, self._delete(entry.paper.id)
+
+    def _restate(self, paper: Paper) -> int:
+        """Replace the record of a paper; how the hash changes."""
+        ((before,),) = self._rows("SELECT record FROM papers WHERE id = ?", paper.id)
+        record = _recorded(paper)
+        self._db.execute("UPDATE papers SET record = ? WHERE id = ?", (record, paper.id))
+        return _digest(record) - _digest(before)
+
     def _insert(self, entry: Entry) -> int:
         paper, db = entry.paper, self._db
-        record = json.dumps(paper.to_dict(), ensure_ascii=True)
+        record = _recorded(paper)
         number = db.execute(
             "INSERT INTO papers (id, title, title_key, record) VALUES (?, ?, ?, ?)",
             (paper.id, paper.title, title_key(paper.title), record),
         ).lastrowid
-        indexed = (number, readable(paper.title), readable(paper.abstract))
-        db.execute("INSERT INTO passages (rowid, title, abstract) VALUES (?, ?, ?)", indexed)
+        self._index(number, paper)
         chunks = [(c.id, paper.id, c.start, c.end, c.tokens, key) for c, key in entry.chunks]
         db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", chunks)
         sentences = [
@@ -484,6 +555,10 @@ class Library:
         ]
         db.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?, ?, ?)", sentences)
         return _digest(record)
+
+    def _index(self, number: int | None, paper: Paper) -> None:
+        row = (number, readable(paper.title), readable(paper.abstract))
+        self._db.execute("INSERT INTO passages (rowid, title, abstract) VALUES (?, ?, ?)", row)
 
     # --- the database ---------------------------------------------------------------------------
 
@@ -556,6 +631,10 @@ def _like(name: str, names: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def _recorded(paper: Paper) -> str:
+    return json.dumps(paper.to_dict(), ensure_ascii=True)
+
+
 def _digest(record: str) -> int:
     return int.from_bytes(hashlib.sha256(record.encode()).digest()[:16])
 
@@ -577,14 +656,14 @@ def _translated(path: Path) -> Iterator[None]:
         if "locked" in text:
             raise LibraryBusy(f"another process is writing to {path}; try again when it is done") from error
         if "no such" in text or "malformed" in text:
-            raise LibraryDamaged(f"{path / FILE} is damaged ({text}); {_remedy()}") from error
+            raise LibraryDamaged(f"{path / FILE} is damaged ({text}); {_remedy(path)}") from error
         raise LibraryError(f"{path / FILE}: {text}; check the disk's space and permissions") from error
     except sqlite3.DatabaseError as error:
-        raise LibraryDamaged(f"{path / FILE} is damaged ({error}); {_remedy()}") from error
+        raise LibraryDamaged(f"{path / FILE} is damaged ({error}); {_remedy(path)}") from error
 
 
-def _remedy() -> str:
-    return "delete the folder, and the next question builds it anew if it is the shipped library"
+def _remedy(folder: Path) -> str:
+    return f"what can be done says: rag doctor --library {shlex.quote(str(folder))}"
 
 
 def _short(text: str) -> str:

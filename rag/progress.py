@@ -5,6 +5,7 @@ answer as it comes into being, at the terminal where it will stand: whole checke
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,8 @@ class Bar:
         self._quiet = quiet
         self._bar: Any = None
         self._task: Any = None
-        self._said = ""
+        self._stage = ""
+        self._began = 0.0
 
     def __enter__(self) -> Bar:
         return self
@@ -37,27 +39,52 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar:
-            self._bar.stop()
+        self.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        is_new = stage != self._stage
+        if is_new:
+            self._stage, self._began = stage, time.monotonic()
         if not sys.stderr.isatty():
-            if stage != self._said and not self._quiet:
+            if is_new and not self._quiet:
                 print(f"{self._what}: {stage}", file=sys.stderr, flush=True)
-                self._said = stage
             return
         if self._bar is None:
             self._start()
-        self._bar.update(self._task, description=f"{self._what}: {stage}", completed=done, total=total or None)
+        if is_new:
+            self._bar.reset(self._task)
+        told = pace(done, total, time.monotonic() - self._began)
+        self._bar.update(
+            self._task, description=f"{self._what}: {stage}", completed=done, total=total or None, told=told
+        )
+
+    def stop(self) -> None:
+        """Take it from the screen; the next call shows it again."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
 
     def _start(self) -> None:
         from rich.console import Console
-        from rich.progress import Progress, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = [*Progress.get_default_columns()[:-1], TimeRemainingColumn(compact=True)]
+        words = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[told]}", markup=False)
+        columns = (words[0], BarColumn(bar_width=12), words[1], TimeElapsedColumn())
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task("", total=None)
+        self._task = self._bar.add_task("", total=None, told="")
         self._bar.start()
+
+
+def pace(done: int, total: int, seconds: float) -> str:
+    """How far a stage is, its rate, and the time left: "1,240/20,000 · 85/s · 3 min left"; "" if there is nothing to count."""
+    if not total:
+        return ""
+    if not done or seconds < 1:
+        return f"{done:,}/{total:,}"
+    rate = done / seconds
+    left = (total - done) / rate
+    spelled = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    return f"{done:,}/{total:,} · {rate:,.{0 if rate >= 10 else 1}f}/s · {spelled} left"
 
 
 def heard(told: Generator[str, None, Answer], sentence: Callable[[str], None]) -> Answer:

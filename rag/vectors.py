@@ -88,6 +88,16 @@ class Vectors:
         except Exception as error:
             raise Stale(f"{self.folder}: {error}") from error
 
+    def ids(self) -> set[str]:
+        """The chunks in the collection. Raises Stale when it cannot be opened."""
+        if not self.count():
+            return set()
+        try:
+            with self._door.lock:
+                return set(self._open().get(include=[])["ids"])
+        except Exception as error:
+            raise Stale(f"{self.folder}: {error}") from error
+
     def fill(self, batches: Iterable[Batch]) -> None:
         """Throw the collection away and fill it with (chunk ids, vectors, paper ids). Under the lock.
 

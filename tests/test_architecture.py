@@ -24,7 +24,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "chromadb": {"vectors"},
     "onnxruntime": {"embed"},
     "tokenizers": {"embed"},
-    "numpy": {"embed", "vectors", "library", "relevance", "support (typing)", "assistant (typing)"},
+    "numpy": {"embed", "vectors", "library", "integrity", "relevance", "support (typing)", "assistant (typing)"},
     "openai": {"embed", "chat_models"},
     "llama_index": {"chat_models"},
     "tiktoken": {"synthesize"},
@@ -54,7 +54,7 @@ BASE = {
 }
 STAGES = {
     "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
-    "batch", "followup", "render", "chats", "export",
+    "batch", "followup", "integrity", "render", "chats", "export",
 }  # fmt: skip
 ABOVE = {  # what every other module may import of ours besides the base; a stage imports nothing else
     "settings": set(),
@@ -65,12 +65,15 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "terminal": {"commands", "conversation"},
     "repl": {"__init__", "chats", "commands", "conversation", "progress", "render", "settings", "terminal", "views"},
     "log": {"assistant", "chats", "commands", "render", "settings", "views"},
+    "origins": {"readers", "library"},
     "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
-    "changes": {"settings", "readers", "embed", "ingest", "library", "vectors"},
-    "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render", "chats", "export"},
+    "report": {"origins", "readers"},
+    "changes": {"settings", "readers", "embed", "ingest", "library", "vectors", "origins", "report"},
+    "doctor": {"chunks", "embed", "ingest", "integrity", "library", "origins", "vectors"},
+    "assistant": {"settings", "ingest"} | STAGES - {"readers", "integrity", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
-    | {"embed", "chat_models", "log", "views", "changes"},
+    | {"embed", "chat_models", "log", "views", "changes", "origins", "report", "doctor"},
     "__main__": {"cli"},
 }
 

@@ -110,9 +110,12 @@ def test_what_fails_while_embedding_stores_no_paper_and_what_was_embedded_is_kep
 
 def test_progress_goes_from_nothing_to_all(library):
     told = []
-    store(library, reading(made.S4), open_embedder(), lambda *step: told.append(step))
-    assert told[0][1] == 0
-    assert told[-1][1] == told[-1][2] == library.counts()["vectors"]
+    store(library, reading(made.S4, made.FLASH), open_embedder(), lambda *step: told.append(step))
+    fill(library, Vectors(library.path / "chroma"), lambda *step: told.append(step))
+    stages = dict.fromkeys(stage for stage, _, _ in told)
+    assert list(stages) == ["embedding", "storing", "indexing"]
+    assert told[0] == ("embedding", 0, 2)
+    assert [next(step for step in reversed(told) if step[0] == stage)[1:] for stage in stages] == [(2, 2)] * 3
 
 
 def test_the_collection_holds_what_the_library_does(library):

@@ -8,10 +8,12 @@ file and one bad file no run: both are in the Reading, with a reason.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from rag.errors import ReadError, UsageError
@@ -25,16 +27,22 @@ from rag.records import Paper
 
 __all__ = [
     "FORMATS",
+    "File",
     "Merged",
     "ReadFile",
     "Reading",
     "Record",
     "Skipped",
+    "Taken",
+    "Way",
     "file_of",
     "gather",
+    "joined",
     "listed",
     "nothing",
     "read",
+    "take",
+    "version",
 ]
 
 Reader = Callable[[str, str, Columns], Found]
@@ -59,6 +67,14 @@ FORMATS = {  # what a caller may name: the reader
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How files are to be read: a format for all (a key of FORMATS), and what a field is called in a table or JSON."""
+
+    format: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class ReadFile:
     """What one file (or member of an archive) gave. `format` is "" where none was found."""
 
@@ -66,6 +82,15 @@ class ReadFile:
     format: str
     records: int
     skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one file held: its records, the pieces that are none, and the files in it (itself, or an archive's members)."""
+
+    records: tuple[Record, ...]
+    skipped: tuple[Skipped, ...]
+    files: tuple[ReadFile, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,28 +152,60 @@ def gather(
     `again` are the names of files that papers of `known` came from and that may have changed since: what
     they say now replaces what they said.
     """
-    forced, columns = _checked(format, columns or {})
-    found, skipped = listed(paths)
+    way = Way(format, columns or {})
+    _checked(way)
+    found, missing = listed(paths)
+    return joined([take(file, way) for file in found], known, again, missing)
+
+
+def take(file: File, way: Way) -> Taken:
+    """What one file holds. Raises UsageError for a format or field there is none of."""
+    forced = _checked(way)
     records: list[Record] = []
+    skipped: list[Skipped] = []
     files: list[ReadFile] = []
-    for file in found:
-        for name, text, remark in texts(file):
-            kind, (got, passed_over) = _one(file, name, text, forced, columns)
-            if remark and got:
-                passed_over = [Skipped(f"{name}:1", "", remark), *passed_over]
-            records += got
-            skipped += passed_over
-            files.append(ReadFile(name, kind, len(got), len(passed_over)))
-    papers, joined, empty = merged(records, known, again)
-    return Reading(tuple(papers), len(records), (*skipped, *empty), tuple(joined), tuple(files))
+    for name, text, remark in texts(file):
+        kind, (got, passed_over) = _one(file, name, text, forced, way.columns)
+        if remark and got:
+            passed_over = [Skipped(f"{name}:1", "", remark), *passed_over]
+        records += got
+        skipped += passed_over
+        files.append(ReadFile(name, kind, len(got), len(passed_over)))
+    return Taken(tuple(records), tuple(skipped), tuple(files))
 
 
-def _checked(format: str | None, columns: Mapping[str, str]) -> tuple[str, Columns]:
+def joined(
+    taken: Collection[Taken],
+    known: Iterable[Paper] = (),
+    again: Collection[str] = (),
+    missing: Iterable[Skipped] = (),
+) -> Reading:
+    """The papers of files that were read, those of one paper together; see `gather`."""
+    records = (record for one in taken for record in one.records)
+    papers, shown, empty = merged(records, known, again)
+    skipped = (*missing, *(piece for one in taken for piece in one.skipped), *empty)
+    files = tuple(file for one in taken for file in one.files)
+    return Reading(tuple(papers), sum(len(one.records) for one in taken), skipped, tuple(shown), files)
+
+
+@cache
+def version() -> str:
+    """12 hex digits of the code that reads: another version may read a file otherwise."""
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for file in (folder.parent / "text.py", *sorted(folder.glob("*.py"))):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _checked(way: Way) -> str:
+    """The format that a way names, "" if it leaves that to the content."""
+    format, columns = way.format, way.columns
     if format is not None and format.lower() not in FORMATS:
         raise UsageError(f"no format is called {format!r}; there are {', '.join(sorted(FORMATS))}")
     if wrong := [field for field in columns if field not in ALIASES]:
         raise UsageError(f"no field is called {wrong[0]!r}; there are {', '.join(sorted(ALIASES))}")
-    return (FORMATS[format.lower()] if format else ""), columns
+    return FORMATS[format.lower()] if format else ""
 
 
 def _one(file: File, name: str, text: str | Refused, forced: str, columns: Columns) -> tuple[str, Found]:

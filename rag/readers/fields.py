@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -166,16 +167,20 @@ def roles(keys: Iterable[str], columns: Columns) -> dict[str, str]:
     """role -> the key that holds it, as the caller says or else by the usual names."""
     best: dict[str, tuple[int, str]] = {}
     for key in keys:
-        plain = "".join(char for char in key.casefold() if char.isalnum())
-        if plain in _ROLES:
+        if (plain := _plain(key)) in _ROLES:
             role, rank = _ROLES[plain]
             best[role] = min(best.get(role, (rank, key)), (rank, key), key=lambda pair: pair[0])
     found = {role: key for role, (_, key) in best.items()}
-    wanted = {"".join(c for c in key.casefold() if c.isalnum()): key for key in keys}
+    wanted = {_plain(key): key for key in keys} if columns else {}
     for role, column in columns.items():
-        if (said := "".join(c for c in column.casefold() if c.isalnum())) in wanted:
+        if (said := _plain(column)) in wanted:
             found[role] = wanted[said]
     return found
+
+
+@lru_cache(maxsize=1024)
+def _plain(key: str) -> str:
+    return "".join(char for char in key.casefold() if char.isalnum())
 
 
 def flat(value: Any) -> str:
