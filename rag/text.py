@@ -97,8 +97,13 @@ _SYMBOLS = {
     "ldots": "…", "dots": "…", "LaTeX": "LaTeX", "TeX": "TeX", "ie": "i.e.", "eg": "e.g.", "etal": "et al.",
     "textless": "<", "textgreater": ">", "textendash": "–", "textemdash": "—", "textquoteright": "’",
     "textquoteleft": "‘", "textquotedblleft": "“", "textquotedblright": "”", "textasciitilde": "~",
+    "textbackslash": "\\", "textasciicircum": "^", "textbraceleft": "{", "textbraceright": "}",
     "textregistered": "®", "texttrademark": "™", "textdegree": "°", "textmu": "µ", "copyright": "©",
 }  # fmt: skip
+IN_LATEX = str.maketrans(  # what stands for a character that LaTeX obeys; BibTeX counts braces, escaped or not
+    {"\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "^": r"\textasciicircum{}",
+     "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}"} | {char: f"\\{char}" for char in "$&#%_"}
+)  # fmt: skip
 _ACCENTS = dict(
     zip("`'^~=u.\"rHvck", "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328", strict=True)
 )
@@ -122,7 +127,7 @@ _BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
 _RESIDUE = re.compile(
     rf"(?P<accent>{_ACCENT})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?![A-Za-z(_^{{])(?: (?=[a-z])|\{{\}})?)|"
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
-    r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+)|(?P<open>\{)|(?P<close>\})|"
+    r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+(?:\{\})?)|(?P<open>\{)|(?P<close>\})|"
     r"(?P<quote>``|'')|(?P<dollar>\$)|"
     r"(?P<entity>&(?:[A-Za-z]{2,8}|#\d{2,6}|#x[0-9A-Fa-f]{2,5});)|"
     r"(?P<break><(?:/(?:p|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w))|"
@@ -202,7 +207,7 @@ def _shown(kind: str, piece: str) -> str:
     if kind == "escaped":
         return piece[1]
     if kind == "symbol":
-        return _SYMBOLS.get(piece[1:], piece)
+        return _SYMBOLS.get(piece[1:].removesuffix("{}"), piece)
     if kind == "entity":
         return html.unescape(piece)
     if kind == "accent":
@@ -381,7 +386,7 @@ def quantities(text: str) -> tuple[Quantity, ...]:
 
 # --- the terminal -------------------------------------------------------------------------------
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -389,7 +394,7 @@ def printable(text: str) -> str:
 
     Newlines and tabs stay; everything a terminal could obey becomes the replacement character.
     """
-    return _UNSAFE.sub("\ufffd", text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
+    return UNSAFE.sub("\ufffd", text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
 
 
 # --- for a prompt -------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
-    | {"embed", "chat_models", "log", "views", "changes"},
+    | {"embed", "chat_models", "log", "views", "changes", "export"},
     "__main__": {"cli"},
 }
 

@@ -13,12 +13,17 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from rag.readers.fields import Columns, arxiv_id, flat, gathered, names, pmid_in, roles
+from rag.readers.fields import TITLE_LENGTH, Columns, arxiv_id, flat, gathered, is_id, names, pmid_in, roles, stored
 from rag.readers.record import Found, Record, Skipped
+from rag.records import FrozenMap
 
 BROKEN = 500  # places in one list after which it is read no further
 DEPTH = 5  # how deep in objects and lists records are looked for
 _DECODER = json.JSONDecoder(strict=False)  # raw line breaks in strings are forgiven
+_OWN = {  # the fields of a Paper, as `Paper.to_dict` writes them
+    "id": str, "title": str, "abstract": str, "authors": list, "year": int | None, "venue": str | None, "doi": str | None,
+    "url": str | None, "sources": list, "extra": dict,
+}  # fmt: skip
 _SPACE = re.compile(r"\s*")
 _HEADING = re.compile(r"^\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
 _BROKEN = (ValueError, RecursionError)
@@ -199,6 +204,8 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
         return Skipped(source, flat(value)[:200], "a value that is no record", "refused")
     if isinstance(value.get("data"), dict) and _titled(value["data"], columns):  # Zotero's own format
         value = value["data"]
+    if own := _own(value, source):
+        return own
     held = roles(value, columns)
     if "title" not in held:
         keys = ", ".join(list(value)[:8])[:100]
@@ -221,7 +228,21 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
             "keywords": flat(got.get("keywords")),
             "language": flat(got.get("language")),
         },
+        id=flat(value["custom"].get("ragid")) if isinstance(value.get("custom"), dict) else "",
     )
+
+
+def _own(value: dict[str, Any], source: str) -> Record | None:
+    """The record of a paper as a library exports it, exactly; None for any other object, or one made unfit by hand."""
+    if value.keys() != _OWN.keys() or not all(isinstance(value[name], kind) for name, kind in _OWN.items()):
+        return None
+    texts = [*(v for v in value.values() if isinstance(v, str)), *value["authors"], *value["extra"].values()]
+    is_whole = value["title"].strip() and value["abstract"].strip() and len(value["title"]) <= TITLE_LENGTH
+    if not is_whole or not all(isinstance(text, str) and stored(text) == text for text in texts):
+        return None
+    rest = {name: value[name] for name in ("title", "abstract", "year", "venue", "doi", "url")}
+    id = value["id"] if is_id(value["id"]) else ""
+    return Record(**rest, source=source, authors=tuple(value["authors"]), extra=FrozenMap(value["extra"]), id=id)
 
 
 def _title(title: Any, subtitle: Any) -> str:
@@ -292,6 +313,8 @@ def _ids(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _own_id(record: Mapping[str, Any]) -> str:
-    """An id that is an arXiv number: of arXiv's dump, or an address there."""
+    """An id that is an arXiv number: of arXiv's dump, an address there, or a preprint's number as Zotero writes it."""
+    if (number := flat(record.get("number"))).lower().startswith("arxiv:"):
+        return number
     own = flat(record.get("id"))
     return own if "arxiv" in (own + flat(record.get("url"))).lower() or "categories" in record else ""

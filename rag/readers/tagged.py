@@ -162,6 +162,7 @@ def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
         doi=_doi(raw, tags["doi"]),
         url=raw.first(tags["url"]).split(" ")[0],
         extra=extra,
+        id=raw.first(("ID",)) if format is RIS else "",
     )
 
 
