@@ -130,8 +130,8 @@ _RESIDUE = re.compile(
     r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+(?:\{\})?)|(?P<open>\{)|(?P<close>\})|"
     r"(?P<quote>``|'')|(?P<dollar>\$)|"
     r"(?P<entity>&(?:[A-Za-z]{2,8}|#\d{2,6}|#x[0-9A-Fa-f]{2,5});)|"
-    r"(?P<break><(?:/(?:p|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w))|"
-    r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
+    r"(?P<break><(?:/(?:p|h[1-6]|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w))|"
+    r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|h[1-6]|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
 )
 
 

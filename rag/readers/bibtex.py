@@ -103,8 +103,12 @@ def _inherited(fields: Mapping[str, str], by_key: Mapping[str, Mapping[str, str]
 def _record(entry: Any, fields: Mapping[str, str], source: str) -> Record | Skipped:
     eprint = fields.get("eprint", "") + " " + fields.get("archiveprefix", fields.get("eprinttype", ""))
     preprint = "arxiv" in eprint.lower() or "arxiv" in (fields.get("url", "") + fields.get("journal", "")).lower()
+    note = fields.get("note", "")
+    noted = pmid_in(note) if note.lower().startswith("pmid") else None  # Zotero
     extra = {
-        "pmid": pmid_in(fields.get("pmid")) or (pmid_in(fields.get("eprint")) if "pubmed" in eprint.lower() else None),
+        "pmid": pmid_in(fields.get("pmid"))
+        or noted
+        or (pmid_in(fields.get("eprint")) if "pubmed" in eprint.lower() else None),
         "arxiv": arxiv_id(" ".join((eprint, fields.get("url", ""), fields.get("journal", "")))) if preprint else None,
         "keywords": fields.get("keywords") or fields.get("author_keywords"),
         "language": fields.get("language") or fields.get("langid"),

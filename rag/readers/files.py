@@ -35,8 +35,8 @@ _CANDIDATES = (
     "cp1252 cp1250 cp1251 cp1253 cp1254 gb18030 big5 shift_jis euc_jp euc_kr koi8_r mac_roman iso8859_2 iso8859_5"
 ).split()
 _LATIN = {"cp1250", "cp1254", "mac_roman", "iso8859_2"}
-_KINDS = {b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
-          b"SQLite format 3": "a database", b"\xd0\xcf\x11\xe0": "an Office document", b"7z\xbc\xaf": "a 7z archive",
+_KINDS = {b"PAR1": "a Parquet table (save it as CSV or JSON lines)", b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
+          b"SQLite format 3": "a database", b"\xd0\xcf\x11\xe0": "an Office document (save it as CSV or text)", b"7z\xbc\xaf": "a 7z archive",
           b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive", b"Rar!": "a RAR archive",
           b"\x28\xb5\x2f\xfd": "a zstd archive", b"\x7fELF": "a program"}  # fmt: skip
 
@@ -161,7 +161,7 @@ def _members(raw: bytes, name: str) -> Iterator[tuple[str, str | Refused, str]]:
         raise Refused(f"is a damaged zip file ({_short(error)}); fetch it again") from error
     names = {member.filename for member in members}
     if names & {"[Content_Types].xml", "mimetype"}:
-        raise Refused("is an Office document or an e-book; save its text as a file")
+        raise Refused("is an Office document or an e-book; save a table as CSV, other text as a text file")
     if len(members) > MEMBERS:
         raise Refused(f"has more than {MEMBERS:,} members; unpack it")
     total = 0

@@ -24,6 +24,11 @@ _OWN = {  # the fields of a Paper, as `Paper.to_dict` writes them
     "id": str, "title": str, "abstract": str, "authors": list, "year": int | None, "venue": str | None, "doi": str | None,
     "url": str | None, "sources": list, "extra": dict,
 }  # fmt: skip
+_WITHIN = (  # where OpenAlex and Europe PMC keep what others call by its name, and whose role it has
+    ("primary_location", "source", "display_name", "venue"),
+    ("journalInfo", "journal", "title", "venue"),
+    ("authorList", "author", "authors"),
+)
 _SPACE = re.compile(r"\s*")
 _HEADING = re.compile(r"^\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
 _BROKEN = (ValueError, RecursionError)
@@ -167,7 +172,9 @@ def _expect(text: str, at: int, what: str) -> int:
 
 
 def _titled(value: Any, columns: Columns) -> bool:
-    return isinstance(value, dict) and "title" in roles(value, columns)
+    """Is it an object with a title? A name alone is anything's."""
+    held = roles(value, columns) if isinstance(value, dict) else {}
+    return "title" in held and (len(held) > 1 or held["title"] != "name")
 
 
 def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
@@ -202,16 +209,22 @@ def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
 def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
     if not isinstance(value, dict):
         return Skipped(source, flat(value)[:200], "a value that is no record", "refused")
-    if isinstance(value.get("data"), dict) and _titled(value["data"], columns):  # Zotero's own format
-        value = value["data"]
+    if isinstance(value.get("data"), dict) and ("itemType" in value["data"] or _titled(value["data"], columns)):
+        value = value["data"]  # Zotero's own format
+    if value.get("itemType") in ("note", "attachment", "annotation"):
+        return Skipped(source, flat(value.get("title"))[:200], "a note or a file of Zotero's, no paper")
     if own := _own(value, source):
         return own
-    held = roles(value, columns)
+    held = roles(value, columns) | roles([key for key, part in value.items() if part], columns)
     if "title" not in held:
         keys = ", ".join(list(value)[:8])[:100]
-        reason = f"no key for the title among: {keys}; say which with title=..." if keys else "an empty record"
+        reason = f"no key for the title among: {keys}; say which with --map title=NAME" if keys else "an empty record"
         return Skipped(source, json.dumps(value)[:200], reason, "refused")
-    got: dict[str, Any] = {role: value[key] for role, key in held.items()}
+    got: dict[str, Any] = {role: _bare(value[key]) for role, key in held.items()}
+    if _is_column(got["title"]) and _is_column(got.get("abstract")):
+        reason = 'a table by columns, not by papers; from pandas: to_json(FILE, orient="records")'
+        return Skipped(source, "", reason, "refused")
+    got |= {role: part for *path, role in _WITHIN if (part := _at(value, path))}
     ids = _ids(value)
     return gathered(
         source,
@@ -243,6 +256,22 @@ def _own(value: dict[str, Any], source: str) -> Record | None:
     rest = {name: value[name] for name in ("title", "abstract", "year", "venue", "doi", "url")}
     id = value["id"] if is_id(value["id"]) else ""
     return Record(**rest, source=source, authors=tuple(value["authors"]), extra=FrozenMap(value["extra"]), id=id)
+
+
+def _bare(part: Any) -> Any:
+    """OpenReview's {"value": ...} without its wrapping."""
+    return part["value"] if isinstance(part, dict) and part.keys() == {"value"} else part
+
+
+def _is_column(part: Any) -> bool:
+    return isinstance(part, list | dict) and len(part) > 1
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    """What lies there within objects; None if nothing does."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _title(title: Any, subtitle: Any) -> str:
