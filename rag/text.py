@@ -195,7 +195,7 @@ def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
             closes, in_math = in_math, not in_math and bool(_MATH.match(text, found.start()))
             shown = "" if closes or in_math else piece
         elif kind in ("font", "switch", "open"):
-            dropped.append(kind != "open" or bool(_BARE_BRACE.search(text[:at][-2:] + text[at : at + 1])))
+            dropped.append(kind != "open" or bool(_BARE_BRACE.search(text[max(0, at - 2) : at + 1])))
             shown = "" if dropped[-1] else piece
         elif kind == "close" and dropped and dropped.pop():
             shown = ""

@@ -589,6 +589,8 @@ BILLION = '<!DOCTYPE feed [<!ENTITY a "ha">' + "".join(
         '<!DOCTYPE feed [<!ENTITY x SYSTEM "file:///etc/passwd">]><feed><entry><title>&x;</title></entry></feed>',
         '<!DOCTYPE feed [<!ENTITY % x SYSTEM "http://127.0.0.1:9/x"> %x;]><feed><entry><title>x</title></entry></feed>',
         "<feed><entry>" + "<a>" * 100_000,
+        '<!DOCTYPE feed [<!ENTITY a "' + "x" * 50_000 + '">]><feed><entry><title>' + "&a;" * 50_000,  # quadratic
+        "<!DOCTYPE feed [<!ENTITY % a \"<!ENTITY b 'x'>\"> %a;]><feed><entry><title>&b;</title></entry></feed>",
     ],
 )
 def test_xml_bombs_are_refused_and_nothing_is_fetched(tmp_path: Path, text: str) -> None:

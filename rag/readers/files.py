@@ -17,6 +17,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -164,23 +165,43 @@ def _members(raw: bytes, name: str) -> Iterator[tuple[str, str | Refused, str]]:
         raise Refused("is an Office document or an e-book; save a table as CSV, other text as a text file")
     if len(members) > MEMBERS:
         raise Refused(f"has more than {MEMBERS:,} members; unpack it")
-    total = 0
+    if _overlap(members):
+        raise Refused("has members that overlap (a zip bomb?)")
+    allowance = _Allowance(len(raw))
     for member in members:
         hidden = any(part.startswith((".", "__MACOSX")) for part in member.filename.split("/"))
         if (member.is_dir() or hidden) and ".." not in member.filename:
             continue
         shown = f"{name}!{member.filename}"
         try:
-            content = _member(archive, member, len(raw), total)
-            total += len(content)
-            text, remark = decoded(content)
+            text, remark = decoded(_member(archive, member, allowance))
             yield shown, text, remark
         except Refused as refused:
             yield shown, refused, ""
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int, total: int) -> bytes:
-    """The content of one member; `total` bytes came out of the archive before."""
+class _Allowance:
+    """How much an archive of so many bytes may still unpack to; what a refused member took is gone too."""
+
+    def __init__(self, packed: int) -> None:
+        self.packed, self.spent = packed, 0
+
+    def take(self, piece: int, member: int) -> None:
+        """Of a member that has so many bytes by now, the last so many. Raises Refused."""
+        self.spent += piece
+        _within(member, self.packed, FILE_BYTES)
+        if self.spent > ARCHIVE_BYTES:
+            raise Refused(f"is in an archive of more than {_megabytes(ARCHIVE_BYTES)}; split it")
+
+
+def _overlap(members: list[zipfile.ZipInfo]) -> bool:
+    """Do two members share bytes? No program that packs does that, and it unpacks to any size (Fifield, 2019)."""
+    places = sorted((member.header_offset, member.header_offset + member.compress_size) for member in members)
+    return any(end > begin for (_, end), (begin, _) in pairwise(places))
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowance: _Allowance) -> bytes:
+    """The content of one member."""
     path = member.filename.replace("\\", "/")
     if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path):
         raise Refused("has a path that leaves its folder; unpack the archive yourself if you trust it")
@@ -195,8 +216,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int, tota
         with archive.open(member) as stream:
             while piece := stream.read(_STEP):
                 out += piece
-                _within(len(out), packed, FILE_BYTES)
-                _within(total + len(out), packed, ARCHIVE_BYTES)
+                allowance.take(len(piece), len(out))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError, RuntimeError) as error:
         raise Refused(f"is a damaged member of a zip file ({_short(error)}); fetch it again") from error
     if out.startswith((b"PK\x03\x04", b"\x1f\x8b")):

@@ -322,7 +322,12 @@ def _paper(group: _Group, again: Collection[str]) -> Paper:
 def fullest(abstracts: Iterable[str]) -> str:
     """The longest as it is shown (LaTeX says no more with more characters), the first of several."""
     found = list(dict.fromkeys(abstracts))
-    return max(found, key=lambda text: len(readable(text))) if found[1:] and all(found) else max(found, key=len)
+    return max(found, key=_length if found[1:] and all(found) else len)
+
+
+@lru_cache(maxsize=256)
+def _length(text: str) -> int:
+    return len(readable(text))
 
 
 def _sources(group: _Group, new: list[str], again: Collection[str]) -> tuple[str, ...]:
