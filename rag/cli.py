@@ -13,12 +13,13 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from rag import filters
-from rag.errors import RagError, ReadError, UsageError
+from rag.errors import PaperNotFound, RagError, ReadError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
+FORMS = ("bibtex", "csl", "ris", "jsonl")  # what rag.export writes papers as, and cites them as
+CITED = ("bibtex", "csl", "ris", "markdown")
 FILES_SHOWN = 20  # of a library, by `rag status`
 PRUNED_SHOWN = 20  # papers named before they are removed
 INTERRUPTED = 130
@@ -42,13 +45,14 @@ LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any l
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     _prepare_streams()
+    arguments = None
     try:
         arguments = _parsed(_with_command(sys.argv[1:] if argv is None else argv))
         code: int = arguments.run(arguments)
         sys.stdout.flush()
         return code
     except RagError as error:
-        print(f"rag: {_one_line(error)}", file=sys.stderr)
+        print(f"rag: {_one_line(_of_library(str(error), arguments))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("rag: stopped", file=sys.stderr)
@@ -186,7 +190,7 @@ def list_papers(arguments: argparse.Namespace) -> int:
 
     said = " ".join(arguments.filter)
     where = _where(arguments) & (filters.parse(said) if said else filters.ALL)
-    library = _assistant(arguments, model="extractive").library
+    library = _library(arguments)
     ids = library.selected(where).ids if where else None
     papers = [paper for paper in library if ids is None or paper.id in ids]
     if arguments.json:
@@ -201,12 +205,54 @@ def show(arguments: argparse.Namespace) -> int:
     """Print one paper."""
     from rag import render
 
-    paper = _assistant(arguments, model="extractive").library.paper(" ".join(arguments.paper))
+    paper = _library(arguments).paper(" ".join(arguments.paper))
     if arguments.json:
         _print_json(paper.to_dict())
     else:
         _show(lambda: render.rich_paper(paper), lambda: render.plain_paper(paper))
     return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write papers of a library for other programs."""
+    from pathlib import Path
+
+    from rag import export
+
+    file = Path(os.path.expanduser(arguments.output)) if arguments.output not in (None, "-") else None
+    form = arguments.format or (export.SUFFIXES.get(file.suffix.lower()) if file else "bibtex")
+    if not form:
+        endings = ", ".join(export.SUFFIXES)
+        raise UsageError(f"{file}: the ending says no format; use one of {endings}, or add --format NAME")
+    papers = _named(arguments)
+    if file:
+        export.write(file, export.PAPERS[form](papers), over=arguments.force, remedy="add --force to replace it")
+    else:
+        sys.stdout.write(export.PAPERS[form](papers))
+    where = f" written to {file}" if file else ""
+    print(_one_line(f"{len(papers):,} {'paper' if len(papers) == 1 else 'papers'}{where}"), file=sys.stderr)
+    return 0
+
+
+def cite(arguments: argparse.Namespace) -> int:
+    """Print papers as they are cited."""
+    from rag import export
+
+    sys.stdout.write(export.CITED[arguments.format](_named(arguments)))
+    return 0
+
+
+def _named(arguments: argparse.Namespace) -> list[Paper]:
+    """The papers that a command names, each an argument, or one title without quotation marks; none is all."""
+    library, names = _library(arguments), arguments.paper
+    try:
+        return [library.paper(name) for name in names] or list(library)
+    except PaperNotFound:
+        if len(names) < 2:
+            raise
+        with suppress(PaperNotFound):
+            return [library.paper(" ".join(names))]
+        raise
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -459,6 +505,10 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "judge", "k", "deadline")}
 
 
+def _library(arguments: argparse.Namespace) -> Library:
+    return _assistant(arguments, model="extractive").library
+
+
 def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
     return _open(_settings(arguments, model))
 
@@ -597,6 +647,18 @@ def _hit(hit: Any) -> dict[str, Any]:
     }
 
 
+def _of_library(message: str, arguments: argparse.Namespace | None) -> str:
+    """What an error says to type, for the library that was asked."""
+    from shlex import quote
+
+    name = getattr(arguments, "library", None)
+    if not name:
+        return message
+    return re.sub(
+        r"type: rag (?:list|show)\b(?! --library)", lambda found: f"{found[0]} --library {quote(name)}", message
+    )
+
+
 def _one_line(error: BaseException | str) -> str:
     from rag.text import printable
 
@@ -685,6 +747,16 @@ def _parser() -> OneLineParser:
     _filter_options(command)
     command = _command(commands, "show", show, "print one paper")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    command = _command(commands, "export", export, "write papers of a library for other programs", as_json=False)
+    command.add_argument("paper", nargs="*", help="ids, beginnings of ids, or titles (default: all papers)")
+    text = "bibtex, csl, ris or jsonl (default: what the file's ending says, else bibtex)"
+    command.add_argument("--format", metavar="NAME", type=_form, choices=FORMS, help=text)
+    command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    command = _command(commands, "cite", cite, "print papers as they are cited", as_json=False)
+    command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
+    text = "bibtex, csl, ris or markdown (default: bibtex)"
+    command.add_argument("--format", metavar="NAME", type=_form, choices=CITED, default="bibtex", help=text)
     command = _command(commands, "status", status, "say what the library holds and where it lies")
     _model_options(command)
     command = _command(commands, "add", add, "read files of papers into a library of your own")
@@ -711,7 +783,13 @@ def _parser() -> OneLineParser:
 
 
 def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], summary: str, *, library: bool = True
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    *,
+    library: bool = True,
+    as_json: bool = True,
 ) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
@@ -720,8 +798,14 @@ def _command(
     if library:
         text = "a library's folder or name (default: the shipped abstracts)"
         command.add_argument("--library", metavar="NAME", help=text)
-    command.add_argument("--json", action="store_true", help="print JSON")
+    if as_json:
+        command.add_argument("--json", action="store_true", help="print JSON")
     return command
+
+
+def _form(name: str) -> str:
+    """ "csl-json" is csl."""
+    return name.lower().removesuffix("-json")
 
 
 def _answer_options(command: argparse.ArgumentParser) -> None:

@@ -229,12 +229,7 @@ def _export(chat: Conversation, screen: Screen, argument: str) -> None:
     write = export.WRITERS.get(file.suffix.lower())
     if not write:
         raise RagError(f"{file.name[:60]}: the ending says what is written; use one of {', '.join(export.WRITERS)}")
-    try:
-        if file.exists() and file.absolute() not in chat.exported:
-            raise RagError(f"{file} is there already; give another name")
-        file.write_text(write(chat.history), "utf-8")
-    except (OSError, ValueError) as error:
-        raise RagError(f"{file}: cannot be written ({getattr(error, 'strerror', error)}); give another name") from error
+    export.write(file, write(chat.history), over=file.absolute() in chat.exported)
     chat.exported.add(file.absolute())
     screen.say(f"{len(chat.history)} answer{'' if len(chat.history) == 1 else 's'} written to {file}")
 

@@ -1,25 +1,35 @@
-"""Answers and papers -> files that other programs read: Markdown, BibTeX, CSL-JSON, JSON of the answers.
+"""Papers and answers -> files that other programs read: BibTeX, CSL-JSON, RIS, JSON lines; Markdown, JSON of answers.
 
 Whatever is special to the format is escaped, since titles and abstracts hold anything: a title opens no
-LaTeX command, a quote no Markdown link. The key of a paper is made of its first author, its year, a word
-of its title and its id: it is the same in every export, and no two papers share one.
+LaTeX command, a quote no Markdown link, a line of an abstract no field of RIS. The key of a paper is made
+of its first author, its year, a word of its title and its id: it is the same in every export, and no two
+papers share one.
+
+What is written with abstracts comes back through `rag.readers` as the same papers: id, title, abstract,
+authors, year, venue, DOI, address, and of `extra` "arxiv", "pmid", "keywords" and "language".
+  JSON lines  exactly, `extra` whole; only `sources` are those of the new file
+  CSL-JSON    the abstract exactly; other texts on one line
+  RIS         white space is single spaces, control characters are U+FFFD
+  BibTeX      as RIS; LaTeX and HTML residue is the characters it stands for (`rag.text.readable`)
+In the last three white space in an address is percent-encoded, in BibTeX braces and backslashes as well.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from rag.errors import RagError
 from rag.records import Answer, Paper
-from rag.text import printable, readable
+from rag.text import IN_LATEX, UNSAFE, printable, readable
 
-_LATEX = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-}  # fmt: skip
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!&])")
 _BLOCK = re.compile(r"^(\d*)([-+=:]|[.)](?=\s))")
 _MARK = re.compile(r"\s*\[(\d+)\]")
@@ -30,13 +40,23 @@ _SMALL = set("a an the on in of for to and with is are how what why do does can 
 
 
 def bibtex(papers: Sequence[Paper], abstracts: bool = False) -> str:
-    """One entry a paper."""
+    """One entry a paper; with `abstracts` also what else is needed to read the papers back."""
     return "\n".join(_entry(paper, abstracts) for paper in _distinct(papers))
 
 
 def csl(papers: Sequence[Paper], abstracts: bool = False) -> str:
     """CSL-JSON, as Zotero and pandoc read it."""
-    return json.dumps([_csl(paper, abstracts) for paper in _distinct(papers)], ensure_ascii=False, indent=2) + "\n"
+    return _json([_csl(paper, abstracts) for paper in _distinct(papers)], indent=2)
+
+
+def ris(papers: Sequence[Paper], abstracts: bool = False) -> str:
+    """RIS, as every reference manager reads it."""
+    return "\n".join("".join(f"{line}\n" for line in _ris(paper, abstracts)) for paper in _distinct(papers))
+
+
+def jsonl(papers: Sequence[Paper]) -> str:
+    """A line of JSON a paper, whole: `Paper.to_dict`."""
+    return "".join(_json(paper.to_dict()) for paper in papers)
 
 
 def references(papers: Sequence[Paper]) -> str:
@@ -57,28 +77,90 @@ def key(paper: Paper) -> str:
 
 
 def _entry(paper: Paper, abstracts: bool) -> str:
+    arxiv = paper.extra.get("arxiv")
     fields: list[tuple[str, object]] = [
         ("title", f"{{{latex(paper.title)}}}"),  # a second pair of braces keeps capitals as they are
-        ("author", " and ".join(latex(author) for author in paper.authors)),
+        ("author", " and ".join(_author(author) for author in paper.authors)),
         ("year", paper.year),
         ("howpublished" if not paper.doi else "journal", latex(paper.venue or "")),
-        ("doi", paper.doi and re.sub(r"[\s{}\\]", "", printable(paper.doi))),
-        ("url", paper.url and re.sub(r"[\s{}\\]", "", printable(paper.url))),
-        ("abstract", latex(paper.abstract) if abstracts else ""),
+        ("doi", paper.doi and _address(paper.doi)),
+        ("url", paper.url and _address(paper.url)),
+        ("eprint", latex(arxiv or "")),
+        ("archiveprefix", arxiv and "arXiv"),
+        ("pmid", latex(paper.extra.get("pmid", ""))),
     ]
+    if abstracts:
+        fields += [(name, latex(paper.extra.get(name, ""))) for name in ("keywords", "language")]
+        fields += [("abstract", latex(paper.abstract)), ("ragid", paper.id)]  # by which our reader knows our escapes
     lines = [f"  {name} = {{{value}}}," for name, value in fields if value]
     return "\n".join([f"@{'article' if paper.doi else 'misc'}{{{key(paper)},", *lines, "}", ""])
 
 
+def _author(name: str) -> str:
+    """A name as one: BibTeX parts authors at "and", and takes "others" for et al."""
+    plain = latex(name)
+    return f"{{{plain}}}" if re.search(r"(?:^|\s)and(?:\s|$)|^others$", plain, re.IGNORECASE) else plain
+
+
+def _address(text: str) -> str:
+    """A DOI or an address, in which braces, backslashes and white space can stand percent-encoded only."""
+    return re.sub(r"[\s{}\\]", lambda found: quote(found[0]), printable(text))
+
+
 def _csl(paper: Paper, abstracts: bool) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": key(paper), "type": "article", "title": _plain(paper.title)}
+    item: dict[str, Any] = {"id": key(paper), "type": "article-journal" if paper.doi else "article"}
+    item["title"] = _one_line(paper.title)
     if paper.authors:
-        item["author"] = [{"literal": _plain(author)} for author in paper.authors]
+        item["author"] = [_csl_name(_one_line(author)) for author in paper.authors]
     if paper.year:
         item["issued"] = {"date-parts": [[paper.year]]}
-    known = {"container-title": paper.venue, "DOI": paper.doi, "URL": paper.url}
-    known["abstract"] = paper.abstract if abstracts else None
-    return item | {name: _plain(value) for name, value in known.items() if value}
+    known = {"container-title": paper.venue, "DOI": paper.doi, "URL": paper.url and _spaceless(paper.url)}
+    known |= {"number": _arxiv(paper), "PMID": paper.extra.get("pmid")}
+    if abstracts:
+        known |= {"keyword": paper.extra.get("keywords"), "language": paper.extra.get("language")}
+    item |= {name: _one_line(value) for name, value in known.items() if value}
+    return item | ({"abstract": paper.abstract, "custom": {"ragid": paper.id}} if abstracts else {})
+
+
+def _csl_name(name: str) -> dict[str, str]:
+    """Family and given name where the name says which is which."""
+    family, comma, given = name.partition(", ")
+    return {"family": family, "given": given} if comma and family and given else {"literal": name}
+
+
+def _ris(paper: Paper, abstracts: bool) -> Iterator[str]:
+    pmid, keywords = paper.extra.get("pmid"), paper.extra.get("keywords", "").split("; ")
+    fields: list[tuple[str, object]] = [
+        ("TY", "JOUR" if paper.doi or paper.venue else "GEN"),
+        ("ID", paper.id),
+        ("TI", paper.title),
+        *(("AU", author) for author in paper.authors),
+        ("PY", paper.year),
+        ("T2", paper.venue),
+        ("DO", paper.doi),
+        ("UR", paper.url and _spaceless(paper.url)),
+        ("AN", _arxiv(paper)),
+        ("AN", pmid and f"PMID: {pmid}"),
+    ]
+    if abstracts:
+        fields += [*(("KW", word) for word in keywords), ("LA", paper.extra.get("language")), ("AB", paper.abstract)]
+    yield from (f"{tag}  - {_one_line(printable(str(value)))}" for tag, value in fields if value)
+    yield "ER  - "
+
+
+def _arxiv(paper: Paper) -> str | None:
+    number = paper.extra.get("arxiv")
+    return f"arXiv:{number}" if number else None
+
+
+def _spaceless(url: str) -> str:
+    return re.sub(r"\s", lambda found: quote(found[0]), url)
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    """JSON of any text, exactly, with nothing in it that a terminal obeys."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent) + "\n"
+    return UNSAFE.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def _reference(paper: Paper) -> str:
@@ -135,7 +217,16 @@ WRITERS: dict[str, Callable[[Sequence[Answer]], str]] = {
     ".csl": lambda answers: csl(cited(answers), abstracts=True),
     ".json": as_json,
 }
-CITED: dict[str, Callable[[Sequence[Paper]], str]] = {"bibtex": bibtex, "csl": csl, "markdown": references}
+CITED: dict[str, Callable[[Sequence[Paper]], str]] = {
+    "bibtex": bibtex, "csl": csl, "ris": ris, "markdown": references,
+}  # fmt: skip
+PAPERS: dict[str, Callable[[Sequence[Paper]], str]] = {  # named as `rag add --format` names them
+    "bibtex": lambda papers: bibtex(papers, abstracts=True),
+    "csl": lambda papers: csl(papers, abstracts=True),
+    "ris": lambda papers: ris(papers, abstracts=True),
+    "jsonl": jsonl,
+}
+SUFFIXES = {".bib": "bibtex", ".json": "csl", ".csl": "csl", ".ris": "ris", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 # --- escaping -----------------------------------------------------------------------------------
@@ -143,7 +234,7 @@ CITED: dict[str, Callable[[Sequence[Paper]], str]] = {"bibtex": bibtex, "csl": c
 
 def latex(text: str) -> str:
     """Text in which LaTeX finds nothing to obey."""
-    return "".join(_LATEX.get(char, char) for char in _plain(text))
+    return _plain(text).translate(IN_LATEX)
 
 
 def markdown(text: str) -> str:
@@ -156,7 +247,11 @@ def _escaped(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(printable(readable(text)).split())
+    return _one_line(printable(readable(text)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _ascii(text: str) -> str:
@@ -166,3 +261,28 @@ def _ascii(text: str) -> str:
 def _family(author: str) -> str:
     """The family name of "Family, Given" or "Given Family"."""
     return author.split(",")[0] if "," in author else author.split()[-1] if author.split() else ""
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def write(file: Path, text: str, *, over: bool = False, remedy: str = "give another name") -> None:
+    """Write a file whole, or not at all.
+
+    Raises RagError when it is there already (unless `over`; `remedy` says what to do), or cannot be written.
+    """
+    try:
+        file = Path(os.path.realpath(file))
+        if file.exists() and not file.is_file():
+            raise RagError(f"{file} is no ordinary file; give another name")
+        if file.exists() and not over:
+            raise RagError(f"{file} is there already; {remedy}")
+        part = file.with_name(f".{file.name[:100]}.{os.getpid()}.part")
+        try:
+            part.write_text(text, "utf-8", newline="\n")
+            os.replace(part, file)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise RagError(f"{file}: cannot be written ({getattr(error, 'strerror', error)}); give another name") from error

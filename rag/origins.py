@@ -110,7 +110,9 @@ def way_of(data: Entry) -> Way:
 
 
 def digest(path: str) -> str:
-    """SHA-256 of a file, "" if it cannot be read."""
+    """SHA-256 of a file, "" if it cannot be read; a pipe or a device would not end."""
+    if not os.path.isfile(path):
+        return ""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -97,8 +97,13 @@ _SYMBOLS = {
     "ldots": "…", "dots": "…", "LaTeX": "LaTeX", "TeX": "TeX", "ie": "i.e.", "eg": "e.g.", "etal": "et al.",
     "textless": "<", "textgreater": ">", "textendash": "–", "textemdash": "—", "textquoteright": "’",
     "textquoteleft": "‘", "textquotedblleft": "“", "textquotedblright": "”", "textasciitilde": "~",
+    "textbackslash": "\\", "textasciicircum": "^", "textbraceleft": "{", "textbraceright": "}",
     "textregistered": "®", "texttrademark": "™", "textdegree": "°", "textmu": "µ", "copyright": "©",
 }  # fmt: skip
+IN_LATEX = str.maketrans(  # what stands for a character that LaTeX obeys; BibTeX counts braces, escaped or not
+    {"\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "^": r"\textasciicircum{}",
+     "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}"} | {char: f"\\{char}" for char in "$&#%_"}
+)  # fmt: skip
 _ACCENTS = dict(
     zip("`'^~=u.\"rHvck", "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328", strict=True)
 )
@@ -123,11 +128,11 @@ _MARKS = ("\\", "{", "}", "``", "''", "$", "&", "<")  # no residue without one o
 _RESIDUE = re.compile(
     rf"(?P<accent>{_ACCENT})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?![A-Za-z(_^{{])(?: (?=[a-z])|\{{\}})?)|"
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
-    r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+)|(?P<open>\{)|(?P<close>\})|"
+    r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+(?:\{\})?)|(?P<open>\{)|(?P<close>\})|"
     r"(?P<quote>``|'')|(?P<dollar>\$)|"
     r"(?P<entity>&(?:[A-Za-z]{2,8}|#\d{2,6}|#x[0-9A-Fa-f]{2,5});)|"
-    r"(?P<break><(?:/(?:p|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w))|"
-    r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
+    r"(?P<break><(?:/(?:p|h[1-6]|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w))|"
+    r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|h[1-6]|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
 )
 
 
@@ -192,7 +197,7 @@ def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
             closes, in_math = in_math, not in_math and bool(_MATH.match(text, found.start()))
             shown = "" if closes or in_math else piece
         elif kind in ("font", "switch", "open"):
-            dropped.append(kind != "open" or bool(_BARE_BRACE.search(text[:at][-2:] + text[at : at + 1])))
+            dropped.append(kind != "open" or bool(_BARE_BRACE.search(text[max(0, at - 2) : at + 1])))
             shown = "" if dropped[-1] else piece
         elif kind == "close" and dropped and dropped.pop():
             shown = ""
@@ -204,7 +209,7 @@ def _shown(kind: str, piece: str) -> str:
     if kind == "escaped":
         return piece[1]
     if kind == "symbol":
-        return _SYMBOLS.get(piece[1:], piece)
+        return _SYMBOLS.get(piece[1:].removesuffix("{}"), piece)
     if kind == "entity":
         return html.unescape(piece)
     if kind == "accent":
@@ -383,7 +388,7 @@ def quantities(text: str) -> tuple[Quantity, ...]:
 
 # --- the terminal -------------------------------------------------------------------------------
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
@@ -391,7 +396,7 @@ def printable(text: str) -> str:
 
     Newlines and tabs stay; everything a terminal could obey becomes the replacement character.
     """
-    return _UNSAFE.sub("\ufffd", text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
+    return UNSAFE.sub("\ufffd", text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
 
 
 # --- for a prompt -------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "integrity", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
-    | {"embed", "chat_models", "log", "views", "changes", "origins", "report", "doctor"},
+    | {"embed", "chat_models", "log", "views", "changes", "origins", "report", "doctor", "export"},
     "__main__": {"cli"},
 }
 

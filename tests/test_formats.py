@@ -10,11 +10,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from exports import DOI, NOTHING_IN_THEM, PROGRAMS, TEXT, TITLE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import ReadError, UsageError
 from rag.readers import FORMATS, Reading, files, read
+from rag.readers.merge import surname
 from rag.records import FrozenMap, Paper
 from rag.text import paper_id, readable
 
@@ -342,7 +344,7 @@ def test_wrapped_abstracts_under_titles_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_format_may_be_named_and_columns_too(tmp_path: Path) -> None:
     file = put(tmp_path, f"Kopf|Inhalt\n{ONE}|{ONE_TEXT}\n")
-    with pytest.raises(ReadError, match="no column for the title among: Kopf, Inhalt; say which with title="):
+    with pytest.raises(ReadError, match="no column for the title among: Kopf, Inhalt; say which with --map title="):
         read([file], format="csv")
     (paper,) = read([file], columns={"title": "kopf", "abstract": "Inhalt"}).papers
     assert (paper.title, paper.abstract) == (ONE, ONE_TEXT)
@@ -557,7 +559,7 @@ def test_a_bad_file_ends_no_run(tmp_path: Path) -> None:
         str(tmp_path / "missing.ris"): "no such file or folder; check the spelling",
         "bad.bib": "is a binary file, not text",
         "locked.ris": "cannot be read (No such file or directory); check its permissions",
-        "numbers.csv:1": "is a table without a column for the title among: a, b, c; say which with title=...",
+        "numbers.csv:1": "is a table without a column for the title among: a, b, c; say which with --map title=NAME",
         "page.xml:1": "is a web page; save it as text",
     }
     assert said(reading, "passed over") == [("paper.pdf", "is a PDF, a binary file, not text")]
@@ -587,6 +589,8 @@ BILLION = '<!DOCTYPE feed [<!ENTITY a "ha">' + "".join(
         '<!DOCTYPE feed [<!ENTITY x SYSTEM "file:///etc/passwd">]><feed><entry><title>&x;</title></entry></feed>',
         '<!DOCTYPE feed [<!ENTITY % x SYSTEM "http://127.0.0.1:9/x"> %x;]><feed><entry><title>x</title></entry></feed>',
         "<feed><entry>" + "<a>" * 100_000,
+        '<!DOCTYPE feed [<!ENTITY a "' + "x" * 50_000 + '">]><feed><entry><title>' + "&a;" * 50_000,  # quadratic
+        "<!DOCTYPE feed [<!ENTITY % a \"<!ENTITY b 'x'>\"> %a;]><feed><entry><title>&b;</title></entry></feed>",
     ],
 )
 def test_xml_bombs_are_refused_and_nothing_is_fetched(tmp_path: Path, text: str) -> None:
@@ -760,3 +764,32 @@ def test_many_papers_of_one_title_stay_apart_in_time(tmp_path: Path) -> None:
     rows_ = ((f"Editorial\tThis is {n * 7919} of {n}.\tAuthor{n}, B\t10.5555/{n}\n") for n in range(2_000))
     reading = read([put(tmp_path, "title\tabstract\tauthors\tdoi\n" + "".join(rows_))])
     assert len(reading.papers) == len({p.id for p in reading.papers}) == 2_000
+
+
+# --- as programs write them ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_programs_export_is_the_paper(tmp_path: Path, program: str) -> None:
+    (paper,) = read([put(tmp_path, PROGRAMS[program])]).papers
+    assert paper.title.rstrip(".") == TITLE
+    assert readable(paper.abstract).removeprefix("Background ") == TEXT
+    assert [surname(name) for name in paper.authors] == ["quillmark", "brandtsen"]
+    assert (paper.venue, paper.doi) == ("Journal of Puddles", None if program == "OpenReview" else DOI)
+    assert paper.year == (None if program == "OpenReview" else 2019)
+    assert paper.extra.get("pmid", "900001") == "900001"
+    assert not said(read([put(tmp_path, PROGRAMS[program])]), "refused")
+
+
+def test_the_exports_of_one_paper_are_one_paper(tmp_path: Path) -> None:
+    for name, text in PROGRAMS.items():
+        put(tmp_path, text, f"{name}.txt")
+    papers = [paper for paper in read([tmp_path]).papers if paper.title.startswith("Tidal")]
+    assert [len(paper.sources) for paper in papers] == [len(PROGRAMS)]
+
+
+@pytest.mark.parametrize(("text", "why"), NOTHING_IN_THEM.items(), ids=lambda text: repr(text[:20]))
+def test_what_holds_no_paper_says_what_to_do(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(ReadError) as caught:
+        read([put(tmp_path, text)])
+    assert why in str(caught.value)

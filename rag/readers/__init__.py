@@ -56,14 +56,19 @@ _READERS: dict[str, Reader] = {
     "pages": _plainly(pages.read), "plain text": _plainly(plain.read), "Markdown": _plainly(plain.read),
     "BibTeX": _plainly(bibtex.read), "RIS": _plainly(tagged.ris), "MEDLINE": _plainly(tagged.medline),
     "Web of Science": _plainly(tagged.wos), "EndNote tags": _plainly(tagged.endnote),
+    "RefWorks": _plainly(tagged.refworks),
     "JSON": jsons.read, "JSON lines": jsons.read_lines, "table": tables.read, "XML": _plainly(xmls.read),
 }  # fmt: skip
 FORMATS = {  # what a caller may name: the reader
     "pages": "pages", "text": "plain text", "markdown": "Markdown", "bibtex": "BibTeX", "ris": "RIS",
-    "medline": "MEDLINE", "nbib": "MEDLINE", "wos": "Web of Science", "enw": "EndNote tags", "json": "JSON",
-    "csl": "JSON", "crossref": "JSON", "jsonl": "JSON lines", "csv": "table", "tsv": "table", "xml": "XML",
+    "medline": "MEDLINE", "nbib": "MEDLINE", "wos": "Web of Science", "refworks": "RefWorks", "enw": "EndNote tags", "json": "JSON",
+    "csl": "JSON", "csl-json": "JSON", "crossref": "JSON", "jsonl": "JSON lines", "csv": "table", "tsv": "table", "xml": "XML",
     "pubmed": "XML", "endnote": "XML", "arxiv": "XML", "atom": "XML", "oai": "XML", "acl": "XML",
 }  # fmt: skip
+_WITH_ABSTRACTS = (
+    "export with abstracts (Scopus: tick Abstract; Web of Science: Full Record; PubMed: format PubMed, not CSV; "
+    "Google Scholar and DBLP give none)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,5 +243,5 @@ def nothing(paths: Iterable[Path], reading: Reading) -> str:
         more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
         return " ".join(f"{refused[0].source}: {refused[0].reason}{more}".split())
     if any(piece.kind == "no abstract" for piece in reading.skipped):
-        return f"no abstract in {names}: titles alone say too little to answer from; export with abstracts"
+        return f"no abstract in {names}: titles alone say too little to answer from; {_WITH_ABSTRACTS}"
     return f"no title with an abstract below it found in {names}; see data/README.md for the layouts read"

@@ -12,10 +12,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
+from rag.readers.fields import arxiv_id, gathered, is_id, pmid_in, unfolded
 from rag.readers.record import Found, Record, Skipped
+from rag.text import IN_LATEX
 
 _BREAK = re.compile(r"(?<!\\)((?:\\\\)+)(?=[{}])")  # LaTeX's line break; the parser would take the brace for escaped
+_ESCAPES = {escape: chr(code) for code, escape in IN_LATEX.items()}
+_ESCAPED = re.compile("|".join(re.escape(escape) for escape in _ESCAPES))
 _MONTHS = {name: name.capitalize() for name in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
 _INHERITED = {"year", "date", "publisher", "editor", "booktitle", "eventtitle"}
 _KNOWN_MACROS = re.compile(r"\\(?:noopsort|printfirst|switchargs|singleletter|nocase)\b", re.IGNORECASE)
@@ -100,24 +103,31 @@ def _inherited(fields: Mapping[str, str], by_key: Mapping[str, Mapping[str, str]
 def _record(entry: Any, fields: Mapping[str, str], source: str) -> Record | Skipped:
     eprint = fields.get("eprint", "") + " " + fields.get("archiveprefix", fields.get("eprinttype", ""))
     preprint = "arxiv" in eprint.lower() or "arxiv" in (fields.get("url", "") + fields.get("journal", "")).lower()
+    note = fields.get("note", "")
+    noted = pmid_in(note) if note.lower().startswith("pmid") else None  # Zotero
     extra = {
-        "pmid": pmid_in(fields.get("pmid")) or (pmid_in(fields.get("eprint")) if "pubmed" in eprint.lower() else None),
+        "pmid": pmid_in(fields.get("pmid"))
+        or noted
+        or (pmid_in(fields.get("eprint")) if "pubmed" in eprint.lower() else None),
         "arxiv": arxiv_id(" ".join((eprint, fields.get("url", ""), fields.get("journal", "")))) if preprint else None,
         "keywords": fields.get("keywords") or fields.get("author_keywords"),
         "language": fields.get("language") or fields.get("langid"),
         "type": entry.entry_type,
     }
-    title, subtitle = unbraced(fields.get("title", "")), unbraced(fields.get("subtitle", ""))
+    id = fields.get("ragid", "")
+    plain = unescaped if is_id(id) else unbraced
+    title, subtitle = plain(fields.get("title", "")), plain(fields.get("subtitle", ""))
     return gathered(
         source,
         f"{title}: {subtitle}" if title and subtitle else title,
-        unbraced(fields.get("abstract", "")),
-        authors=_names(fields.get("author", "")),
+        plain(fields.get("abstract", "")),
+        authors=[plain(name) for name in _names(fields.get("author", ""))],
         year=fields.get("year") or fields.get("date"),
-        venue=_venue(fields),
+        venue=plain(_venue(fields)),
         doi=fields.get("doi") or _said(fields),
         url=fields.get("url") or fields.get("link"),
-        extra=extra,
+        extra=extra if plain is unbraced else {name: unescaped(text or "") for name, text in extra.items()},
+        id=id,
     )
 
 
@@ -127,25 +137,26 @@ def _said(fields: Mapping[str, str]) -> str | None:
 
 def _venue(fields: Mapping[str, str]) -> str:
     usual = ("journal", "journaltitle", "booktitle", "eventtitle", "howpublished", "school", "institution", "publisher")
-    return unbraced(next((fields[name] for name in usual if fields.get(name)), ""))
+    return next((fields[name] for name in usual if fields.get(name)), "")
 
 
 def _names(text: str) -> tuple[str, ...]:
     """Authors, told apart by "and" outside of braces."""
-    if "{" not in text:
-        found: tuple[str, ...] = (
-            tuple(re.split(r"\s+and\s+", text, flags=re.IGNORECASE)) if " and " in text else (text,)
-        )
-        return tuple(name for name in found if name.strip() and name != "others")
     parts, depth, start = [], 0, 0
-    for mark in re.finditer(r"[{}]|\s+and\s+", text):
+    for mark in re.finditer(r"[{}]|\s+and\s+", text, re.IGNORECASE):
         if mark[0] in "{}":
             depth += 1 if mark[0] == "{" else -1
         elif depth <= 0:
             parts.append(text[start : mark.start()])
             start = mark.end()
     parts.append(text[start:])
-    return tuple(unbraced(part) for part in parts if part.strip() and part.strip() != "others")
+    return tuple(part.strip() for part in parts if part.strip() and part.strip() != "others")
+
+
+def unescaped(text: str) -> str:
+    """The text of a field that `rag.export` wrote: a second pair of braces gone, each escape the character it is for."""
+    inside = text[1:-1] if text.startswith("{") else text
+    return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], inside)
 
 
 def unbraced(text: str) -> str:

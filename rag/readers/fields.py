@@ -19,6 +19,7 @@ from rag.text import readable
 
 TITLE_LENGTH = 2000
 LOOKED = 5000  # characters in which a number is looked for
+_ID = re.compile("[0-9a-f]{12}")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NO_ABSTRACT = re.compile(
     r"\W*(?:(?:no|without) (?:author )?abstract(?: (?:is |was )?(?:available|provided|present))?|"
@@ -45,8 +46,9 @@ def gathered(
     doi: str | None = None,
     url: str | None = None,
     extra: Mapping[str, str | None] | None = None,
+    id: str = "",
 ) -> Record | Skipped:
-    """The Record of these fields, or why they are none. `extra` loses its empty values."""
+    """The Record of these fields, or why they are none. `extra` loses its empty values, and `id` is kept if it is one."""
     named, text = stored(line(title or "")), stored((abstract or "").strip())
     text = "" if _NO_ABSTRACT.fullmatch(text[:80]) else text
     if _NO_TITLE.fullmatch(named[:40]):
@@ -63,11 +65,17 @@ def gathered(
         source=source,
         authors=tuple(_person(name) for author in authors if (name := line(readable(author)).strip(" ,;"))),
         year=year_in(year),
-        venue=stored(line(readable(venue))) if venue and line(venue) else None,
+        venue=stored(line(readable(venue or ""))) or None,
         doi=doi_in(doi),
         url=stored(line(url)) if url and line(url) else None,
         extra=FrozenMap(kept),
+        id=id if is_id(id) else "",
     )
+
+
+def is_id(text: str) -> bool:
+    """Has it the form of a paper's id?"""
+    return bool(_ID.fullmatch(text))
 
 
 def _person(name: str) -> str:
@@ -143,16 +151,17 @@ def names(text: str) -> tuple[str, ...]:
 
 ALIASES: dict[str, tuple[str, ...]] = {  # best first; letters and digits only, in lower case
     "title": ("title", "articletitle", "documenttitle", "papertitle", "primarytitle", "ti", "t1", "displayname",
-              "name", "headline", "titel", "titre", "titulo"),
-    "abstract": ("abstract", "abstractnote", "abstracttext", "paperabstract", "notesabstract", "ab", "n2", "summary",
+              "itemtitle", "titles", "name", "headline", "titel", "titre", "titulo"),
+    "abstract": ("abstract", "abstractnote", "abstracttext", "paperabstract", "notesabstract", "abstracts", "ab", "n2", "summary",
                  "text", "description", "zusammenfassung", "resume", "resumen"),
-    "authors": ("authors", "author", "authornames", "firstauthors", "authorfullnames", "creators", "creator", "au",
-                "a1", "authorss", "inventors"),
+    "authors": ("authors", "author", "authornames", "firstauthors", "authorfullnames", "authfullnames", "authorships", "authorstring", "creators",
+                "creator", "af", "au", "a1", "authorss", "inventors"),
     "year": ("year", "publicationyear", "pubyear", "py", "y1", "issued", "published", "publicationdate", "date",
              "publisheddate", "datepublished", "updatedate", "versions"),
     "venue": ("venue", "journal", "containertitle", "sourcetitle", "publicationtitle", "journalbook", "booktitle",
-              "journaltitle", "journalref", "secondarytitle", "source", "conference", "publicationname", "t2", "jo"),
-    "doi": ("doi", "do", "doilink", "digitalobjectidentifier"),
+              "journaltitle", "journalref", "secondarytitle", "publicationvenue", "conference", "publicationname", "so", "t2", "jo",
+              "source"),
+    "doi": ("doi", "do", "di", "itemdoi", "doilink", "digitalobjectidentifier"),
     "url": ("url", "link", "urls", "ur", "pdfurl", "openurllink", "pdflink"),
     "pmid": ("pmid", "pubmedid", "pubmed", "pubmednumber"),
     "arxiv": ("arxiv", "arxivid", "eprint", "arxivnumber"),

@@ -17,6 +17,7 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,8 +36,8 @@ _CANDIDATES = (
     "cp1252 cp1250 cp1251 cp1253 cp1254 gb18030 big5 shift_jis euc_jp euc_kr koi8_r mac_roman iso8859_2 iso8859_5"
 ).split()
 _LATIN = {"cp1250", "cp1254", "mac_roman", "iso8859_2"}
-_KINDS = {b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
-          b"SQLite format 3": "a database", b"\xd0\xcf\x11\xe0": "an Office document", b"7z\xbc\xaf": "a 7z archive",
+_KINDS = {b"PAR1": "a Parquet table (save it as CSV or JSON lines)", b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
+          b"SQLite format 3": "a database", b"\xd0\xcf\x11\xe0": "an Office document (save it as CSV or text)", b"7z\xbc\xaf": "a 7z archive",
           b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive", b"Rar!": "a RAR archive",
           b"\x28\xb5\x2f\xfd": "a zstd archive", b"\x7fELF": "a program"}  # fmt: skip
 
@@ -161,26 +162,46 @@ def _members(raw: bytes, name: str) -> Iterator[tuple[str, str | Refused, str]]:
         raise Refused(f"is a damaged zip file ({_short(error)}); fetch it again") from error
     names = {member.filename for member in members}
     if names & {"[Content_Types].xml", "mimetype"}:
-        raise Refused("is an Office document or an e-book; save its text as a file")
+        raise Refused("is an Office document or an e-book; save a table as CSV, other text as a text file")
     if len(members) > MEMBERS:
         raise Refused(f"has more than {MEMBERS:,} members; unpack it")
-    total = 0
+    if _overlap(members):
+        raise Refused("has members that overlap (a zip bomb?)")
+    allowance = _Allowance(len(raw))
     for member in members:
         hidden = any(part.startswith((".", "__MACOSX")) for part in member.filename.split("/"))
         if (member.is_dir() or hidden) and ".." not in member.filename:
             continue
         shown = f"{name}!{member.filename}"
         try:
-            content = _member(archive, member, len(raw), total)
-            total += len(content)
-            text, remark = decoded(content)
+            text, remark = decoded(_member(archive, member, allowance))
             yield shown, text, remark
         except Refused as refused:
             yield shown, refused, ""
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int, total: int) -> bytes:
-    """The content of one member; `total` bytes came out of the archive before."""
+class _Allowance:
+    """How much an archive of so many bytes may still unpack to; what a refused member took is gone too."""
+
+    def __init__(self, packed: int) -> None:
+        self.packed, self.spent = packed, 0
+
+    def take(self, piece: int, member: int) -> None:
+        """Of a member that has so many bytes by now, the last so many. Raises Refused."""
+        self.spent += piece
+        _within(member, self.packed, FILE_BYTES)
+        if self.spent > ARCHIVE_BYTES:
+            raise Refused(f"is in an archive of more than {_megabytes(ARCHIVE_BYTES)}; split it")
+
+
+def _overlap(members: list[zipfile.ZipInfo]) -> bool:
+    """Do two members share bytes? No program that packs does that, and it unpacks to any size (Fifield, 2019)."""
+    places = sorted((member.header_offset, member.header_offset + member.compress_size) for member in members)
+    return any(end > begin for (_, end), (begin, _) in pairwise(places))
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, allowance: _Allowance) -> bytes:
+    """The content of one member."""
     path = member.filename.replace("\\", "/")
     if path.startswith("/") or ".." in path.split("/") or re.match(r"[A-Za-z]:", path):
         raise Refused("has a path that leaves its folder; unpack the archive yourself if you trust it")
@@ -195,8 +216,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int, tota
         with archive.open(member) as stream:
             while piece := stream.read(_STEP):
                 out += piece
-                _within(len(out), packed, FILE_BYTES)
-                _within(total + len(out), packed, ARCHIVE_BYTES)
+                allowance.take(len(piece), len(out))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError, RuntimeError) as error:
         raise Refused(f"is a damaged member of a zip file ({_short(error)}); fetch it again") from error
     if out.startswith((b"PK\x03\x04", b"\x1f\x8b")):

@@ -13,12 +13,22 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from rag.readers.fields import Columns, arxiv_id, flat, gathered, names, pmid_in, roles
+from rag.readers.fields import TITLE_LENGTH, Columns, arxiv_id, flat, gathered, is_id, names, pmid_in, roles, stored
 from rag.readers.record import Found, Record, Skipped
+from rag.records import FrozenMap
 
 BROKEN = 500  # places in one list after which it is read no further
 DEPTH = 5  # how deep in objects and lists records are looked for
 _DECODER = json.JSONDecoder(strict=False)  # raw line breaks in strings are forgiven
+_OWN = {  # the fields of a Paper, as `Paper.to_dict` writes them
+    "id": str, "title": str, "abstract": str, "authors": list, "year": int | None, "venue": str | None, "doi": str | None,
+    "url": str | None, "sources": list, "extra": dict,
+}  # fmt: skip
+_WITHIN = (  # where OpenAlex and Europe PMC keep what others call by its name, and whose role it has
+    ("primary_location", "source", "display_name", "venue"),
+    ("journalInfo", "journal", "title", "venue"),
+    ("authorList", "author", "authors"),
+)
 _SPACE = re.compile(r"\s*")
 _HEADING = re.compile(r"^\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
 _BROKEN = (ValueError, RecursionError)
@@ -162,7 +172,9 @@ def _expect(text: str, at: int, what: str) -> int:
 
 
 def _titled(value: Any, columns: Columns) -> bool:
-    return isinstance(value, dict) and "title" in roles(value, columns)
+    """Is it an object with a title? A name alone is anything's."""
+    held = roles(value, columns) if isinstance(value, dict) else {}
+    return "title" in held and (len(held) > 1 or held["title"] != "name")
 
 
 def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
@@ -197,14 +209,22 @@ def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
 def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
     if not isinstance(value, dict):
         return Skipped(source, flat(value)[:200], "a value that is no record", "refused")
-    if isinstance(value.get("data"), dict) and _titled(value["data"], columns):  # Zotero's own format
-        value = value["data"]
-    held = roles(value, columns)
+    if isinstance(value.get("data"), dict) and ("itemType" in value["data"] or _titled(value["data"], columns)):
+        value = value["data"]  # Zotero's own format
+    if value.get("itemType") in ("note", "attachment", "annotation"):
+        return Skipped(source, flat(value.get("title"))[:200], "a note or a file of Zotero's, no paper")
+    if own := _own(value, source):
+        return own
+    held = roles(value, columns) | roles([key for key, part in value.items() if part], columns)
     if "title" not in held:
         keys = ", ".join(list(value)[:8])[:100]
-        reason = f"no key for the title among: {keys}; say which with title=..." if keys else "an empty record"
+        reason = f"no key for the title among: {keys}; say which with --map title=NAME" if keys else "an empty record"
         return Skipped(source, json.dumps(value)[:200], reason, "refused")
-    got: dict[str, Any] = {role: value[key] for role, key in held.items()}
+    got: dict[str, Any] = {role: _bare(value[key]) for role, key in held.items()}
+    if _is_column(got["title"]) and _is_column(got.get("abstract")):
+        reason = 'a table by columns, not by papers; from pandas: to_json(FILE, orient="records")'
+        return Skipped(source, "", reason, "refused")
+    got |= {role: part for *path, role in _WITHIN if (part := _at(value, path))}
     ids = _ids(value)
     return gathered(
         source,
@@ -221,7 +241,37 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
             "keywords": flat(got.get("keywords")),
             "language": flat(got.get("language")),
         },
+        id=flat(value["custom"].get("ragid")) if isinstance(value.get("custom"), dict) else "",
     )
+
+
+def _own(value: dict[str, Any], source: str) -> Record | None:
+    """The record of a paper as a library exports it, exactly; None for any other object, or one made unfit by hand."""
+    if value.keys() != _OWN.keys() or not all(isinstance(value[name], kind) for name, kind in _OWN.items()):
+        return None
+    texts = [*(v for v in value.values() if isinstance(v, str)), *value["authors"], *value["extra"].values()]
+    is_whole = value["title"].strip() and value["abstract"].strip() and len(value["title"]) <= TITLE_LENGTH
+    if not is_whole or not all(isinstance(text, str) and stored(text) == text for text in texts):
+        return None
+    rest = {name: value[name] for name in ("title", "abstract", "year", "venue", "doi", "url")}
+    id = value["id"] if is_id(value["id"]) else ""
+    return Record(**rest, source=source, authors=tuple(value["authors"]), extra=FrozenMap(value["extra"]), id=id)
+
+
+def _bare(part: Any) -> Any:
+    """OpenReview's {"value": ...} without its wrapping."""
+    return part["value"] if isinstance(part, dict) and part.keys() == {"value"} else part
+
+
+def _is_column(part: Any) -> bool:
+    return isinstance(part, list | dict) and len(part) > 1
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    """What lies there within objects; None if nothing does."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _title(title: Any, subtitle: Any) -> str:
@@ -292,6 +342,8 @@ def _ids(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _own_id(record: Mapping[str, Any]) -> str:
-    """An id that is an arXiv number: of arXiv's dump, or an address there."""
+    """An id that is an arXiv number: of arXiv's dump, an address there, or a preprint's number as Zotero writes it."""
+    if (number := flat(record.get("number"))).lower().startswith("arxiv:"):
+        return number
     own = flat(record.get("id"))
     return own if "arxiv" in (own + flat(record.get("url"))).lower() or "categories" in record else ""

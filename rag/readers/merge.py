@@ -6,9 +6,10 @@ known and their abstracts are unlike; two with one DOI where titles and abstract
 export that gives a book's DOI to its chapters). Nearly the same title over the same abstract is one.
 A paper remembers every record it came from, and keeps the fullest abstract and what others lacked.
 
-An id is the hash of the normalised title, as libraries have always had it. Where two papers share a
-title one of them keeps that id (a stored one, else the one that says least of itself) and the others
-hash title and DOI, or another number, or first author: so ids do not depend on the order of files.
+An id is the hash of the normalised title, as libraries have always had it, or what an export of a library
+says it is. Where two papers share a title one of them keeps that id (a stored one, else the one that says
+least of itself) and the others hash title and DOI, or another number, or first author: so ids do not
+depend on the order of files.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Group:
     def add(self, record: Record) -> None:
         self.records.append(record)
         self.surname = self.surname or (surname(record.authors[0]) if record.authors else "")
-        self.abstract = max(self.abstract, record.abstract, key=len)
+        self.abstract = fullest((self.abstract, record.abstract))
         for kind, number in _numbers(record):
             self.numbers.setdefault(kind, set()).add(number)
 
@@ -303,10 +304,11 @@ def _paper(group: _Group, again: Collection[str]) -> Paper:
     for record in records:
         extra = {**record.extra, **extra}
     title = group.stored.title if group.stored and records is not new else records[0].title
+    given = next((record.id for record in records if record.id), "")
     return Paper(
-        id=group.stored.id if group.stored else paper_id(title),
+        id=group.stored.id if group.stored else given or paper_id(title),
         title=title,
-        abstract=max((record.abstract for record in records), key=len) or group.abstract,
+        abstract=fullest(record.abstract for record in records) or group.abstract,
         authors=next((record.authors for record in records if record.authors), ()),
         year=next((record.year for record in records if record.year), None),
         venue=next((record.venue for record in records if record.venue), None),
@@ -315,6 +317,17 @@ def _paper(group: _Group, again: Collection[str]) -> Paper:
         sources=_sources(group, [record.source for record in new], again),
         extra=FrozenMap(extra),
     )
+
+
+def fullest(abstracts: Iterable[str]) -> str:
+    """The longest as it is shown (LaTeX says no more with more characters), the first of several."""
+    found = list(dict.fromkeys(abstracts))
+    return max(found, key=_length if found[1:] and all(found) else len)
+
+
+@lru_cache(maxsize=256)
+def _length(text: str) -> int:
+    return len(readable(text))
 
 
 def _sources(group: _Group, new: list[str], again: Collection[str]) -> tuple[str, ...]:

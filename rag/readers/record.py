@@ -16,7 +16,8 @@ class Record:
     """A title and its abstract as they stand in a file; `source` is "file:line" of where it begins.
 
     `abstract` is "" when the file has none: another file may have it. `extra` may hold "arxiv" and
-    "pmid", by which a record is known as surely as by its DOI.
+    "pmid", by which a record is known as surely as by its DOI. `id` is the paper's where the file is an
+    export of a library, "" elsewhere.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Record:
     doi: str | None = None
     url: str | None = None
     extra: FrozenMap[str] = field(default_factory=FrozenMap)
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

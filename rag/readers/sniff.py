@@ -15,12 +15,14 @@ HEAD = 200_000  # characters looked at
 _TAGGED = {
     "RIS": re.compile(r"^TY {1,2}-(?:\s|$)", re.MULTILINE),
     "MEDLINE": re.compile(r"^PMID ?- ?\d", re.MULTILINE),
+    "RefWorks": re.compile(r"\A\s*RT [A-Z]\w+.*\n(?:[A-Z][A-Z0-9] .*\n){2}"),
     "Web of Science": re.compile(r"^PT [JBSPC]\b", re.MULTILINE),
     "EndNote tags": re.compile(r"\A\s*%0 \S", re.MULTILINE),
 }
 _BIBTEX = re.compile(
     r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|\w+[ \t]*[{(]\s{0,9}[^\s{}(),=\"]*\s{0,9},)", re.I | re.M
 )
+_PUBMED_PAGE = re.compile(r"\A\s*1[.:] \S.{0,20000}?\bPMID: ?\d", re.DOTALL)
 _JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]])")
 _JSON_LINE = re.compile(r"\s*\{.*\}[ \t]*\n\s*\{")
 _HTML = re.compile(r"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
@@ -40,7 +42,7 @@ def sniff(text: str, columns: Columns) -> str:
     if re.match(r"\s*<[?!\w]", head):
         family = xmls.family_of(text)
         if family is None:
-            raise Unknown(f"is XML of a kind not read here (<{xmls.root(text) or '?'}>)")
+            raise Unknown(f"is XML of a kind not read here (<{xmls.root(text) or '?'}>); {xmls.INSTEAD}")
         return family.label
     if _JSON.match(head):
         return "JSON lines" if _JSON_LINE.match(head) or _is_line(head) else "JSON"
@@ -49,6 +51,8 @@ def sniff(text: str, columns: Columns) -> str:
             return name
     if _BIBTEX.search(head):
         return "BibTeX"
+    if _PUBMED_PAGE.match(head):
+        raise Unknown("is PubMed's text for people; save it from PubMed once more, with format PubMed")
     return _loose(text, head, columns)
 
 
@@ -67,7 +71,7 @@ def _loose(text: str, head: str, columns: Columns) -> str:
         return "table"
     if header and _is_regular(head, header):
         shown = ", ".join(header.cells)[:200]
-        raise Unknown(f"is a table without a column for the title among: {shown}; say which with title=...")
+        raise Unknown(f"is a table without a column for the title among: {shown}; say which with --map title=NAME")
     return "plain text" if plain.is_wrapped(head) else "pages"
 
 

@@ -56,7 +56,7 @@ def read(text: str, name: str, columns: Columns) -> Found:
     head = header(text, columns)
     if head is None or "title" not in head.roles:
         shown = ", ".join(head.cells if head else [text.split("\n")[0]])[:200]
-        reason = f"no column for the title among: {shown}; say which with title=..."
+        reason = f"no column for the title among: {shown}; say which with --map title=NAME"
         return [], [Skipped(f"{name}:{head.line if head else 1}", "", reason, "refused")]
     at = {role: head.cells.index(column.strip()) for role, column in head.roles.items()}
     for number, row in _rows(text, head):

@@ -1,6 +1,6 @@
-"""Tagged lines: RIS, MEDLINE (.nbib), Web of Science (.ciw) and EndNote's "%" export.
+"""Tagged lines: RIS, MEDLINE (.nbib), Web of Science (.ciw), RefWorks and EndNote's "%" export.
 
-All four are one idea: a line opens with a short tag, lines without one go on with the last, one tag
+All five are one idea: a line opens with a short tag, lines without one go on with the last, one tag
 begins a record and one may end it. The formats differ in how a tag looks and what it means, so each
 is a table here. Own code, since no kept package reads MEDLINE, and the one for RIS (rispy) gives no
 line numbers, keeps the first of repeated lines only and drops a last record that is not closed.
@@ -64,6 +64,12 @@ WOS = Format(
      "keywords": ("DE", "ID"), "language": ("LA",), "pmid": ("PM",)},
     ("FN", "VR", "EF"),
 )  # fmt: skip
+REFWORKS = Format(
+    WOS.line,
+    ("RT",), "ER",
+    {"title": ("T1",), "abstract": ("AB",), "authors": ("A1",), "year": ("YR", "FD"), "venue": ("JF", "T2", "JO"),
+     "doi": ("DO",), "url": ("UL", "LK"), "keywords": ("K1",), "language": ("LA",)},
+)  # fmt: skip
 ENDNOTE = Format(
     re.compile(r"(%\S)(?:\s(.*)|($))"),
     ("%0",), "",
@@ -85,6 +91,11 @@ def medline(text: str, name: str) -> Found:
 def wos(text: str, name: str) -> Found:
     """The records of Web of Science's plain text export."""
     return _read(text, name, WOS)
+
+
+def refworks(text: str, name: str) -> Found:
+    """The records of RefWorks' tagged export."""
+    return _read(text, name, REFWORKS)
 
 
 def endnote(text: str, name: str) -> Found:
@@ -162,6 +173,7 @@ def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
         doi=_doi(raw, tags["doi"]),
         url=raw.first(tags["url"]).split(" ")[0],
         extra=extra,
+        id=raw.first(("ID",)) if format is RIS else "",
     )
 
 

@@ -24,6 +24,7 @@ BROKEN = 1000  # places in one file after which it is read no further
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _REFERENCE = re.compile(r"&#(?:(\d{1,9})|[xX]([0-9A-Fa-f]{1,8}));")
 _STEP = 2**16
+INSTEAD = "export it as RIS, BibTeX or CSV instead"
 
 Reader = Callable[[Element, str, Mapping[str, str]], Record | Skipped]  # a record, its source, what stood around it
 
@@ -119,7 +120,9 @@ def read(text: str, name: str) -> Found:
     skipped: list[Skipped] = []
     family = family_of(text)
     if family is None:
-        return [], [Skipped(f"{name}:1", text[:200], f"XML of a kind not read here (<{root(text)}>)", "refused")]
+        return [], [
+            Skipped(f"{name}:1", text[:200], f"XML of a kind not read here (<{root(text)}>); {INSTEAD}", "refused")
+        ]
     around: dict[str, str] = {}
     for number, found in _elements(_cleaned(text), family):
         if isinstance(found, str):
