@@ -55,8 +55,8 @@ class Vectors:
     """The collection in `folder`. Raises LibraryError when Chroma cannot work there."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._door = _doors.setdefault(os.path.realpath(folder), _Door())
+        self.folder = Path(os.path.realpath(folder))  # Chroma tells clients by path, whatever folder it starts from
+        self._door = _doors.setdefault(str(self.folder), _Door())
 
     def query(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer.

@@ -120,6 +120,19 @@ def test_two_objects_on_one_folder_see_what_either_writes(vectors: Vectors) -> N
     assert_finds_the_nearest(vectors, ROWS[:40])
 
 
+def test_one_name_in_two_folders_is_two_collections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for seed, place in enumerate(("one", "two")):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        made.append((Vectors(Path("chroma")), unit_rows(20, seed)))
+        made[-1][0].fill(batches(made[-1][1]))
+    monkeypatch.chdir(tmp_path)
+    for vectors, rows in made:
+        assert_finds_the_nearest(vectors, rows)
+        vectors.close()
+
+
 def test_a_fill_that_fails_leaves_the_old_rows_and_the_next_one_works(vectors: Vectors) -> None:
     def failing() -> Iterator[Batch]:
         yield from batches(ROWS[:5])
