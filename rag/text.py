@@ -42,7 +42,7 @@ def paper_id(title: str) -> str:
 
 # --- sentences ----------------------------------------------------------------------------------
 
-_STOP = re.compile(r"[.!?…]+[\"'”’)\]}]*(?=\s)|\n\s*\n|(?<=[。！？])")
+_STOP = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]}]*+(?=\s)|\n\s*\n|(?<=[。！？])")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|al|resp|approx|fig|figs|eq|eqs|sec|no|nos|vol|(?-i:Dr|Mr|Mrs|Ms|Prof|St)|"
     r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",  # "Ms. Lee" goes on; "in 5 ms." ends

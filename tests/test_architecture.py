@@ -56,14 +56,14 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
     "changes": {"settings", "readers", "embed", "ingest", "library", "vectors"},
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "chunks", "render", "chats", "export"},
-    "__init__": {"settings", "assistant", "library", "embed"},
+    "__init__": {"settings", "assistant", "library", "embed", "changes"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
     | {"embed", "chat_models", "log", "views", "changes", "export"},
     "__main__": {"cli"},
 }
 
 NAMES = set(
-    """answer aanswer answer_many stream search Library open_library
+    """answer aanswer answer_many stream search add Added Library open_library
     Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
     RagError UsageError ReadError LibraryError LibraryMissing LibraryBusy LibraryDamaged LibraryNewer
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()
