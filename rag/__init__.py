@@ -1,9 +1,10 @@
 """Ask a library of paper abstracts; every sentence of the answer is traceable to a verbatim quote.
 
-    from rag import answer, answer_many, search, stream
+    from rag import add, answer, answer_many, search, stream
     a = answer("Which sequence model first solved Path-X?")   # shipped abstracts, no key, no network
     print(a)                      # sentences with [1] marks, or an honest "this library does not say"
     a.citations[0].quote          # verbatim: a.citations[0].paper.abstract[start:end]
+    add("my.bib", library="mine")                             # a library of your own; answer(q, library="mine")
 
 `library` is a path, a name or None for the shipped abstracts; `model` a chat model's name or a
 llama-index LLM object, `base_url` its server; `k` how many papers may be drawn on; `history`
@@ -14,7 +15,7 @@ raise RagError, whose text is one line. Importing this module imports nothing he
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import (
@@ -35,26 +36,30 @@ from rag.errors import (
 from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, FrozenMap, Hit, Paper, Usage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rag.assistant import Assistant
     from rag.filters import Filter
     from rag.library import Library
+    from rag.report import Added
 
 __version__ = "0.1.0"
 __all__ = [
-    "Answer", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
+    "Added", "Answer", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
     "Hit", "Library", "LibraryBusy", "LibraryDamaged", "LibraryError", "LibraryMissing", "LibraryNewer",
     "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
-    "aanswer", "answer", "answer_many", "open_library", "search", "stream",
+    "aanswer", "add", "answer", "answer_many", "open_library", "search", "stream",
 ]  # fmt: skip
+_LATE = {"Library": "rag.library", "Added": "rag.report"}
 
 
 def __getattr__(name: str) -> Any:
-    """`Library`, loaded when it is first asked for: a prompt is there sooner without it."""
-    if name != "Library":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rag.library import Library
+    """`Library` and `Added`, loaded when they are first asked for: a prompt is there sooner without them."""
+    from importlib import import_module
 
-    return Library
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATE[name]), name)
 
 
 def answer(
@@ -131,6 +136,38 @@ def stream(
 ) -> Stream:
     """The answer as an iterable of whole, already verified sentences; use it in a `with`."""
     return Stream(lambda: _assistant(library, model, base_url, k).stream(question, history, where=_filter(where)))
+
+
+def add(
+    paths: str | Path | Iterable[str | Path],
+    *,
+    library: str | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Added:
+    """Read files, folders and archives into a library of your own, made if it is not there; what became of each record.
+
+    `format` (such as "ris") overrides what the content says, `columns` says what a field is called in a table
+    or JSON ({"title": "Headline"}), `dry_run` stores nothing, `progress` is told (stage, done, of how many).
+    Raises ReadError when no paper could be read at all.
+    """
+    from pathlib import Path
+
+    from rag.changes import add as added
+    from rag.embed import open_embedder
+    from rag.readers import Way
+    from rag.settings import load
+
+    name = load(library=str(library) if library is not None else None, model="extractive").library
+    if name is None:
+        raise UsageError('the shipped library is never changed; name one of your own: library="mine"')
+    files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    report = added(files, name, open_embedder(), Way(format, columns or {}), dry_run=dry_run, progress=progress)
+    if report.problem:
+        raise ReadError(report.problem)
+    return report
 
 
 def open_library(name: str | None = None) -> Library:

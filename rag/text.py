@@ -42,7 +42,7 @@ def paper_id(title: str) -> str:
 
 # --- sentences ----------------------------------------------------------------------------------
 
-_STOP = re.compile(r"[.!?…]+[\"'”’)\]}]*(?=\s)|\n\s*\n|(?<=[。！？])")
+_STOP = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]}]*+(?=\s)|\n\s*\n|(?<=[。！？])")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|al|resp|approx|fig|figs|eq|eqs|sec|no|nos|vol|(?-i:Dr|Mr|Mrs|Ms|Prof|St)|"
     r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",  # "Ms. Lee" goes on; "in 5 ms." ends
@@ -98,6 +98,11 @@ _SYMBOLS = {
     "textless": "<", "textgreater": ">", "textendash": "–", "textemdash": "—", "textquoteright": "’",
     "textquoteleft": "‘", "textquotedblleft": "“", "textquotedblright": "”", "textasciitilde": "~",
     "textbackslash": "\\", "textasciicircum": "^", "textbraceleft": "{", "textbraceright": "}",
+    "sqrt": "√", "sum": "∑", "prod": "∏", "int": "∫", "partial": "∂", "nabla": "∇", "propto": "∝", "asymp": "≍",
+    "equiv": "≡", "subset": "⊂", "subseteq": "⊆", "cup": "∪", "cap": "∩", "notin": "∉", "forall": "∀", "exists": "∃",
+    "otimes": "⊗", "oplus": "⊕", "circ": "∘", "star": "*", "ast": "*", "cdots": "⋯", "ln": "ln", "top": "⊤",
+    "mid": "|", "lvert": "|", "rvert": "|", "langle": "⟨", "rangle": "⟩", "Rightarrow": "⇒", "mapsto": "↦",
+    **dict.fromkeys("left right big Big bigl bigr bigg limits allowbreak displaystyle smash".split(), ""),
     "textregistered": "®", "texttrademark": "™", "textdegree": "°", "textmu": "µ", "copyright": "©",
 }  # fmt: skip
 IN_LATEX = str.maketrans(  # what stands for a character that LaTeX obeys; BibTeX counts braces, escaped or not
@@ -122,16 +127,20 @@ _FONTS = (
 )
 _STRIPPED = "mathcal|mathbb|mathbf|textbf|textit|teal|orange|red|blue|green|purple"  # seen without backslash
 _MATH = re.compile(r"\$(?:(?=\S)[^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$")
+_HATS = {"tilde": "\u0303", "hat": "\u0302", "bar": "\u0304", "vec": "\u20d7", "dot": "\u0307"}
+_HAT = rf"\\(?:wide)?(?:{'|'.join(_HATS)})(?: ?\{{[A-Za-z]\}}| [A-Za-z](?![A-Za-z]))"
+_COMMAND = re.compile(r"\\([A-Za-z]+)$")
 _CLOSING = re.compile(r"\}|\\[)\]]|</")
 _BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
 _MARKS = ("\\", "{", "}", "``", "''", "$", "&", "<")  # no residue without one of them
 _RESIDUE = re.compile(
-    rf"(?P<accent>{_ACCENT})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?![A-Za-z(_^{{])(?: (?=[a-z])|\{{\}})?)|"
+    rf"(?P<accent>{_ACCENT})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?:\{{\}}|(?![A-Za-z(_^{{])(?: (?=[a-z]))?))|"
+    rf"(?P<hat>{_HAT})|(?P<root>\\sqrt\{{)|(?P<bare>\\(?:{_FONTS}) (?=\\?[A-Za-z](?![A-Za-z])))|"
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
     r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+(?:\{\})?)|(?P<open>\{)|(?P<close>\})|"
     r"(?P<quote>``|'')|(?P<dollar>\$)|"
     r"(?P<entity>&(?:[A-Za-z]{2,8}|#\d{2,6}|#x[0-9A-Fa-f]{2,5});)|"
-    r"(?P<break><(?:/(?:p|h[1-6]|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w))|"
+    r"(?P<break><(?:/(?:p|h[1-6]|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w)|(?<=\S)<h[1-6]>)|"
     r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|h[1-6]|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
 )
 
@@ -186,8 +195,8 @@ def readable_view(text: str) -> View:
 
 def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
     """(text, start and end of what it came from) for each piece of the readable form."""
-    dropped: list[bool] = []  # for each open brace: was it dropped, so that its partner goes too?
-    in_math, at = False, 0
+    closers: list[str] = []  # for each open brace: what is shown for its partner
+    in_math, at, closed = False, 0, -1
     for found in _RESIDUE.finditer(text):
         yield text[at : found.start()], at, found.start()
         at = found.end()
@@ -196,13 +205,27 @@ def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
         if kind == "dollar":
             closes, in_math = in_math, not in_math and bool(_MATH.match(text, found.start()))
             shown = "" if closes or in_math else piece
-        elif kind in ("font", "switch", "open"):
-            dropped.append(kind != "open" or bool(_BARE_BRACE.search(text[max(0, at - 2) : at + 1])))
-            shown = "" if dropped[-1] else piece
-        elif kind == "close" and dropped and dropped.pop():
-            shown = ""
+        elif kind in ("font", "switch", "open", "root"):
+            closers.append(_closer(kind, text, found.start(), found.start() == closed))
+            shown = {"": "", ")": "√("}.get(closers[-1], piece)
+        elif kind == "close" and closers:
+            shown = closers.pop()
+            closed = at if shown == "}" else -1
         yield shown, found.start(), found.end()
     yield text[at:], at, len(text)
+
+
+def _closer(kind: str, text: str, at: int, follows: bool) -> str:
+    """What is shown for the brace that closes the one at `at`: nothing where that is not shown either.
+
+    It is where it holds an argument of a command that is not known; `follows` says, a second one.
+    """
+    if kind != "open":
+        return ")" if kind == "root" else ""
+    if not _BARE_BRACE.search(text[max(0, at - 1) : at + 2]):
+        return "}"
+    command = _COMMAND.search(text[max(0, at - 30) : at])
+    return "}" if follows or (command and command[1] not in _SYMBOLS) else ""
 
 
 def _shown(kind: str, piece: str) -> str:
@@ -212,11 +235,14 @@ def _shown(kind: str, piece: str) -> str:
         return _SYMBOLS.get(piece[1:].removesuffix("{}"), piece)
     if kind == "entity":
         return html.unescape(piece)
+    if kind == "hat":
+        mark = next(mark for name, mark in _HATS.items() if name in piece)
+        return unicodedata.normalize("NFC", piece.rstrip("}")[-1] + mark)
     if kind == "accent":
         return unicodedata.normalize("NFC", piece.rstrip("} ")[-1] + _ACCENTS[piece[1]])
     if kind == "letter":
         return _LETTERS[piece[1:].rstrip(" {}")]
-    return {"quote": '"', "math": "", "tag": "", "break": " "}.get(kind, piece)
+    return {"quote": '"', "math": "", "tag": "", "bare": "", "break": " "}.get(kind, piece)
 
 
 # --- folded -------------------------------------------------------------------------------------

@@ -71,14 +71,14 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "changes": {"settings", "readers", "embed", "ingest", "library", "vectors", "origins", "report"},
     "doctor": {"chunks", "embed", "ingest", "integrity", "library", "origins", "vectors"},
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "integrity", "chunks", "render", "chats", "export"},
-    "__init__": {"settings", "assistant", "library", "embed"},
+    "__init__": {"settings", "assistant", "library", "embed", "changes", "readers", "report"},
     "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
     | {"embed", "chat_models", "log", "views", "changes", "origins", "report", "doctor", "export"},
     "__main__": {"cli"},
 }
 
 NAMES = set(
-    """answer aanswer answer_many stream search Library open_library
+    """answer aanswer answer_many stream search add Added Library open_library
     Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
     RagError UsageError ReadError LibraryError LibraryMissing LibraryBusy LibraryDamaged LibraryNewer
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()

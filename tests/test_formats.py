@@ -749,6 +749,9 @@ def test_whatever_a_file_holds_it_gives_papers_or_one_clear_line(fuzzed: Path, r
         "# " + " " * 200_000 + "x",
         "@a{" + " " * 200_000,
         "title,abstract,authors\nx,y," + " " * 200_000 + "z",
+        "A title\n" + "." * 100_000 + "x",
+        "TY  - JOUR\nTI  - x\nAU  - " + "{" * 200_000 + "\nAB  - y\n",
+        "title,abstract\n" + f"x,{'a' * 100_000}\n" + "x,b\n" * 5_000,
     ],
     ids=lambda text: repr(text[:25]),
 )

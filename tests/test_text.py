@@ -343,3 +343,25 @@ def test_ids_of_the_shipped_papers_are_distinct(papers: tuple[Paper, ...]) -> No
 )
 def test_what_does_not_look_english(text, english):
     assert looks_english(text) is english
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r"O(\sqrt{\log n}) and $\sqrt{s_{NN}}$", "O(√(log n)) and √(s_NN)"),
+        (r"\frac{\log K}{\Delta_{min}}", r"\frac{log K}{Δ_min}"),  # not known, but not torn either
+        (r"B/(\eta{\lambda}D), {\alpha}{\beta}", "B/(ηλD), αβ"),
+        (r"$\tilde{O}(d)$, \widehat P, \hat{x}", "Õ(d), P̂, x̂"),
+        (r"\mathcal X, \bm x and \mathbf{y}", "X, x and y"),
+        (r"O\left( \sum_{i} x \right)", "O( ∑_i x )"),
+        (r"H\o{}j, \O sterg\aa{}rd, \LaTeX{}", "Høj, Østergård, LaTeX"),
+        (r"a\textbackslash{}b \textbraceleft{}c\textbraceright{} x\textasciicircum{}2", r"a\b {c} x^2"),
+        ("<h4>Aims</h4>To see.<h4>Results</h4>Seen.", "Aims To see. Results Seen."),
+    ],
+)
+def test_mathematics_and_headings_that_exports_hold(text, shown):
+    assert readable(text) == shown
+    view = readable_view(text)
+    for at in range(len(view.text)):  # each character has its place in what was given
+        span = view.source(at, at + 1)
+        assert 0 <= span.start < span.end <= len(text)

@@ -244,4 +244,4 @@ def nothing(paths: Iterable[Path], reading: Reading) -> str:
         return " ".join(f"{refused[0].source}: {refused[0].reason}{more}".split())
     if any(piece.kind == "no abstract" for piece in reading.skipped):
         return f"no abstract in {names}: titles alone say too little to answer from; {_WITH_ABSTRACTS}"
-    return f"no title with an abstract below it found in {names}; see data/README.md for the layouts read"
+    return f"no title with an abstract below it found in {names}; if it is an export, add --format NAME"
