@@ -260,7 +260,8 @@ def _reading(
         taken = dict(sorted(taken.items(), key=lambda item: order.get(item[0], len(order))))
         known_names = looked.before.replaceable() & {looked.before.names.get(path, "") for path in taken}
         again = known_names | gone
-        reading = joined([one for _, one in taken.values()], known.values(), again, looked.missing)
+        told = partial(progress, "comparing") if progress else (lambda done, total: None)
+        reading = joined([one for _, one in taken.values()], known.values(), again, looked.missing, told)
         wanted = _sharing(looked, known, reading, again, taken)
         if not wanted:
             return reading, tuple(source for source, _ in taken.values()), again

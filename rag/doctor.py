@@ -308,10 +308,11 @@ def _library(name: str | None) -> str:
 
 def _anew(folder: Path, name: str | None) -> str:
     """What to type when the file itself is beyond repair."""
-    away = f"rm -r {shlex.quote(str(folder))}"
     if name is None:
+        away = f"rm -r {shlex.quote(str(folder))}"
         return f"this cannot be repaired; type: {away}; the next question builds the shipped library anew"
-    return f"this cannot be repaired; type: {away}; then: rag add {_files(folder)} --library {shlex.quote(name)}"
+    away = " ".join(shlex.quote(str(path)) for path in (folder, folder.with_name(f"{folder.name}.damaged")))
+    return f"this cannot be repaired; type: mv {away} && rag add {_files(folder)} --library {shlex.quote(name)}"
 
 
 def _files(folder: Path) -> str:

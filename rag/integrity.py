@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from rag.records import Paper
 from rag.text import readable
 
+TABLES = {"meta", "papers", "chunks", "sentences", "vectors", "journal"}  # the full text can be built anew
+META = {"schema", "generation", "content", "collection", "embedder", "dimensions"}
 _ORPHANS = {
     "chunks": "paper NOT IN (SELECT id FROM papers)",
     "sentences": "paper NOT IN (SELECT id FROM papers)",
@@ -29,12 +31,15 @@ class Spans:
 
 
 def damage(db: sqlite3.Connection) -> str:
-    """What SQLite finds wrong with its own file, "" if nothing."""
+    """What of the file SQLite finds wrong, or is not in it at all, "" if nothing."""
     try:
         found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+        kept = {row[0] for row in db.execute("SELECT key FROM meta")} if "meta" in tables else set()
     except sqlite3.DatabaseError as error:
         return str(error)
-    return "" if found == ["ok"] else "; ".join(line for line in found if "fts5" not in line.lower())
+    lacking = [f"no {name!r} in it" for name in sorted(TABLES - tables | META - kept)]
+    return "; ".join([line for line in found if line != "ok" and "fts5" not in line.lower()] + lacking)
 
 
 def unreadable(db: sqlite3.Connection) -> dict[str, str]:

@@ -663,7 +663,7 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _remedy(folder: Path) -> str:
-    return f"what can be done says: rag doctor --library {shlex.quote(str(folder))}"
+    return f"type: rag doctor --library {shlex.quote(str(folder))}"
 
 
 def _short(text: str) -> str:

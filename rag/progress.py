@@ -66,10 +66,17 @@ class Bar:
 
     def _start(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn
+        from rich.text import Text
+
+        class Elapsed(TimeElapsedColumn):
+            """Seconds, where there is nothing to count."""
+
+            def render(self, task: Task) -> Text:
+                return super().render(task) if task.total is None else Text()
 
         words = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[told]}", markup=False)
-        columns = (words[0], BarColumn(bar_width=12), words[1], TimeElapsedColumn())
+        columns = (words[0], BarColumn(bar_width=12), words[1], Elapsed())
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("", total=None, told="")
         self._bar.start()

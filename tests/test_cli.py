@@ -349,11 +349,11 @@ def made(folder: Path, *papers: Paper) -> Path:
 @pytest.mark.parametrize(
     ("harm", "why"),
     [
-        (garbage, "is damaged .*; delete the folder"),
-        (cut_short, "is damaged .*; delete the folder"),
-        (emptied, "is not a library of this package; delete the folder"),
-        (another_database, "is not a library of this package; delete the folder"),
-        (unreadable_record, "is damaged .*; delete the folder"),
+        (garbage, "is damaged .*; type: rag doctor --library "),
+        (cut_short, "is damaged .*; type: rag doctor --library "),
+        (emptied, "is not a library of this package; type: rag doctor --library "),
+        (another_database, "is not a library of this package; type: rag doctor --library "),
+        (unreadable_record, "is damaged .*; type: rag doctor --library "),
         (from_the_future, "written by a later version .*; type: pip install --upgrade abstracts-rag"),
     ],
 )

@@ -16,6 +16,7 @@ from running import run
 from rag import changes, doctor
 from rag.embed import MiniLM, open_embedder
 from rag.errors import LibraryBusy, LibraryMissing
+from rag.ingest import open_shipped
 from rag.library import FILE, Library, writer
 from rag.vectors import Vectors
 
@@ -242,20 +243,48 @@ def test_chunks_that_no_query_reaches_are_seen_and_had_back(tmp_path):
     assert (failed(health), health.embedded) == (set(), 0)
 
 
-@pytest.mark.parametrize("harm", ["garbage", "cut", "page"])
+def garbage(folder: Path) -> None:
+    (folder / FILE).write_bytes(b"no database" * 1000)
+
+
+def empty(folder: Path) -> None:
+    (folder / FILE).write_bytes(b"")
+
+
+def half(folder: Path) -> None:
+    raw = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(raw[: len(raw) // 2])
+
+
+def one_page(folder: Path) -> None:
+    raw = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(raw[: 3 * 8192] + b"\xff" * 8192 + raw[4 * 8192 :])
+
+
+def no_papers(folder: Path) -> None:
+    sql(folder, "DROP TABLE papers")
+
+
+def no_meta(folder: Path) -> None:
+    sql(folder, "DROP TABLE meta")
+
+
+def no_generation(folder: Path) -> None:
+    sql(folder, "DELETE FROM meta WHERE key = 'generation'")
+
+
+@pytest.mark.parametrize("harm", [garbage, empty, half, one_page, no_papers, no_meta, no_generation])
 def test_what_cannot_be_repaired_says_what_to_type(folder, harm):
-    file = folder / FILE
-    raw = file.read_bytes()
-    if harm == "garbage":
-        file.write_bytes(b"no database" * 1000)
-    elif harm == "cut":
-        file.write_bytes(raw[: len(raw) // 2])
-    else:
-        file.write_bytes(raw[: 3 * 8192] + b"\xff" * 8192 + raw[4 * 8192 :])
+    harm(folder)
     for health in (examine(folder), doctor.repair(folder, "mine", open_embedder())):
         assert failed(health)
-        assert f"type: rm -r {folder}" in health.advice
-        assert "rag add " in health.advice
+        assert f"type: mv {folder} {folder}.damaged && rag add " in health.advice
+        assert health.advice.endswith(" --library mine")
+
+
+def test_the_advice_names_the_files_as_long_as_the_journal_can_be_read(original, folder):
+    no_papers(folder)
+    assert f"rag add {original.parent / 'papers.jsonl'} --library mine" in examine(folder).advice
 
 
 def test_a_library_that_is_not_there_or_busy_says_so(folder, tmp_path):
@@ -282,6 +311,6 @@ def test_the_command_is_a_line_a_check_and_exit_1_while_problems_are_left(folder
 
 
 def test_the_shipped_library_is_looked_at_too():
-    assert run("ask", "What is PokerBench?")[0] == 0
+    open_shipped(open_embedder()).close()
     code, out, _ = run("doctor")
     assert (code, out.splitlines()[-1]) == (0, "all is well")

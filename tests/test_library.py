@@ -194,7 +194,7 @@ def test_a_damaged_file_is_recognised_and_the_message_says_what_to_do(how: str, 
         with contextlib.closing(Library.open(tmp_path)) as opened:
             state(opened)
 
-    with pytest.raises(LibraryDamaged, match="rag doctor") as caught:
+    with pytest.raises(LibraryDamaged, match="type: rag doctor --library ") as caught:
         use()
     assert str(tmp_path / FILE) in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -7,9 +7,9 @@
     fill    the Chroma collection of a library was lost: doctor --repair
 
 The run goes on in a process of its own, with an embedder that costs next to nothing; SQLite and Chroma are the
-real ones. It is killed after a time drawn evenly from that of an uninterrupted run, started again, and so on until
-it ends by itself; then the library is compared with the uninterrupted one, row by row, and doctor looks at it.
-After every kill the papers must be those of before or those of after. Texts embedded twice are counted.
+real ones. It is killed after a time drawn evenly from that of the last run that ended, started again, and so on until
+one ends by itself, ten times at most; then the library is compared with the uninterrupted one, row by row, and doctor
+looks at it. After every kill the papers must be those of before or those of after. Texts embedded twice are counted.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from rag import changes, doctor
 from rag.library import FILE, Library
 from rag.vectors import Vectors
 
+MOST = 10  # kills of one library
 TABLES = ("chunks", "sentences", "vectors")
 
 
@@ -130,7 +131,7 @@ def killed(what: str, file: Path, place: Path, kills: int, chance: random.Random
         lives += 1
         folder = place / f"life{lives}"
         shutil.copytree(first, folder) if first.exists() else None
-        times = _lived(what, file, folder, seconds, chance, kills - done, (before, after))
+        times, seconds = _lived(what, file, folder, seconds, chance, min(MOST, kills - done), (before, after))
         done += len(times)
         again = Counter(_log(folder))
         twice += sum(again.values()) - len(again)
@@ -146,11 +147,11 @@ def killed(what: str, file: Path, place: Path, kills: int, chance: random.Random
 
 def _lived(
     what: str, file: Path, folder: Path, seconds: float, chance: random.Random, most: int, either: tuple[Any, Any]
-) -> list[float]:
-    """Kill runs over one library until one ends by itself; when each was killed, seconds after its start."""
+) -> tuple[list[float], float]:
+    """Kill runs over one library until one ends by itself: when each was killed, and how long that one took, in seconds."""
     times: list[float] = []
     while True:
-        process = start(what, file, folder)
+        process, began = start(what, file, folder), time.monotonic()
         after = chance.uniform(0.3, seconds)
         try:
             process.wait(after if len(times) < most else None)
@@ -161,7 +162,7 @@ def _lived(
             assert papers(folder) in either, "half of a change is stored"
             continue
         _ended(process)
-        return times
+        return times, time.monotonic() - began
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:

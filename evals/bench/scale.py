@@ -126,8 +126,17 @@ def _work(what: str, file: Path, embedder: Embedder) -> None:
         said = _short(changes.sync(str(place), embedder))
     else:
         said = f"{doctor.examine(place, str(place), embedder).problems} problems"
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    print(memory, said)
+    print(_peak(), said)
+
+
+def _peak() -> float:
+    """MB. Linux counts in ru_maxrss what the parent held when it forked; its own figure is in /proc."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return (
+            int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))) / 2**10
+        )
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _short(report: changes.Added) -> str:

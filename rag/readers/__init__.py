@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -184,13 +184,21 @@ def joined(
     known: Iterable[Paper] = (),
     again: Collection[str] = (),
     missing: Iterable[Skipped] = (),
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> Reading:
-    """The papers of files that were read, those of one paper together; see `gather`."""
-    records = (record for one in taken for record in one.records)
-    papers, shown, empty = merged(records, known, again)
+    """The papers of files that were read, those of one paper together; see `gather`. `told` hears how far it is."""
+    total = sum(len(one.records) for one in taken)
+    papers, shown, empty = merged(_counted((r for one in taken for r in one.records), total, told), known, again)
     skipped = (*missing, *(piece for one in taken for piece in one.skipped), *empty)
     files = tuple(file for one in taken for file in one.files)
-    return Reading(tuple(papers), sum(len(one.records) for one in taken), skipped, tuple(shown), files)
+    return Reading(tuple(papers), total, skipped, tuple(shown), files)
+
+
+def _counted(records: Iterable[Record], total: int, told: Callable[[int, int], None]) -> Iterator[Record]:
+    for done, record in enumerate(records):
+        if not done % 1000:
+            told(done, total)
+        yield record
 
 
 @cache
