@@ -617,7 +617,7 @@ def test_a_filter_that_leaves_nothing_is_a_refusal_or_an_empty_list(rag, dated):
         (["ask", "--author", " ", QUESTION], "--author has no name"),
         (
             ["ask", "year>=2020"],
-            "'year>=2020' is a filter and asks nothing; add a question, or type: rag list 'year>=2020'",
+            "'year>=2020' is a filter and asks nothing; add a question, or type: rag list --library",
         ),
         (["ask", f"{QUESTION} year:2023-2020"], "no year is 2023 or later and 2020 or earlier"),
         (["list", "year"], "'year' alone is no filter; type it in quotes"),

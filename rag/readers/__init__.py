@@ -23,7 +23,7 @@ from rag.readers.files import SUFFIXES, File, Refused, listed, texts
 from rag.readers.merge import Merged, file_of, merged
 from rag.readers.record import Found, Record, Skipped
 from rag.readers.sniff import Unknown, sniff
-from rag.records import Paper
+from rag.records import FrozenMap, Paper
 
 __all__ = [
     "FORMATS",
@@ -73,10 +73,25 @@ _WITH_ABSTRACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How files are to be read: a format for all (a key of FORMATS), and what a field is called in a table or JSON."""
+    """How files are to be read: a format for all (a key of FORMATS), and what a field is called in a table or JSON.
+
+    Raises UsageError for a format or field there is none of.
+    """
 
     format: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=FrozenMap)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", FrozenMap(self.columns))
+        if self.format is not None and self.format.lower() not in FORMATS:
+            raise UsageError(f"no format is called {self.format!r}; there are {', '.join(sorted(FORMATS))}")
+        if wrong := [name for name in self.columns if name not in ALIASES]:
+            raise UsageError(f"no field is called {wrong[0]!r}; there are {', '.join(sorted(ALIASES))}")
+
+    @property
+    def forced(self) -> str:
+        """The reader it names, "" if it leaves that to the content."""
+        return FORMATS[self.format.lower()] if self.format else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +173,17 @@ def gather(
     they say now replaces what they said.
     """
     way = Way(format, columns or {})
-    _checked(way)
     found, missing = listed(paths)
     return joined([take(file, way) for file in found], known, again, missing)
 
 
 def take(file: File, way: Way) -> Taken:
-    """What one file holds. Raises UsageError for a format or field there is none of."""
-    forced = _checked(way)
+    """What one file holds."""
     records: list[Record] = []
     skipped: list[Skipped] = []
     files: list[ReadFile] = []
     for name, text, remark in texts(file):
-        kind, (got, passed_over) = _one(file, name, text, forced, way.columns)
+        kind, (got, passed_over) = _one(file, name, text, way.forced, way.columns)
         if remark and got:
             passed_over = [Skipped(f"{name}:1", "", remark), *passed_over]
         records += got
@@ -209,16 +222,6 @@ def version() -> str:
     for file in (folder.parent / "text.py", *sorted(folder.glob("*.py"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def _checked(way: Way) -> str:
-    """The format that a way names, "" if it leaves that to the content."""
-    format, columns = way.format, way.columns
-    if format is not None and format.lower() not in FORMATS:
-        raise UsageError(f"no format is called {format!r}; there are {', '.join(sorted(FORMATS))}")
-    if wrong := [field for field in columns if field not in ALIASES]:
-        raise UsageError(f"no field is called {wrong[0]!r}; there are {', '.join(sorted(ALIASES))}")
-    return FORMATS[format.lower()] if format else ""
 
 
 def _one(file: File, name: str, text: str | Refused, forced: str, columns: Columns) -> tuple[str, Found]:
