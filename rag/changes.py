@@ -147,6 +147,10 @@ def _all(before: Origins, prune: bool) -> _Looked:
         listing = listed([Path(given)])[0] if os.path.exists(given) else []
         found |= {path: (file, way) for path, file in _called(listing, before).items()}
     found |= _there(before, set())
+    if prune and not found:
+        raise LibraryError(
+            "none of the library's files is there any more (a disk that is not mounted?); nothing was pruned"
+        )
     kept = [] if prune else [one for path, one in before.files.items() if path in found and one.source.is_as_read()]
     as_were = {one.source.path for one in kept}
     order = {path: n for n, path in enumerate(before.files)}
@@ -212,10 +216,7 @@ def _planned(name: str, looked: _Looked, library: Library | None, progress: Prog
     held = dict(library.sources()) if library else {}
     by_hand = set(looked.before.removed) - set(held) if looked.sync else set()
     read = {paper.id: paper for paper in reading.papers if paper.id not in by_hand}
-    differ = [paper for paper in read.values() if paper != known.get(paper.id)]
-    moved = tuple(paper for paper in differ if paper.id in known and _only_moved(paper, known[paper.id]))
-    stand = {paper.id for paper in moved}
-    papers = tuple(paper for paper in differ if paper.id not in stand)
+    papers, moved = _differing(read, known)
     kept = {origin.source.file for origin in looked.kept} - {source.file for source in sources}
     same = {id for id, held_in in held.items() if not kept.isdisjoint(map(file_of, held_in))}
     absent = _absent(looked, known, read, again)
@@ -238,6 +239,13 @@ def _planned(name: str, looked: _Looked, library: Library | None, progress: Prog
         problem=_problem(looked, reading),
     )
     return _Plan(report, papers, moved, looked)
+
+
+def _differing(read: Mapping[str, Paper], known: Mapping[str, Paper]) -> tuple[tuple[Paper, ...], tuple[Paper, ...]]:
+    """Papers that are new or changed, and those that only stand at other lines."""
+    differ = [paper for paper in read.values() if paper != known.get(paper.id)]
+    moved = {paper.id for paper in differ if paper.id in known and _only_moved(paper, known[paper.id])}
+    return tuple(p for p in differ if p.id not in moved), tuple(p for p in differ if p.id in moved)
 
 
 def _problem(looked: _Looked, reading: Reading) -> str:

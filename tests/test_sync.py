@@ -207,6 +207,16 @@ def test_a_file_that_cannot_be_read_any_more_loses_no_paper(place, folder):
     assert len(held(place)) == 3
 
 
+def test_when_every_file_is_gone_nothing_is_pruned(place, folder):
+    folder.rename(folder.with_name("away"))
+    with pytest.raises(LibraryError, match="none of the library's files is there"):
+        sync(place, prune=True)
+    assert len(held(place)) == 3
+    assert len(sync(place).gone) == 2
+    folder.with_name("away").rename(folder)
+    assert (sync(place).gone, sync(place).unchanged) == ((), 3)
+
+
 def test_a_renamed_file_leaves_no_trace_of_its_old_name_once_pruned(place, folder):
     (folder / "one.jsonl").rename(folder / "uno.jsonl")
     assert len(sync(place).changed) == 2  # they name a file more
