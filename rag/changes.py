@@ -120,7 +120,7 @@ class _Looked:
 def _named(paths: Sequence[Path], way: Way, before: Origins) -> _Looked:
     """What to do for files and folders that were named."""
     listing, missing = listed(paths)
-    found = {path: (file, way) for path, file in _called(listing, before).items()}
+    found = _called([(file, way) for file in listing], before)
     by_hand = {name for names in before.removed.values() for name in names}
     known = {path: origin for path, origin in before.files.items() if path in found}
     kept = {path: one for path, one in known.items()
@@ -142,11 +142,13 @@ def _all(before: Origins, prune: bool) -> _Looked:
         raise LibraryError(
             "no file is known to have made this library; add its files again: rag add FILE --library NAME"
         )
-    found: dict[str, tuple[File, Way]] = {}
-    for given, way in before.given.items():
-        listing = listed([Path(given)])[0] if os.path.exists(given) else []
-        found |= {path: (file, way) for path, file in _called(listing, before).items()}
-    found |= _there(before, set())
+    there = {given: way for given, way in before.given.items() if os.path.exists(given)}
+    listing = [(file, way) for given, way in there.items() for file in listed([Path(given)])[0]]
+    found = _called(listing, before) | _there(before, set())
+    if prune and not found:
+        raise LibraryError(
+            "none of the library's files is there any more (a disk that is not mounted?); nothing was pruned"
+        )
     kept = [] if prune else [one for path, one in before.files.items() if path in found and one.source.is_as_read()]
     as_were = {one.source.path for one in kept}
     order = {path: n for n, path in enumerate(before.files)}
@@ -163,22 +165,25 @@ def _all(before: Origins, prune: bool) -> _Looked:
 
 def _there(before: Origins, less: set[str]) -> dict[str, tuple[File, Way]]:
     """The known files that are still there, each to be read as it was."""
+    named = set(map(os.path.realpath, before.given))
     return {
-        path: (File(Path(path), one.source.file, True), one.source.way)
+        path: (File(Path(path), one.source.file, path in named or not named), one.source.way)
         for path, one in before.files.items()
         if path not in less and one.source.is_there
     }
 
 
-def _called(files: Iterable[File], before: Origins) -> dict[str, File]:
+def _called(files: Iterable[tuple[File, Way]], before: Origins) -> dict[str, tuple[File, Way]]:
     """Files by real path, each under the name that sources know it by; a name that is taken is not given again."""
     names = before.names
     taken = set(names.values())
-    found: dict[str, File] = {}
-    for file in files:
+    found: dict[str, tuple[File, Way]] = {}
+    for file, way in files:
         path = os.path.realpath(file.path)
         other = os.path.abspath(file.path) if file.name in taken else file.name
-        found[path] = file._replace(name=names.get(path, other))
+        named = file._replace(name=names.get(path, other))
+        found.setdefault(path, (named, way))
+        taken.add(named.name)
     return found
 
 
@@ -212,11 +217,9 @@ def _planned(name: str, looked: _Looked, library: Library | None, progress: Prog
     held = dict(library.sources()) if library else {}
     by_hand = set(looked.before.removed) - set(held) if looked.sync else set()
     read = {paper.id: paper for paper in reading.papers if paper.id not in by_hand}
-    differ = [paper for paper in read.values() if paper != known.get(paper.id)]
-    moved = tuple(paper for paper in differ if paper.id in known and _only_moved(paper, known[paper.id]))
-    stand = {paper.id for paper in moved}
-    papers = tuple(paper for paper in differ if paper.id not in stand)
+    papers, moved = _differing(read, known)
     kept = {origin.source.file for origin in looked.kept} - {source.file for source in sources}
+    named = {file_of(source) for held_in in held.values() for source in held_in}
     same = {id for id, held_in in held.items() if not kept.isdisjoint(map(file_of, held_in))}
     absent = _absent(looked, known, read, again)
     removed = _prunable(absent, known, reading) if looked.prune else ()
@@ -231,13 +234,20 @@ def _planned(name: str, looked: _Looked, library: Library | None, progress: Prog
         skipped=reading.skipped,
         files=sources,
         kept=tuple(origin for origin in looked.kept if origin.source.file in kept),
-        gone=tuple(source for source in looked.gone if any(_is_in(source, held_in) for held_in in held.values())),
+        gone=tuple(source for source in looked.gone if source.file in named),
         absent=tuple(id for id in (*absent, *_still_absent(looked, held, again)) if id not in removed),
         removed=removed,
         left_out=tuple(paper.id for paper in reading.papers if paper.id in by_hand),
         problem=_problem(looked, reading),
     )
     return _Plan(report, papers, moved, looked)
+
+
+def _differing(read: Mapping[str, Paper], known: Mapping[str, Paper]) -> tuple[tuple[Paper, ...], tuple[Paper, ...]]:
+    """Papers that are new or changed, and those that only stand at other lines."""
+    differ = [paper for paper in read.values() if paper != known.get(paper.id)]
+    moved = {paper.id for paper in differ if paper.id in known and _only_moved(paper, known[paper.id])}
+    return tuple(p for p in differ if p.id not in moved), tuple(p for p in differ if p.id in moved)
 
 
 def _problem(looked: _Looked, reading: Reading) -> str:
@@ -329,10 +339,6 @@ def _prunable(absent: Iterable[str], known: Mapping[str, Paper], reading: Readin
 def _file(source: str) -> str:
     """The file of a piece, which names a line unless the whole file was refused."""
     return file_of(source) if source.rpartition(":")[2].isdigit() else source.partition("!")[0]
-
-
-def _is_in(source: Source, sources: Iterable[str]) -> bool:
-    return source.file in map(file_of, sources)
 
 
 # --- storing ------------------------------------------------------------------------------------

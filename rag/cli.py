@@ -346,7 +346,7 @@ def _agreed(papers: Sequence[Paper], name: str, bar: Bar) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             f"--prune would remove {len(papers):,} papers that are in none of their files; "
-            f"--dry-run lists them; to remove them type: rag sync --library {quote(name)} --prune --yes"
+            f"--dry-run --json lists them; to remove them type: rag sync --library {quote(name)} --prune --yes"
         )
     bar.stop()
     print(f"In none of their files any more, {len(papers):,}:", file=sys.stderr)

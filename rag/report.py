@@ -128,6 +128,8 @@ class Added:
     def _missed(self) -> Iterator[str]:
         """What is no longer where it came from."""
         prune = f"type: rag sync --library {shlex.quote(self.library)} --prune"
+        if self.removed:
+            yield f"{'would be removed' if self.dry_run else 'removed'}: {_some(self.removed)}"
         if self.gone:
             what = "" if self.removed else f"; their papers are kept; to remove them {prune}"
             yield f"no longer there: {_some([source.file for source in self.gone])}{what}"

@@ -259,6 +259,29 @@ def test_every_change_moves_the_generation_and_is_in_the_journal(library: Librar
     assert list(library) == [STIM]
 
 
+def test_what_is_said_of_a_paper_changes_without_its_text(library: Library) -> None:
+    store(library, [MAMBA, STIM])
+    before = library.counts(), library.chunks([MAMBA.id]), library.fingerprint
+    later = replace(MAMBA, year=2023, sources=("a.bib:7",))
+    library.replace([], [], "add", {}, [later])
+    assert library.paper(MAMBA.id) == later
+    assert [paper.id for paper in library] == [MAMBA.id, STIM.id]
+    assert dict(library.sources())[MAMBA.id] == ("a.bib:7",)
+    assert (library.counts(), library.generation) == (before[0], 2)
+    assert library.chunks([MAMBA.id])[MAMBA.id][0].start == before[1][MAMBA.id][0].start
+    assert int(library.meta("content")) == library.content()
+    library.replace([], [], "undo", {}, [MAMBA])
+    assert library.fingerprint == before[2]
+
+
+def test_the_same_note_again_only_moves_its_time(library: Library) -> None:
+    store(library, [MAMBA])
+    for detail in ({"read": 1}, {"read": 1}, {"read": 2}, {"read": 1}, {"read": 1}):
+        library.note("sync", detail)
+    assert [entry["read"] for entry in library.journal()[1:]] == [1, 2, 1]
+    assert library.generation == 1
+
+
 def test_a_paper_stored_again_takes_the_place_of_the_old_one(library: Library) -> None:
     store(library, [MAMBA, STIM])
     newer = replace(MAMBA, abstract="Entirely different sentences about zebras.")

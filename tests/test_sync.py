@@ -119,6 +119,25 @@ def test_a_new_file_in_a_folder_that_was_added_is_taken_up(place, folder, read):
     assert sync(place).files == ()
 
 
+def test_two_new_files_of_one_name_in_two_folders_are_two(place, folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    changes.add([other, folder], place, open_embedder())
+    (folder / "new.jsonl").write_text(lines(KITES), "utf-8")
+    (other / "new.jsonl").write_text(json.dumps({"title": "Snow", "abstract": "Snow is cold. It melts."}) + "\n")
+    assert len(sync(place).added) == 2
+    assert sorted((held(place)[KITES][1][0], held(place)["Snow"][1][0])) == [f"{other / 'new.jsonl'}:1", "new.jsonl:1"]
+    assert sync(place).files == ()
+
+
+def test_what_is_no_paper_in_a_folder_stays_passed_over_when_it_changes(place, folder):
+    (folder / "picture.png").write_bytes(b"\x89PNG" + bytes(50))
+    for more in (b"", b"more"):
+        (folder / "picture.png").write_bytes(b"\x89PNG" + bytes(50) + more)
+        report = sync(place)
+        assert (len(report.of_kind("passed over")), report.of_kind("refused")) == (1, ())
+
+
 def test_files_are_read_as_they_were_told_to_be(tmp_path, read):
     place, table = str(tmp_path / "mapped"), tmp_path / "table.csv"
     way = changes.Way(columns={"title": "Headline", "abstract": "Gist"})
@@ -205,6 +224,16 @@ def test_a_file_that_cannot_be_read_any_more_loses_no_paper(place, folder):
     report = sync(place, prune=True)
     assert (report.removed, len(report.absent)) == ((), 2)
     assert len(held(place)) == 3
+
+
+def test_when_every_file_is_gone_nothing_is_pruned(place, folder):
+    folder.rename(folder.with_name("away"))
+    with pytest.raises(LibraryError, match="none of the library's files is there"):
+        sync(place, prune=True)
+    assert len(held(place)) == 3
+    assert len(sync(place).gone) == 2
+    folder.with_name("away").rename(folder)
+    assert (sync(place).gone, sync(place).unchanged) == ((), 3)
 
 
 def test_a_renamed_file_leaves_no_trace_of_its_old_name_once_pruned(place, folder):
