@@ -8,38 +8,28 @@ a bug. Nothing heavy is imported until a command needs it.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rag import filters
-from rag.errors import PaperNotFound, RagError, ReadError, UsageError
+from rag import filters, shelf, shell
+from rag.errors import RagError, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from rag.assistant import Assistant
     from rag.filters import Filter
-    from rag.library import Library
-    from rag.progress import Bar
-    from rag.records import Answer, Explained, Paper
-    from rag.report import Added
+    from rag.records import Answer, Explained
     from rag.settings import Settings
 
 REFUSED = 3
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
 FORMS = ("bibtex", "csl", "ris", "jsonl")  # what rag.export writes papers as, and cites them as
 CITED = ("bibtex", "csl", "ris", "markdown")
-FILES_SHOWN = 20  # of a library, by `rag status`
-PRUNED_SHOWN = 20  # papers named before they are removed
 INTERRUPTED = 130
-LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any length
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RagError as error:
-        print(f"rag: {_one_line(_of_library(str(error), arguments))}", file=sys.stderr)
+        print(f"rag: {shell.one_line(_of_library(str(error), arguments))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("rag: stopped", file=sys.stderr)
@@ -61,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _discard_output()
         return 0
     except OSError as error:  # what no module foresaw; most likely standard output, on a full disk
-        print(f"rag: {_one_line(error)}; free some space, or write elsewhere", file=sys.stderr)
+        print(f"rag: {shell.one_line(error)}; free some space, or write elsewhere", file=sys.stderr)
         _discard_output()
         return 1
 
@@ -88,8 +78,8 @@ def _discard_output() -> None:
 
 def ask(arguments: argparse.Namespace) -> int:
     """Answer one question."""
-    question, where = _question(arguments.question), _where(arguments)
-    answer = _answered(_assistant(arguments), question, where, arguments)
+    question, where = _question(arguments.question), shell.where_of(arguments)
+    answer = _answered(shell.assistant_of(arguments), question, where, arguments)
     _show_answer(answer, arguments)
     _suggest(answer, arguments)
     return REFUSED if answer.status == "refused" else 0
@@ -99,17 +89,17 @@ def search(arguments: argparse.Namespace) -> int:
     """List the papers nearest to a query."""
     from rag import render
 
-    query, where = _question(arguments.query), _where(arguments)
-    assistant = _assistant(arguments, model="extractive")
+    query, where = _question(arguments.query), shell.where_of(arguments)
+    assistant = shell.assistant_of(arguments, model="extractive")
     if arguments.explain:
         _explain(assistant.explain(query, arguments.k or 8, where), arguments.json)
     else:
         hits = assistant.search(query, arguments.k or 8, where)
         if arguments.json:
-            _print_json([_hit(hit) for hit in hits])
+            shell.print_json([_hit(hit) for hit in hits])
         elif hits:
-            _show(lambda: render.rich_hits(hits), lambda: render.plain_hits(hits))
-    _say_where(assistant.library, where & filters.split(query).where)
+            shell.show(lambda: render.rich_hits(hits), lambda: render.plain_hits(hits))
+    shell.say_where(assistant.library, where & filters.split(query).where)
     return 0
 
 
@@ -117,9 +107,11 @@ def _explain(explained: Sequence[Explained], as_json: bool) -> None:
     from rag import render
 
     if as_json:
-        _print_json([_hit(e.hit) | {"sentence": e.sentence, "held": e.held, "lacking": e.lacking} for e in explained])
+        shell.print_json(
+            [_hit(e.hit) | {"sentence": e.sentence, "held": e.held, "lacking": e.lacking} for e in explained]
+        )
     elif explained:
-        _show(lambda: render.rich_explained(explained), lambda: render.plain_explained(explained))
+        shell.show(lambda: render.rich_explained(explained), lambda: render.plain_explained(explained))
 
 
 def chat(arguments: argparse.Namespace) -> int:
@@ -128,15 +120,15 @@ def chat(arguments: argparse.Namespace) -> int:
     from rag.settings import speaks_of_model
 
     return repl.chat(
-        _settings(arguments),
+        shell.settings_of(arguments),
         _opened,
-        notice=lambda settings: _notice(settings.model or "", settings.base_url),
-        where=_where(arguments),
+        notice=lambda settings: shell.notice(settings.model or "", settings.base_url),
+        where=shell.where_of(arguments),
         resume=arguments.resume,
         library_given=arguments.library is not None,
         as_json=arguments.json,
         removed=arguments.keep_unverified,
-        hint=not speaks_of_model(**_options(arguments)),
+        hint=not speaks_of_model(**shell.options_of(arguments)),
     )
 
 
@@ -153,9 +145,9 @@ def replay(arguments: argparse.Namespace) -> int:
     """Ask a kept question again and show what changed since."""
     from rag import log, repl
 
-    settings, given = _settings(arguments), arguments.library is not None
+    settings, given = shell.settings_of(arguments), arguments.library is not None
     screen = repl.screen()
-    log.replay(arguments.id, settings, _open, screen, library_given=given, as_json=arguments.json)
+    log.replay(arguments.id, settings, shell.opened, screen, library_given=given, as_json=arguments.json)
     return 0
 
 
@@ -172,271 +164,16 @@ def models(arguments: argparse.Namespace) -> int:
     from rag.servers import shown, url_of
     from rag.text import printable
 
-    settings = _settings(arguments, "extractive")
+    settings = shell.settings_of(arguments, "extractive")
     names = list_models(settings.base_url, deadline=Deadline(settings.deadline))
     if arguments.json:
-        _print_json(list(names))
+        shell.print_json(list(names))
     else:
         for name in names:
             print(printable(name))
     if not names:
         print(f"rag: {shown(url_of(settings.base_url))} offers no model; load one there first", file=sys.stderr)
     return 0
-
-
-def list_papers(arguments: argparse.Namespace) -> int:
-    """Print the papers of the library, a line each."""
-    from rag.render import shown
-
-    said = " ".join(arguments.filter)
-    where = _where(arguments) & (filters.parse(said) if said else filters.ALL)
-    library = _library(arguments)
-    ids = library.selected(where).ids if where else None
-    papers = [paper for paper in library if ids is None or paper.id in ids]
-    if arguments.json:
-        _print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in papers])
-    else:
-        _print_pairs([(paper.id, shown(paper.title)) for paper in papers])
-    _say_where(library, where)
-    return 0
-
-
-def show(arguments: argparse.Namespace) -> int:
-    """Print one paper."""
-    from rag import render
-
-    paper = _library(arguments).paper(" ".join(arguments.paper))
-    if arguments.json:
-        _print_json(paper.to_dict())
-    else:
-        _show(lambda: render.rich_paper(paper), lambda: render.plain_paper(paper))
-    return 0
-
-
-def export(arguments: argparse.Namespace) -> int:
-    """Write papers of a library for other programs."""
-    from pathlib import Path
-
-    from rag import export
-
-    file = Path(os.path.expanduser(arguments.output)) if arguments.output not in (None, "-") else None
-    form = arguments.format or (export.SUFFIXES.get(file.suffix.lower()) if file else "bibtex")
-    if not form:
-        endings = ", ".join(export.SUFFIXES)
-        raise UsageError(f"{file}: the ending says no format; use one of {endings}, or add --format NAME")
-    papers = _named(arguments)
-    if file:
-        export.write(file, export.PAPERS[form](papers), over=arguments.force, remedy="add --force to replace it")
-    else:
-        sys.stdout.write(export.PAPERS[form](papers))
-    where = f" written to {file}" if file else ""
-    print(_one_line(f"{len(papers):,} {'paper' if len(papers) == 1 else 'papers'}{where}"), file=sys.stderr)
-    return 0
-
-
-def cite(arguments: argparse.Namespace) -> int:
-    """Print papers as they are cited."""
-    from rag import export
-
-    sys.stdout.write(export.CITED[arguments.format](_named(arguments)))
-    return 0
-
-
-def _named(arguments: argparse.Namespace) -> list[Paper]:
-    """The papers that a command names, each an argument, or one title without quotation marks; none is all."""
-    library, names = _library(arguments), arguments.paper
-    try:
-        return [library.paper(name) for name in names] or list(library)
-    except PaperNotFound:
-        if len(names) < 2:
-            raise
-        with suppress(PaperNotFound):
-            return [library.paper(" ".join(names))]
-        raise
-
-
-def status(arguments: argparse.Namespace) -> int:
-    """Say what the library holds, where it lies, and what answers."""
-    from rag.render import shown
-
-    facts = _status(_settings(arguments))
-    if arguments.json:
-        _print_json(facts)
-        return 0
-    files = facts.pop("files", [])
-    facts["libraries"] = ", ".join(facts["libraries"]) or "none of your own yet; type: rag add FILE --library NAME"
-    texts = facts | ({"skipped": _skipped(facts["skipped"])} if "skipped" in facts else {})
-    pairs = [*texts.items(), *(("file", _file_line(file, facts["library"])) for file in files[:FILES_SHOWN])]
-    if len(files) > FILES_SHOWN:
-        pairs.append(("file", f"and {len(files) - FILES_SHOWN:,} more (listed by --json)"))
-    _print_pairs([(f"{name.replace('_', ' '):<11}", shown(str(text))) for name, text in pairs])
-    return 0
-
-
-def _skipped(kinds: dict[str, list[str]]) -> str:
-    """How many pieces of the files are no paper, by the reason."""
-    names = {
-        "no abstract": ("record without an abstract", "records without an abstract"),
-        "refused": ("refused", "refused"),
-        "passed over": ("piece that is no record", "pieces that are no record"),
-    }
-    told = [f"{len(kinds[kind]):,} {names[kind][len(kinds[kind]) != 1]}" for kind in names if kinds[kind]]
-    return f"{', '.join(told)} (listed by --json)" if told else "nothing"
-
-
-def _file_line(file: dict[str, Any], library: str) -> str:
-    from shlex import quote
-
-    refused = f", {file['refused']:,} refused" if file["refused"] else ""
-    line = (
-        f"{file['file']}: {file['papers']:,} papers, {file['format'] or 'in no known format'}{refused}, "
-        f"read {file['read']}, {file['state']}"
-    )
-    again = f"; type: rag sync --library {quote(library)}" + " --prune" * (file["state"] == "no longer there")
-    return line + (again if file["state"] != "unchanged since" else "")
-
-
-def add(arguments: argparse.Namespace) -> int:
-    """Read files into a library of one's own."""
-    from pathlib import Path
-
-    from rag import changes
-    from rag.embed import open_embedder
-    from rag.progress import Bar
-
-    way = changes.Way(arguments.format, _columns(arguments.map))
-    name = _own_library(arguments)
-    with Bar("Adding", quiet=True) as bar:
-        report = changes.add(
-            [Path(os.path.expanduser(file)) for file in arguments.files],
-            name,
-            open_embedder(),
-            way,
-            dry_run=arguments.dry_run,
-            progress=bar,
-        )
-    return _reported(report, arguments)
-
-
-def sync(arguments: argparse.Namespace) -> int:
-    """Read again what a library came from, where it changed."""
-    from rag import changes
-    from rag.embed import open_embedder
-    from rag.progress import Bar
-
-    name = _own_library(arguments)
-    with Bar("Syncing", quiet=True) as bar:
-        report = changes.sync(
-            name,
-            open_embedder(),
-            prune=arguments.prune,
-            agree=lambda papers: arguments.yes or _agreed(papers, name, bar),
-            dry_run=arguments.dry_run,
-            progress=bar,
-        )
-    return _reported(report, arguments)
-
-
-def _agreed(papers: Sequence[Paper], name: str, bar: Bar) -> bool:
-    """Does the person at the terminal want these papers removed?"""
-    from shlex import quote
-
-    from rag.render import shown
-
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(
-            f"--prune would remove {len(papers):,} papers that are in none of their files; "
-            f"--dry-run --json lists them; to remove them type: rag sync --library {quote(name)} --prune --yes"
-        )
-    bar.stop()
-    print(f"In none of their files any more, {len(papers):,}:", file=sys.stderr)
-    for paper in papers[:PRUNED_SHOWN]:
-        print(f"  {paper.id}  {shown(paper.title)}", file=sys.stderr)
-    if len(papers) > PRUNED_SHOWN:
-        print(f"  and {len(papers) - PRUNED_SHOWN:,} more; --dry-run --json lists them all", file=sys.stderr)
-    print("Remove them? rag undo brings them back. [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _reported(report: Added, arguments: argparse.Namespace) -> int:
-    """Print a report; the exit code."""
-    _print_report(report.to_dict(), report.lines(), arguments)
-    if report.problem:
-        raise ReadError(report.problem)
-    return 1 if arguments.strict and report.of_kind("refused") else 0
-
-
-def remove(arguments: argparse.Namespace) -> int:
-    """Take a paper out of a library of one's own."""
-    from rag import changes
-    from rag.embed import open_embedder
-
-    name = _own_library(arguments)
-    paper = changes.remove(" ".join(arguments.paper), name, open_embedder())
-    line = f"removed {paper.title!r} ({paper.id}) from {name}; to have it back: rag undo --library {name}"
-    _print_report({"library": name, "removed": [paper.id]}, [line], arguments)
-    return 0
-
-
-def undo(arguments: argparse.Namespace) -> int:
-    """Take back the last change of a library."""
-    from rag import changes
-    from rag.embed import open_embedder
-
-    name = _own_library(arguments)
-    undone = changes.undo(name, open_embedder())
-    line = (
-        f"undone: {undone['action']} of {undone['at']}; {len(undone['removed']):,} papers taken out, "
-        f"{len(undone['restored']):,} as they were before; {name} holds {undone['papers']:,} papers"
-    )
-    _print_report({"library": name, **undone}, [line], arguments)
-    return 0
-
-
-def doctor(arguments: argparse.Namespace) -> int:
-    """Look whether the parts of a library fit together, and repair them."""
-    from rag import doctor
-    from rag.embed import open_embedder
-    from rag.ingest import named_folder, shipped_folder
-    from rag.progress import Bar
-
-    name, embedder = _settings(arguments, "extractive").library, open_embedder()
-    folder = shipped_folder(embedder) if name is None else named_folder(name)
-    if name is None and not os.path.isfile(folder / "library.sqlite"):
-        health = doctor.Health(
-            str(folder), (doctor.Check("library", "", "not built yet; the first question builds it"),)
-        )
-    elif arguments.repair:
-        with Bar("Repairing", quiet=True) as bar:
-            health = doctor.repair(folder, name, embedder, bar)
-    else:
-        health = doctor.examine(folder, name, embedder)
-    _print_report(health.to_dict() | {"library": name or "shipped abstracts"}, health.lines(), arguments)
-    return 1 if health.problems else 0
-
-
-def _own_library(arguments: argparse.Namespace) -> str:
-    name = _settings(arguments, "extractive").library
-    if name is None:
-        raise UsageError(f"the shipped library is never changed; type: rag {arguments.command} ... --library NAME")
-    return name
-
-
-def _columns(pairs: Sequence[str]) -> dict[str, str]:
-    """What --map says, as {field: name in the file}."""
-    if wrong := [pair for pair in pairs if not all(part.strip() for part in pair.partition("=")[::2])]:
-        raise UsageError(f"--map {wrong[0]!r} is not FIELD=NAME; type, for example: --map title=Headline")
-    return {field.strip(): name.strip() for field, _, name in (pair.partition("=") for pair in pairs)}
-
-
-def _print_report(facts: dict[str, Any], lines: Iterable[str], arguments: argparse.Namespace) -> None:
-    from rag.text import printable
-
-    if arguments.json:
-        _print_json(facts)
-        return
-    for line in lines:
-        print("  " * line.startswith(" ") + " ".join(printable(line).split()))
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
@@ -455,87 +192,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _status(settings: Settings) -> dict[str, Any]:
-    from rag import __version__, origins
-    from rag.embed import open_embedder
-    from rag.ingest import named_folder, open_named, own_libraries, shipped_folder
-    from rag.library import Library
-    from rag.servers import shown, url_of
-
-    embedder = open_embedder()
-    name = settings.library
-    folder = shipped_folder(embedder) if name is None else named_folder(name)
-    facts: dict[str, Any] = {"version": __version__, "library": name or "shipped abstracts", "folder": str(folder)}
-    if name is None and not (folder / "library.sqlite").exists():
-        facts["state"] = "not built yet; the first question builds it"
-    else:
-        library = Library.open(folder) if name is None else open_named(name)
-        journal = library.journal()
-        unfinished = "being built" if name is None else "empty so far; type: rag add FILE --library NAME"
-        facts |= {"state": "ready" if library.generation else unfinished, **library.counts()}
-        changed = next((entry["at"] for entry in journal if entry["generation"] == library.generation), "never")
-        facts |= {"generation": library.generation, "changed": changed}
-        facts |= {"embedder": library.embedder, "skipped": origins.passed_over(journal)}
-        facts |= {"fingerprint": library.fingerprint} | ({"files": origins.sources(library)} if name else {})
-    facts["libraries"] = list(own_libraries())
-    facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
-    if settings.model:
-        facts["server"] = shown(url_of(settings.base_url))
-    return facts
-
-
 # --- what commands share ------------------------------------------------------------------------
-
-
-def _settings(arguments: argparse.Namespace, model: str | None = None) -> Settings:
-    from rag.settings import load
-
-    chosen = _options(arguments)
-    settings = load(**(chosen | ({"model": model} if model else {})))
-    if chosen["base_url"] and not model and not chosen["model"] and not settings.model:
-        raise UsageError(
-            f"--base-url names a server but no model; add --model NAME, one of: rag models --base-url {chosen['base_url']}"
-        )
-    if chosen["judge"] and not settings.model:
-        raise UsageError("--judge looks at what a chat model wrote; add --model NAME")
-    return settings
-
-
-def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "judge", "k", "deadline")}
-
-
-def _library(arguments: argparse.Namespace) -> Library:
-    return _assistant(arguments, model="extractive").library
-
-
-def _assistant(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
-    return _open(_settings(arguments, model))
-
-
-def _open(settings: Settings) -> Assistant:
-    from rag.assistant import open_assistant
-    from rag.progress import Bar
-
-    with Bar() as bar:
-        assistant = open_assistant(settings, progress=bar)
-    if settings.model:
-        _notice(settings.model, settings.base_url)
-    return assistant
-
-
-@cache
-def _notice(model: str, base_url: str | None) -> None:
-    """Say, once a process, that text is about to leave this machine, and how to keep it here."""
-    from rag.servers import is_remote, shown, url_of
-    from rag.text import printable
-
-    if is_remote(base_url):
-        where = printable(f"{shown(url_of(base_url))} ({model})")
-        print(
-            f"rag: your questions and the passages found go to {where}; --model extractive keeps them here",
-            file=sys.stderr,
-        )
 
 
 def _suggest(answer: Answer, arguments: argparse.Namespace) -> None:
@@ -548,7 +205,7 @@ def _suggest(answer: Answer, arguments: argparse.Namespace) -> None:
         seen
         and answer.model == EXTRACTIVE
         and answer.status != "refused"
-        and not speaks_of_model(**_options(arguments))
+        and not speaks_of_model(**shell.options_of(arguments))
     ):
         _say_how_to_add_a_model()
 
@@ -580,18 +237,6 @@ def _text(words: Sequence[str]) -> str:
         raise UsageError("standard input is not UTF-8 text; pipe a text file") from None
 
 
-def _where(arguments: argparse.Namespace) -> Filter:
-    """The filter that options say."""
-    return filters.chosen(arguments.year, arguments.author, arguments.venue)
-
-
-def _say_where(library: Library, where: Filter) -> None:
-    """What a filter left to look at."""
-    if where:
-        found = library.selected(where)
-        print(f"rag: {_one_line(found.where.said if found.ids else library.nothing(where))}", file=sys.stderr)
-
-
 def _answered(assistant: Assistant, question: str, where: Filter, arguments: argparse.Namespace) -> Answer:
     """The answer; at a terminal its sentences appear as they pass their check."""
     if arguments.json or not sys.stdout.isatty():
@@ -608,33 +253,11 @@ def _show_answer(answer: Answer, arguments: argparse.Namespace) -> None:
 
     removed = arguments.keep_unverified
     if arguments.json:
-        _print_json(answer.to_dict())
+        shell.print_json(answer.to_dict())
     else:
-        _show(lambda: render.rich_answer(answer, removed=removed), lambda: render.plain_answer(answer, removed=removed))
-
-
-def _show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
-    if sys.stdout.isatty():
-        from rich.console import Console
-
-        Console(highlight=False).print(rich())
-    else:
-        print(plain())
-
-
-def _print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
-    """Names with what belongs to them; at a terminal, what wraps stays beside its name."""
-    if sys.stdout.isatty():
-        from rag import repl, views
-
-        repl.Terminal().put(views.pairs(pairs))
-    else:
-        for name, text in pairs:
-            print(f"{name}  {text}")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=True, indent=2))
+        shell.show(
+            lambda: render.rich_answer(answer, removed=removed), lambda: render.plain_answer(answer, removed=removed)
+        )
 
 
 def _hit(hit: Any) -> dict[str, Any]:
@@ -657,13 +280,6 @@ def _of_library(message: str, arguments: argparse.Namespace | None) -> str:
     return re.sub(
         r"type: rag (?:list|show)\b(?! --library)", lambda found: f"{found[0]} --library {quote(name)}", message
     )
-
-
-def _one_line(error: BaseException | str) -> str:
-    from rag.text import printable
-
-    line = " ".join(printable(str(error)).split())
-    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
 
 
 # --- the command line ---------------------------------------------------------------------------
@@ -740,41 +356,45 @@ def _parser() -> OneLineParser:
     command = _command(commands, "replay", replay, "ask a kept question again and show what changed since")
     command.add_argument("id", help="of a chat, or of one of its questions, such as 3.2")
     _answer_options(command)
-    command = _command(commands, "list", list_papers, "print the papers of the library")
+    command = _command(commands, "list", shelf.list_papers, "print the papers of the library")
     command.add_argument(
         "filter", nargs="*", metavar="FILTER", help="only some: 'year>=2023', author:Smith, venue:Nature"
     )
     _filter_options(command)
-    command = _command(commands, "show", show, "print one paper")
+    command = _command(commands, "show", shelf.show, "print one paper")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
-    command = _command(commands, "export", export, "write papers of a library for other programs", as_json=False)
+    command = _command(commands, "export", shelf.export, "write papers of a library for other programs", as_json=False)
     command.add_argument("paper", nargs="*", help="ids, beginnings of ids, or titles (default: all papers)")
     text = "bibtex, csl, ris or jsonl (default: what the file's ending says, else bibtex)"
     command.add_argument("--format", metavar="NAME", type=_form, choices=FORMS, help=text)
     command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
     command.add_argument("--force", action="store_true", help="replace a file that is there")
-    command = _command(commands, "cite", cite, "print papers as they are cited", as_json=False)
+    command = _command(commands, "cite", shelf.cite, "print papers as they are cited", as_json=False)
     command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
     text = "bibtex, csl, ris or markdown (default: bibtex)"
     command.add_argument("--format", metavar="NAME", type=_form, choices=CITED, default="bibtex", help=text)
-    command = _command(commands, "status", status, "say what the library holds and where it lies")
+    command = _command(commands, "status", shelf.status, "say what the library holds and where it lies")
     _model_options(command)
-    command = _command(commands, "add", add, "read files of papers into a library of your own")
+    command = _command(commands, "add", shelf.add, "read files of papers into a library of your own")
     command.add_argument("files", nargs="+", metavar="FILE", help="a file, an archive, or a folder of them")
     command.add_argument("--format", metavar="NAME", help="what the files are (default: seen from their content)")
     text = "what a field is called in a table or JSON, such as title=Headline; may be repeated"
     command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
     command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
-    command = _command(commands, "sync", sync, "read the files and folders of a library again, where they changed")
+    command = _command(
+        commands, "sync", shelf.sync, "read the files and folders of a library again, where they changed"
+    )
     command.add_argument("--prune", action="store_true", help="remove the papers that are in none of them any more")
     command.add_argument("--yes", action="store_true", help="remove them without asking")
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
     command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
-    command = _command(commands, "remove", remove, "take a paper out of a library of your own")
+    command = _command(commands, "remove", shelf.remove, "take a paper out of a library of your own")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
-    _command(commands, "undo", undo, "take back the last change of a library of your own")
-    command = _command(commands, "doctor", doctor, "look whether the parts of a library fit together, and repair them")
+    _command(commands, "undo", shelf.undo, "take back the last change of a library of your own")
+    command = _command(
+        commands, "doctor", shelf.doctor, "look whether the parts of a library fit together, and repair them"
+    )
     command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
     command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
     _server_option(command)

@@ -28,7 +28,7 @@ MAY_USE = {  # a third-party package: the modules that may import it, at the top
     "openai": {"embed", "chat_models"},
     "llama_index": {"chat_models"},
     "tiktoken": {"synthesize"},
-    "rich": {"render", "cli", "progress", "repl"},
+    "rich": {"render", "cli", "shell", "progress", "repl"},
     "prompt_toolkit": {"terminal"},
     "filelock": {"library"},
     "platformdirs": {"settings"},
@@ -72,8 +72,23 @@ ABOVE = {  # what every other module may import of ours besides the base; a stag
     "doctor": {"chunks", "embed", "ingest", "integrity", "library", "origins", "vectors"},
     "assistant": {"settings", "ingest"} | STAGES - {"readers", "integrity", "chunks", "render", "chats", "export"},
     "__init__": {"settings", "assistant", "library", "embed", "changes", "readers", "report"},
-    "cli": {"__init__", "settings", "assistant", "ingest", "library", "render", "repl", "progress"}
-    | {"embed", "chat_models", "log", "views", "changes", "origins", "report", "doctor", "export"},
+    "shell": {"assistant", "filters", "library", "progress", "repl", "settings", "views"},
+    "shelf": {
+        "__init__",
+        "changes",
+        "doctor",
+        "embed",
+        "export",
+        "ingest",
+        "library",
+        "origins",
+        "progress",
+        "render",
+        "report",
+    }
+    | {"settings", "shell"},
+    "cli": {"__init__", "assistant", "chat_models", "filters", "log", "progress", "render", "repl", "settings"}
+    | {"shelf", "shell"},
     "__main__": {"cli"},
 }
 

@@ -210,13 +210,13 @@ def test_status_names_the_server(capsys):
 
 
 def test_before_text_leaves_the_machine_a_notice_says_where_it_goes(capsys, monkeypatch):
-    from rag import cli
+    from rag import shell
 
-    cli._notice.cache_clear()
+    shell.notice.cache_clear()
     for _ in range(2):
-        cli._notice("gpt-5-mini", None)
-    cli._notice("m", "http://me:secret@example.org/v1")
-    cli._notice("m", "ollama")
+        shell.notice("gpt-5-mini", None)
+    shell.notice("m", "http://me:secret@example.org/v1")
+    shell.notice("m", "ollama")
     first, second = capsys.readouterr().err.splitlines()
     assert first == (
         "rag: your questions and the passages found go to https://api.openai.com/v1 (gpt-5-mini); "
