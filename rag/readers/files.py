@@ -104,6 +104,7 @@ def texts(file: File) -> Iterator[tuple[str, str | Refused, str]]:
             yield from _members(raw, file.name)
             return
         text, remark = decoded(_unzipped(raw) if raw.startswith(b"\x1f\x8b") else raw)
+        del raw  # not held while the text is read
         yield file.name, text, remark
     except Refused as refused:
         yield file.name, refused, ""
