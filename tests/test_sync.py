@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from running import run
 
-from rag import changes, readers
+from rag import changes, plan, readers
 from rag.embed import MiniLM, open_embedder
 from rag.errors import LibraryError
 from rag.library import Library
@@ -49,7 +49,7 @@ def read(monkeypatch) -> list[str]:
     """The names of the files that are read."""
     names: list[str] = []
     real = readers.take
-    monkeypatch.setattr(changes, "take", lambda file, way: names.append(file.name) or real(file, way))
+    monkeypatch.setattr(plan, "take", lambda file, way: names.append(file.name) or real(file, way))
     return names
 
 
