@@ -30,6 +30,7 @@ EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
 FORMS = ("bibtex", "csl", "ris", "jsonl")  # what rag.export writes papers as, and cites them as
 CITED = ("bibtex", "csl", "ris", "markdown")
 INTERRUPTED = 130
+OWN = ("add", "sync", "remove", "undo")  # commands that change a library
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"rag: {shell.one_line(_of_library(str(error), arguments))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("rag: stopped", file=sys.stderr)
+        kept = "; what was done so far is kept, the same command goes on" if _is_adding(arguments) else ""
+        print(f"rag: stopped{kept}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader had enough: say nothing
         _discard_output()
@@ -54,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"rag: {shell.one_line(error)}; free some space, or write elsewhere", file=sys.stderr)
         _discard_output()
         return 1
+
+
+def _is_adding(arguments: argparse.Namespace | None) -> bool:
+    return getattr(arguments, "command", "") in ("add", "sync")
 
 
 def _prepare_streams() -> None:
@@ -79,6 +85,8 @@ def _discard_output() -> None:
 def ask(arguments: argparse.Namespace) -> int:
     """Answer one question."""
     question, where = _question(arguments.question), shell.where_of(arguments)
+    if doubt := filters.unread(question):
+        print(f"rag: {shell.one_line(doubt)}", file=sys.stderr)
     answer = _answered(shell.assistant_of(arguments), question, where, arguments)
     _show_answer(answer, arguments)
     _suggest(answer, arguments)
@@ -292,6 +300,9 @@ class OneLineParser(argparse.ArgumentParser):
     """argparse, with errors of one line that say what was meant or what to type."""
 
     def error(self, message: str) -> NoReturn:
+        wrong = _BAD_COMMAND.search(message)
+        if wrong and (" " in wrong[1] or wrong[1][:1].isupper()):  # a question
+            raise UsageError(f'no command {wrong[1]!r}; to ask a question type: {self.prog} ask "your question"')
         message = _BAD_COMMAND.sub(r"no command '\1'", message.removeprefix("argument "))
         raise UsageError(f"{message}{self._hint(message)} type: {self.prog} --help")
 
@@ -369,6 +380,7 @@ def _parser() -> OneLineParser:
     command.add_argument("--format", metavar="NAME", type=_form, choices=FORMS, help=text)
     command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
     command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _filter_options(command)
     command = _command(commands, "cite", shelf.cite, "print papers as they are cited", as_json=False)
     command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
     text = "bibtex, csl, ris or markdown (default: bibtex)"
@@ -416,7 +428,8 @@ def _command(
     )
     command.set_defaults(run=run, command=name)
     if library:
-        text = "a library's folder or name (default: the shipped abstracts)"
+        default = "one of your own, which it needs" if name in OWN else "default: the shipped abstracts"
+        text = f"a library's folder or name ({default})"
         command.add_argument("--library", metavar="NAME", help=text)
     if as_json:
         command.add_argument("--json", action="store_true", help="print JSON")

@@ -269,6 +269,7 @@ def _library(chat: Conversation, screen: Screen, argument: str) -> None:
         with screen.telling() as told:
             chat.change(told.stage, library=None if argument == SHIPPED else argument)
         chat.new()
+        chat.where = ALL
     library = chat.assistant().library
     facts = [("library", chat.settings.library or "the shipped abstracts"), ("papers", f"{len(library):,}")]
     facts += [("folder", str(library.path)), ("generation", str(library.generation))]

@@ -156,6 +156,18 @@ def split(question: str) -> Split:
     return Split(re.sub(r"[,;](?=[.,;:?!])", "", rest).strip(" \t\n,;:"), _filter(question, terms))
 
 
+_NEARLY = re.compile(r"(?<![^\s(\[,;])([A-Za-z]{4,8})(?::|\s?[=<>≤≥]{1,3}):?[^\s:/]\S*")
+_MEANT = (*FIELDS, "years", "authors", "venues", "journal")
+
+
+def unread(question: str) -> str:
+    """What in a question looks like a filter and was read as words, and what to type; "" if nothing does."""
+    for term in _NEARLY.finditer(_TERM.sub(" ", question)):
+        if get_close_matches(term[1].lower(), _MEANT, 1, 0.8):
+            return f"{term[0][:40]!r} was read as words of the question: {_wrong(term[0])}"
+    return ""
+
+
 def parse(text: str) -> Filter:
     """The filter that a text is, and nothing else. Raises UsageError, which says what to type."""
     if not isinstance(text, str):

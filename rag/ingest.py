@@ -84,11 +84,10 @@ def open_named(name: str) -> Library:
         known = own_libraries()
         if os.path.isfile(folder) or not known:
             raise
-        meant = get_close_matches(name, known, 1) or known[:NAMED]
-        more = f" and {len(known) - len(meant):,} more" if len(known) > len(meant) else ""
-        raise LibraryMissing(
-            f"no library at {folder}; there is {', '.join(meant)}{more}, see: rag status; to make one: rag add FILE --library NAME"
-        ) from None
+        near = get_close_matches(name, known, 1)
+        more = f" and {len(known) - NAMED:,} more" if len(known) > NAMED else ""
+        there = f"did you mean {near[0]}?" if near else f"there is {', '.join(known[:NAMED])}{more};"
+        raise LibraryMissing(f"no library at {folder}; {there} to make one type: rag add FILE --library NAME") from None
 
 
 def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Library:

@@ -2,7 +2,7 @@
 
 A file that was added before is known by its path: what it says now replaces what it said. What it holds
 decides by its hash whether it is read at all; one that is as it was is read only for a paper that another
-file shares and says otherwise now. Nothing is stored here.
+file that is read shares. Nothing is stored here.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def planned(name: str, looked: Looked, library: Library | None, progress: Progre
     told = {file_of(source) for held_in in held.values() for source in held_in}
     same = {id for id, held_in in held.items() if not kept.isdisjoint(map(file_of, held_in))}
     absent = _absent(looked, known, read, again)
-    removed = _prunable(absent, known, reading) if looked.prune else ()
+    removed = _prunable(absent, known, reading, sources) if looked.prune else ()
     report = Added(
         library=name,
         read=reading.records,
@@ -157,6 +157,7 @@ def planned(name: str, looked: Looked, library: Library | None, progress: Progre
         gone=tuple(source for source in looked.gone if source.file in told),
         absent=tuple(id for id in (*absent, *_still_absent(looked, held, again)) if id not in removed),
         removed=removed,
+        pruned=looked.prune,
         left_out=tuple(paper.id for paper in reading.papers if paper.id in by_hand),
         problem=_problem(looked, reading),
     )
@@ -182,19 +183,17 @@ def _reading(
 ) -> tuple[Reading, tuple[Source, ...], set[str]]:
     """What the files say, a Source for each, and the names of those whose word replaces what they said."""
     order = {path: n for n, path in enumerate(looked.before.files)}
-    wanted = dict(looked.read)
+    wanted, again = dict(looked.read), set[str]()
     taken: dict[str, tuple[Source, Taken]] = {}
-    gone = {source.file for source in looked.gone} if looked.prune else set()
-    while True:
+    while wanted:
         taken |= _taken(wanted, progress)
-        taken = dict(sorted(taken.items(), key=lambda item: order.get(item[0], len(order))))
-        known_names = looked.before.replaceable() & {looked.before.names.get(path, "") for path in taken}
-        again = known_names | gone
-        told = partial(progress, "comparing") if progress else (lambda done, total: None)
-        reading = joined([one for _, one in taken.values()], known.values(), again, looked.missing, told)
-        wanted = _sharing(looked, known, reading, again, taken)
-        if not wanted:
-            return reading, tuple(source for source, _ in taken.values()), again
+        again = looked.before.replaceable() & {looked.before.names.get(path, "") for path in taken}
+        wanted = _sharing(looked, known, again, taken)
+    taken = dict(sorted(taken.items(), key=lambda item: order.get(item[0], len(order))))
+    again |= {source.file for source in looked.gone} if looked.prune else set()
+    told = partial(progress, "comparing") if progress else (lambda done, total: None)
+    reading = joined([one for _, one in taken.values()], known.values(), again, looked.missing, told)
+    return reading, tuple(source for source, _ in taken.values()), again
 
 
 def _taken(files: Mapping[str, tuple[File, Way]], progress: Progress | None) -> dict[str, tuple[Source, Taken]]:
@@ -211,19 +210,12 @@ def _taken(files: Mapping[str, tuple[File, Way]], progress: Progress | None) -> 
 
 
 def _sharing(
-    looked: Looked, known: Mapping[str, Paper], reading: Reading, again: set[str], taken: Mapping[str, Any]
+    looked: Looked, known: Mapping[str, Paper], again: set[str], taken: Mapping[str, Any]
 ) -> dict[str, tuple[File, Way]]:
-    """Files not read that hold a paper of which a file that was read says something else now, or nothing."""
+    """Files not read that hold a paper of one that was: only together do they say what it is now."""
     unread = {file.name: path for path, (file, _) in looked.rest.items() if path not in taken}
-    if not unread:
-        return {}
-    read = {paper.id: paper for paper in reading.papers}
-    shared: set[str] = set()
-    for paper in known.values():
-        files = set(map(file_of, paper.sources))
-        now = read.get(paper.id)
-        if files & again and files & unread.keys() and not (now and (now == paper or _only_moved(now, paper))):
-            shared |= files & unread.keys()
+    held = [set(map(file_of, paper.sources)) for paper in known.values()] if unread else []
+    shared = {name for files in held if files & again for name in files & unread.keys()}
     return {unread[name]: looked.rest[unread[name]] for name in shared}
 
 
@@ -250,9 +242,13 @@ def _still_absent(looked: Looked, held: Mapping[str, Sequence[str]], again: set[
     )  # fmt: skip
 
 
-def _prunable(absent: Iterable[str], known: Mapping[str, Paper], reading: Reading) -> tuple[str, ...]:
-    """Those that are in no file of which anything was refused: there they may only be hidden."""
+def _prunable(
+    absent: Iterable[str], known: Mapping[str, Paper], reading: Reading, sources: Iterable[Source]
+) -> tuple[str, ...]:
+    """Those that are in no file of which anything was refused, or of which nothing is a record: there they may only be hidden."""
     broken = {_file(piece.source) for piece in reading.skipped if piece.kind == "refused"}
+    strange = {_file(piece.source) for piece in reading.skipped}
+    broken |= {source.file for source in sources if not source.records and source.file in strange}
     return tuple(id for id in absent if broken.isdisjoint(map(file_of, known[id].sources)))
 
 

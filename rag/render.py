@@ -225,6 +225,6 @@ def reasons(explained: Explained) -> list[str]:
 def details(paper: Paper) -> list[tuple[str, str]]:
     """What is known of a paper besides title and abstract, printable, in the order shown."""
     known: list[tuple[str, object]] = [("id", paper.id)]
-    known += [("authors", ", ".join(paper.authors)), ("year", paper.year), ("venue", paper.venue)]
+    known += [("authors", "; ".join(paper.authors)), ("year", paper.year), ("venue", paper.venue)]
     known += [("doi", paper.doi), ("url", paper.url), ("from", ", ".join(paper.sources)), *paper.extra.items()]
     return [(printable(name), printable(str(value))) for name, value in known if value]

@@ -18,7 +18,7 @@ from rag.chats import FILE, Chats
 from rag.commands import Screen, Told
 from rag.conversation import PREPARING, Conversation, Open
 from rag.errors import RagError
-from rag.filters import ALL, Filter
+from rag.filters import ALL, Filter, unread
 from rag.records import EXTRACTIVE, Answer
 from rag.text import printable
 
@@ -136,6 +136,8 @@ def respond(line: str, talk: Conversation, screen: Screen) -> None:
     if line.startswith("/"):
         question = commands.run(line, talk, screen)
     if question:
+        if doubt := unread(question):
+            screen.say(f"rag: {doubt}")
         with screen.telling() as told:
             answer = _told(talk, question, told)
         screen.answer(answer)

@@ -29,6 +29,7 @@ class Added:
     absent    ids of papers that their files no longer hold, kept all the same
     removed   ids of such papers that `--prune` took out
     left_out  ids of papers that were removed by hand and not taken up again
+    pruned    whether what is gone was to be forgotten
     problem   why there was nothing to add at all
     """
 
@@ -46,6 +47,7 @@ class Added:
     absent: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    pruned: bool = False
     dry_run: bool = False
     problem: str = ""
 
@@ -115,7 +117,9 @@ class Added:
         yield from self._missed()
         if not self.problem:
             done = "would hold" if self.dry_run else "holds"
-            yield f"library {self.library} {done} {self.papers:,} papers" + ("; nothing was stored" * self.dry_run)
+            yield f"library {self.library} {done} {plural(self.papers, 'paper')}" + (
+                "; nothing was stored" * self.dry_run
+            )
 
     def _held(self) -> str:
         sources = [*self.files, *(origin.source for origin in self.kept)]
@@ -131,7 +135,7 @@ class Added:
         if self.removed:
             yield f"{'would be removed' if self.dry_run else 'removed'}: {_some(self.removed)}"
         if self.gone:
-            what = "" if self.removed else f"; their papers are kept; to remove them {prune}"
+            what = "; forgotten" if self.pruned else f"; their papers are kept; to remove them {prune}"
             yield f"no longer there: {_some([source.file for source in self.gone])}{what}"
         if self.absent:
             yield f"no longer in their files, but kept: {_some(self.absent)}; {prune}"
@@ -142,6 +146,11 @@ class Added:
 def _some(names: tuple[str, ...] | list[str]) -> str:
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
+
+
+def plural(count: int, noun: str) -> str:
+    """The count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def short(text: str, length: int) -> str:

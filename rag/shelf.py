@@ -65,7 +65,7 @@ def export(arguments: argparse.Namespace) -> int:
     if not form:
         endings = ", ".join(export.SUFFIXES)
         raise UsageError(f"{file}: the ending says no format; use one of {endings}, or add --format NAME")
-    papers = _named(arguments)
+    papers = _admitted(_named(arguments), arguments)
     if file:
         export.write(file, export.PAPERS[form](papers), over=arguments.force, remedy="add --force to replace it")
     else:
@@ -73,6 +73,13 @@ def export(arguments: argparse.Namespace) -> int:
     where = f" written to {file}" if file else ""
     print(shell.one_line(f"{len(papers):,} {'paper' if len(papers) == 1 else 'papers'}{where}"), file=sys.stderr)
     return 0
+
+
+def _admitted(papers: Sequence[Paper], arguments: argparse.Namespace) -> list[Paper]:
+    """Those that the options for filters admit."""
+    where = shell.where_of(arguments)
+    ids = shell.library_of(arguments).selected(where).ids if where else {paper.id for paper in papers}
+    return [paper for paper in papers if paper.id in ids]
 
 
 def cite(arguments: argparse.Namespace) -> int:
@@ -175,17 +182,11 @@ def add(arguments: argparse.Namespace) -> int:
     from rag.progress import Bar
 
     way = changes.Way(arguments.format, _columns(arguments.map))
-    name = _own_library(arguments)
+    name, files = _own_library(arguments), [Path(os.path.expanduser(file)) for file in arguments.files]
     with Bar("Adding", quiet=True) as bar:
-        report = changes.add(
-            [Path(os.path.expanduser(file)) for file in arguments.files],
-            name,
-            open_embedder(),
-            way,
-            dry_run=arguments.dry_run,
-            progress=bar,
-        )
-    return _reported(report, arguments)
+        report = changes.add(files, name, open_embedder(), way, dry_run=arguments.dry_run, progress=bar)
+    code = _reported(report, arguments)
+    return code if all(map(os.path.exists, files)) else 1
 
 
 def sync(arguments: argparse.Namespace) -> int:

@@ -280,9 +280,9 @@ def test_the_libraries_there_are_are_named_where_one_is_not(tmp_path, monkeypatc
     for name in ("thesis", "papers"):
         (tmp_path / "data" / "libraries" / name).mkdir(parents=True)
         Library.create(tmp_path / "data" / "libraries" / name, "embedder", 2).close()
-    with fails(match="there is papers, thesis, see: rag status"):
+    with fails(match="there is papers, thesis; to make one type: rag add"):
         open_library("quarks", open_embedder())
-    with fails(match="there is papers and 1 more"):
+    with fails(match=r"did you mean papers\? to make one"):
         open_library("paper", open_embedder())
 
 

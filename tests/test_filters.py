@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import UsageError
-from rag.filters import ALL, Facts, Filter, chosen, nothing, parse, split
+from rag.filters import ALL, Facts, Filter, chosen, nothing, parse, split, unread
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12), max_size=3)
 PIECES = st.sampled_from(
@@ -338,3 +338,35 @@ def test_nothing_says_why_and_what_there_is(text, papers, says):
         return next((one for one in names if name == "Smyth"), None)
 
     assert nothing(parse(text), papers, like) == says
+
+
+# --- what only looks like one -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("How high is it? year=>2020", "is no year"),
+        ("How high is it? years>=2020", "did you mean year?"),
+        ("How high is it? year:20x0", "is no year"),
+        ("auther:Smith how high is it?", "did you mean author?"),
+    ],
+)
+def test_a_slip_in_a_filter_is_told(question, says):
+    assert split(question) == (question, ALL)
+    assert says in unread(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is venue: about?",
+        "Which year: unclear",
+        "Is p<0.05 enough, with n=20?",
+        "How high is it? year>=2020",
+        "memory:time trade-offs",
+        "what does http://year:80/x say",
+    ],
+)
+def test_other_questions_are_left_alone(question):
+    assert unread(question) == ""

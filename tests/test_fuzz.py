@@ -15,7 +15,7 @@ import pytest
 from running import ROOT
 from test_formats import RIS, put, said
 
-from rag import changes
+from rag import origins
 from rag.cli import main
 from rag.errors import ReadError
 from rag.readers import files, gather, read
@@ -113,7 +113,7 @@ def test_the_same_named_one_by_one(odd):
     reading = gather(named)
     assert {piece.kind for piece in reading.skipped} == {"refused"}
     assert len(reading.skipped) == len(named)
-    assert [changes.digest(str(path)) for path in named] == [""] * len(named)
+    assert [origins.digest(str(path)) for path in named] == [""] * len(named)
 
 
 def test_a_file_that_may_not_be_read_is_told(tmp_path, monkeypatch):

@@ -243,9 +243,8 @@ def test_a_file_that_cannot_be_read_is_named_in_one_line(
 
 def test_a_folder_with_nothing_to_read_is_named_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.pdf").write_bytes(b"%PDF")
-    with pytest.raises(ReadError, match="no title with an abstract") as caught:
+    with pytest.raises(ReadError, match=r"x\.pdf: is a PDF \(papers are not read, records are: export them") as caught:
         read([tmp_path])
-    assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -141,7 +141,7 @@ def test_hits_tell_rank_id_title_score_and_what_found_them():
 
 def test_a_paper_shows_what_is_known_of_it_and_no_empty_fact():
     known = replace(S4, authors=("A. Gu", "K. Goel"), year=2021, doi="10.1/x", extra=FrozenMap({"kind": "poster"}))
-    facts = [f"id: {S4.id}", "authors: A. Gu, K. Goel", "year: 2021", "doi: 10.1/x", "kind: poster"]
+    facts = [f"id: {S4.id}", "authors: A. Gu; K. Goel", "year: 2021", "doi: 10.1/x", "kind: poster"]
     assert plain_paper(known).split("\n")[4:] == facts
     assert drawn(rich_paper(known)).splitlines()[-len(facts) :] == facts
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -188,6 +187,21 @@ def test_another_file_is_read_too_where_it_shares_a_paper_that_changed(place, fo
     assert held(place)[SEA] == ("Deep sea lanterns attract squid.", ("two.jsonl:2",))
 
 
+def test_a_correction_counts_though_another_file_has_the_paper_too(place, tmp_path):
+    bib, csl = tmp_path / "a.bib", tmp_path / "b.json"
+    entry = "@article{{a, title={{Fog nets}}, author={{Soto, {}}}, doi={{10.1000/f}}, abstract={{A net gave {} litres a day.}}}}"
+    bib.write_text(entry.format("Luis", 120), "utf-8")
+    csl.write_text('[{"id": "a", "type": "article", "title": "Fog nets", "DOI": "10.1000/f"}]', "utf-8")
+    changes.add([bib, csl], place, open_embedder())
+    bib.write_text(entry.format("Luisa", 150), "utf-8")
+    report = sync(place)
+    assert (len(report.changed), len(report.merged)) == (1, 1)
+    with closing(Library.open(place)) as library:
+        (paper,) = (paper for paper in library if paper.doi == "10.1000/f")
+    assert (paper.abstract, paper.authors) == ("A net gave 150 litres a day.", ("Soto, Luisa",))
+    assert {source.partition(":")[0] for source in paper.sources} == {"a.bib", "b.json"}
+
+
 # --- what is gone -------------------------------------------------------------------------------
 
 
@@ -220,7 +234,7 @@ def test_who_says_no_keeps_the_papers_and_gets_the_new_ones(place, folder):
 
 def test_a_file_that_cannot_be_read_any_more_loses_no_paper(place, folder):
     (folder / "one.jsonl").write_text(lines(WIDGETS) + '{"title": "Lant', "utf-8")
-    (folder / "two.jsonl").write_bytes(os.urandom(500))
+    (folder / "two.jsonl").write_text("Nothing that any reader knows." * 20, "utf-8")
     report = sync(place, prune=True)
     assert (report.removed, len(report.absent)) == ((), 2)
     assert len(held(place)) == 3

@@ -253,6 +253,11 @@ def nothing(paths: Iterable[Path], reading: Reading) -> str:
     if refused:
         more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
         return " ".join(f"{refused[0].source}: {refused[0].reason}{more}".split())
+    if not reading.files:
+        return f"no file in {names}"
     if any(piece.kind == "no abstract" for piece in reading.skipped):
         return f"no abstract in {names}: titles alone say too little to answer from; {_WITH_ABSTRACTS}"
+    binary = [piece for piece in reading.skipped if piece.reason.startswith("is a ")]
+    if binary and len(binary) == len(reading.files):
+        return " ".join(f"{binary[0].source}: {binary[0].reason}".split())
     return f"no title with an abstract below it found in {names}; if it is an export, add --format NAME"

@@ -36,7 +36,7 @@ _CANDIDATES = (
     "cp1252 cp1250 cp1251 cp1253 cp1254 gb18030 big5 shift_jis euc_jp euc_kr koi8_r mac_roman iso8859_2 iso8859_5"
 ).split()
 _LATIN = {"cp1250", "cp1254", "mac_roman", "iso8859_2"}
-_KINDS = {b"PAR1": "a Parquet table (save it as CSV or JSON lines)", b"%PDF": "a PDF", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
+_KINDS = {b"PAR1": "a Parquet table (save it as CSV or JSON lines)", b"%PDF": "a PDF (papers are not read, records are: export them from a reference manager)", b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"GIF8": "a picture",
           b"SQLite format 3": "a database", b"\xd0\xcf\x11\xe0": "an Office document (save it as CSV or text)", b"7z\xbc\xaf": "a 7z archive",
           b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive", b"Rar!": "a RAR archive",
           b"\x28\xb5\x2f\xfd": "a zstd archive", b"\x7fELF": "a program"}  # fmt: skip
@@ -68,7 +68,13 @@ def listed(paths: Iterable[Path]) -> tuple[list[File], list[Skipped]]:
         elif os.path.exists(path):
             files = [File(path, path.name, True)]
         else:
-            missing.append(Skipped(str(path), "", "no such file or folder; check the spelling", "refused"))
+            is_web = re.match(r"https?:/", str(path))
+            why = (
+                "nothing is fetched; save the page or export as a file"
+                if is_web
+                else "no such file or folder; check the spelling"
+            )
+            missing.append(Skipped(str(path), "", why, "refused"))
             continue
         for file in files:
             found.setdefault(os.path.realpath(file.path), file)
