@@ -562,7 +562,12 @@ def test_a_bad_file_ends_no_run(tmp_path: Path) -> None:
         "numbers.csv:1": "is a table without a column for the title among: a, b, c; say which with --map title=NAME",
         "page.xml:1": "is a web page; save it as text",
     }
-    assert said(reading, "passed over") == [("paper.pdf", "is a PDF, a binary file, not text")]
+    assert said(reading, "passed over") == [
+        (
+            "paper.pdf",
+            "is a PDF (papers are not read, records are: export them from a reference manager), a binary file, not text",
+        )
+    ]
 
 
 def test_two_files_of_one_name_are_told_apart(tmp_path: Path) -> None:

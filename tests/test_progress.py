@@ -47,5 +47,5 @@ def test_at_a_terminal_the_stages_of_adding_pass_by_and_the_report_stays(tmp_pat
     assert child.exitstatus == 0
     seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", child.before)
     assert "Adding: embedding" in seen
-    assert "holds 1 papers" in seen.splitlines()[-1]
+    assert "holds 1 paper" in seen.splitlines()[-1]
     assert run("add", str(file), "--library", str(tmp_path / "own"))[2] == ""
