@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from rag import filters, shelf, shell
+from rag import shelf, shell
 from rag.errors import RagError, UsageError
 
 if TYPE_CHECKING:
@@ -84,8 +84,10 @@ def _discard_output() -> None:
 
 def ask(arguments: argparse.Namespace) -> int:
     """Answer one question."""
+    from rag.filters import unread
+
     question, where = _question(arguments.question), shell.where_of(arguments)
-    if doubt := filters.unread(question):
+    if doubt := unread(question):
         print(f"rag: {shell.one_line(doubt)}", file=sys.stderr)
     answer = _answered(shell.assistant_of(arguments), question, where, arguments)
     _show_answer(answer, arguments)
@@ -95,7 +97,7 @@ def ask(arguments: argparse.Namespace) -> int:
 
 def search(arguments: argparse.Namespace) -> int:
     """List the papers nearest to a query."""
-    from rag import render
+    from rag import filters, render
 
     query, where = _question(arguments.query), shell.where_of(arguments)
     assistant = shell.assistant_of(arguments, model="extractive")
@@ -200,7 +202,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return code
 
 
-# --- what commands share ------------------------------------------------------------------------
+# --- a question and its answer ------------------------------------------------------------------
 
 
 def _suggest(answer: Answer, arguments: argparse.Namespace) -> None:

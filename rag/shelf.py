@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rag import filters, shell
+from rag import shell
 from rag.errors import PaperNotFound, ReadError, UsageError
 
 if TYPE_CHECKING:
+    from rag.library import Library
     from rag.progress import Bar
     from rag.records import Paper
     from rag.report import Added
@@ -27,6 +28,7 @@ PRUNED_SHOWN = 20  # papers named before they are removed
 
 def list_papers(arguments: argparse.Namespace) -> int:
     """Print the papers of the library, a line each."""
+    from rag import filters
     from rag.render import shown
 
     said = " ".join(arguments.filter)
@@ -59,40 +61,38 @@ def export(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
     from rag import export
+    from rag.report import plural
 
     file = Path(os.path.expanduser(arguments.output)) if arguments.output not in (None, "-") else None
     form = arguments.format or (export.SUFFIXES.get(file.suffix.lower()) if file else "bibtex")
     if not form:
         endings = ", ".join(export.SUFFIXES)
         raise UsageError(f"{file}: the ending says no format; use one of {endings}, or add --format NAME")
-    papers = _admitted(_named(arguments), arguments)
+    library, where = shell.library_of(arguments), shell.where_of(arguments)
+    papers = _named(library, arguments.paper)
+    if where:
+        admitted = library.selected(where).ids
+        papers = [paper for paper in papers if paper.id in admitted]
+        shell.say_where(library, where)
     if file:
         export.write(file, export.PAPERS[form](papers), over=arguments.force, remedy="add --force to replace it")
     else:
         sys.stdout.write(export.PAPERS[form](papers))
-    where = f" written to {file}" if file else ""
-    print(shell.one_line(f"{len(papers):,} {'paper' if len(papers) == 1 else 'papers'}{where}"), file=sys.stderr)
+    to = f" written to {file}" if file else ""
+    print(shell.one_line(f"{plural(len(papers), 'paper')}{to}"), file=sys.stderr)
     return 0
-
-
-def _admitted(papers: Sequence[Paper], arguments: argparse.Namespace) -> list[Paper]:
-    """Those that the options for filters admit."""
-    where = shell.where_of(arguments)
-    ids = shell.library_of(arguments).selected(where).ids if where else {paper.id for paper in papers}
-    return [paper for paper in papers if paper.id in ids]
 
 
 def cite(arguments: argparse.Namespace) -> int:
     """Print papers as they are cited."""
     from rag import export
 
-    sys.stdout.write(export.CITED[arguments.format](_named(arguments)))
+    sys.stdout.write(export.CITED[arguments.format](_named(shell.library_of(arguments), arguments.paper)))
     return 0
 
 
-def _named(arguments: argparse.Namespace) -> list[Paper]:
+def _named(library: Library, names: Sequence[str]) -> list[Paper]:
     """The papers that a command names, each an argument, or one title without quotation marks; none is all."""
-    library, names = shell.library_of(arguments), arguments.paper
     try:
         return [library.paper(name) for name in names] or list(library)
     except PaperNotFound:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rag import filters
 from rag.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ def notice(model: str, base_url: str | None) -> None:
 
 def where_of(arguments: argparse.Namespace) -> Filter:
     """The filter that options say."""
+    from rag import filters
+
     return filters.chosen(arguments.year, arguments.author, arguments.venue)
 
 
