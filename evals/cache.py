@@ -34,8 +34,8 @@ from urllib.parse import urlsplit
 
 from evals.run import Stop
 from rag.errors import ModelError, RagError, UsageError
-from rag.servers import key_of as key_of_server
-from rag.servers import url_of
+from rag.models.servers import key_of as key_of_server
+from rag.models.servers import url_of
 from rag.settings import load
 
 FOLDER = Path(__file__).parent / "cache"

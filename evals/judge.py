@@ -25,8 +25,8 @@ from evals.gold import GoldError, Question
 from evals.records import Record
 from evals.run import Stop
 from evals.statistics import RESAMPLES, SEED, Estimate, estimate
+from rag.answering.judge import Asserted, Opinion, asking, opinions
 from rag.errors import RagError
-from rag.judge import Asserted, Opinion, asking, opinions
 from rag.records import Paper, Prompt
 from rag.settings import load
 

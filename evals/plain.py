@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import rag
-from rag.embed import open_embedder
+from rag.library.embed import open_embedder
 from rag.records import Answer, Chunk, Citation, Claim, Evidence, FrozenMap, Paper, Traced, Usage
 
 MODEL = "plain"  # as `--model` and `Answer.model` name it

@@ -38,10 +38,10 @@ from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rag.assistant import Assistant
+    from rag.answering.assistant import Assistant
     from rag.filters import Filter
-    from rag.library import Library
-    from rag.report import Added
+    from rag.library.report import Added
+    from rag.library.store import Library
 
 __version__ = "0.1.0"
 __all__ = [
@@ -50,7 +50,7 @@ __all__ = [
     "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
     "aanswer", "add", "answer", "answer_many", "open_library", "search", "stream",
 ]  # fmt: skip
-_LATE = {"Library": "rag.library", "Added": "rag.report"}
+_LATE = {"Library": "rag.library.store", "Added": "rag.library.report"}
 
 
 def __getattr__(name: str) -> Any:
@@ -155,8 +155,8 @@ def add(
     """
     from pathlib import Path
 
-    from rag.changes import add as added
-    from rag.embed import open_embedder
+    from rag.library.changes import add as added
+    from rag.library.embed import open_embedder
     from rag.readers import Way
     from rag.settings import load
 
@@ -172,8 +172,8 @@ def add(
 
 def open_library(name: str | None = None) -> Library:
     """The library of that name or path; None is the shipped one, which is built if need be."""
-    from rag.assistant import open_library
-    from rag.embed import open_embedder
+    from rag.answering.assistant import open_library
+    from rag.library.embed import open_embedder
 
     return open_library(name, open_embedder())
 
@@ -234,7 +234,7 @@ def _filter(where: str | None) -> Filter:
 
 
 def _assistant(library: str | None, model: Any, base_url: str | None, k: int | None) -> Assistant:
-    from rag.assistant import shared_assistant
+    from rag.answering.assistant import shared_assistant
     from rag.settings import load
 
     name = model if isinstance(model, str) else None

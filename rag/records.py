@@ -16,9 +16,13 @@ from __future__ import annotations
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rag.errors import PromptError
+from rag.text import Span
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Status = Literal["answered", "partial", "refused"]
 Finish = Literal["stop", "length", "refused", "tools", "unknown"]
@@ -120,6 +124,14 @@ class Chunk:
     def text(self) -> str:
         """The span itself: `paper.abstract[start:end]`."""
         return self.paper.abstract[self.start : self.end]
+
+
+class Sentence(NamedTuple):
+    """A sentence as the library keeps it: where it stands, its vector (of unit length) and its terms."""
+
+    span: Span
+    vector: np.ndarray
+    terms: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

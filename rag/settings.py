@@ -42,7 +42,7 @@ class Settings:
 
     library          name or path; None is the shipped one
     model            chat model; None answers without a model
-    base_url         the model's server, a URL or a short name (rag.servers); None is OpenAI's
+    base_url         the model's server, a URL or a short name (rag.models.servers); None is OpenAI's
     judge            chat model asked whether quotes support a claim; "same" is `model`, None asks nobody
     k                papers an answer may draw on
     pool             chunks taken from each search before fusion
@@ -52,7 +52,7 @@ class Settings:
     reply_tokens     longest reply of a chat model
     temperature      sent to the model only if not None
     deadline         seconds for one question, with all the calls of a chat model that it takes
-    claim_support    least support of a model's sentence by its quotes, 0..1 (rag.support)
+    claim_support    least support of a model's sentence by its quotes, 0..1 (rag.answering.support)
     """
 
     library: str | None = None

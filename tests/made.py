@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag.embed import open_embedder
-from rag.ingest import fill, store
-from rag.library import Library, writer
+from rag.library.build import fill, store
+from rag.library.embed import open_embedder
+from rag.library.store import Library, writer
+from rag.library.vectors import Vectors
 from rag.readers import Reading
 from rag.records import Chunk, Evidence, Hit, Paper
 from rag.text import paper_id
-from rag.vectors import Vectors
 
 
 def paper(title: str, abstract: str) -> Paper:

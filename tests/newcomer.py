@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from rag.assistant import shared_assistant
-from rag.conversation import Conversation
+from rag.answering.assistant import shared_assistant
+from rag.chat.conversation import Conversation
+from rag.chat.repl import Terminal, respond
 from rag.errors import RagError
-from rag.repl import Terminal, respond
 from rag.settings import load
 
 LINES = (

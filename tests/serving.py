@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 import rag
-from rag.chat_models import open_chat
+from rag.models.chat import open_chat
 
 POKER = "How many poker scenarios does PokerBench contain?"
 GOOD = "PokerBench holds 11,000 important scenarios of poker play [1]."

@@ -20,79 +20,18 @@ import rag
 
 ROOT = Path(__file__).parents[1]
 
-MAY_USE = {  # a third-party package: the modules that may import it, at the top or inside a function
-    "chromadb": {"vectors"},
-    "onnxruntime": {"embed"},
-    "tokenizers": {"embed"},
-    "numpy": {"embed", "vectors", "library", "integrity", "relevance", "support (typing)", "assistant (typing)"},
-    "openai": {"embed", "chat_models"},
-    "llama_index": {"chat_models"},
-    "tiktoken": {"synthesize"},
-    "rich": {"render", "cli", "shell", "progress", "repl"},
-    "prompt_toolkit": {"terminal"},
-    "filelock": {"library"},
-    "platformdirs": {"settings"},
-    "rapidfuzz": {"library", "readers"},
-    "bibtexparser": {"readers"},
-    "charset_normalizer": {"readers"},
-    "snowballstemmer": {"text"},
-}
 
-# level 0: for everybody
-BASE = {
-    "records",
-    "errors",
-    "text",
-    "filters",
-    "marks",
-    "relevance",
-    "support",
-    "shape",
-    "servers",
-    "patience",
-    "judge",
-}
-STAGES = {
-    "readers", "chunks", "embed", "library", "vectors", "retrieve", "rerank", "synthesize", "chat_models", "verify",
-    "batch", "followup", "integrity", "render", "chats", "export",
-}  # fmt: skip
-ABOVE = {  # what every other module may import of ours besides the base; a stage imports nothing else
-    "settings": set(),
-    "progress": set(),
-    "views": {"render"},
-    "conversation": {"chats", "settings", "assistant"},
-    "commands": {"conversation", "views", "render", "export"},
-    "terminal": {"commands", "conversation"},
-    "repl": {"__init__", "chats", "commands", "conversation", "progress", "render", "settings", "terminal", "views"},
-    "log": {"assistant", "chats", "commands", "render", "settings", "views"},
-    "origins": {"readers", "library"},
-    "ingest": {"settings", "readers", "chunks", "embed", "library", "vectors"},
-    "report": {"origins", "readers"},
-    "plan": {"library", "origins", "readers", "report"},
-    "changes": {"settings", "readers", "embed", "ingest", "library", "vectors", "origins", "plan", "report"},
-    "doctor": {"chunks", "embed", "ingest", "integrity", "library", "origins", "vectors"},
-    "assistant": {"settings", "ingest"} | STAGES - {"readers", "integrity", "chunks", "render", "chats", "export"},
-    "__init__": {"settings", "assistant", "library", "embed", "changes", "readers", "report"},
-    "shell": {"assistant", "filters", "library", "progress", "repl", "settings", "views"},
-    "shelf": {
-        "__init__",
-        "changes",
-        "doctor",
-        "embed",
-        "export",
-        "ingest",
-        "library",
-        "origins",
-        "progress",
-        "render",
-        "report",
-    }
-    | {"settings", "shell"},
-    "cli": {"__init__", "assistant", "chat_models", "filters", "log", "progress", "render", "repl", "settings"}
-    | {"shelf", "shell"},
-    "__main__": {"cli"},
-}
+def rooms() -> dict[str, tuple[set[str], set[str]]]:
+    """The table of rooms in README.md, the one place where it stands: room -> (rooms, packages) that it may import."""
+    text = (ROOT / "README.md").read_text("utf-8").partition("<!-- rooms -->")[2].partition("<!-- end -->")[0]
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.strip().splitlines()[2:]]
+    return {row[0].strip("`/"): (set(re.findall(r"[a-z]+", row[2])), set(re.findall(r"\w+", row[3]))) for row in cells}
 
+
+ROOMS = rooms()
+TOP = "rag"  # the modules beside the rooms
+TYPES = {"numpy", "rich"}  # packages that any room may name in an annotation
+ORDER = {"answering": {"assistant", "search"}}  # in a room of stages, the modules that know their order
 NAMES = set(
     """answer aanswer answer_many stream search add Added Library open_library
     Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
@@ -106,26 +45,26 @@ HEAVY = set("chromadb llama_index openai onnxruntime tokenizers numpy rich tikto
 # --- who imports what ---------------------------------------------------------------------------
 
 
-def parsed() -> dict[str, list[ast.Module]]:
-    """The modules of `rag` by name; a folder such as readers/ is one module."""
-    found: dict[str, list[ast.Module]] = {}
+def parsed() -> dict[str, ast.Module]:
+    """The modules of `rag` by dotted name; a package is its `__init__`."""
+    found = {}
     for path in sorted((ROOT / "rag").rglob("*.py")):
-        if path.name != "convert.py":  # the maintainers' tool, not in the wheel
-            name = path.relative_to(ROOT / "rag").parts[0].removesuffix(".py")
-            found.setdefault(name, []).append(ast.parse(path.read_text("utf-8")))
+        if "weights" not in path.parts:  # the maintainers' tool, not in the wheel
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text("utf-8"))
     return found
 
 
 MODULES = parsed()
 
 
-def imports(module: str, *, typing: bool = True) -> set[str]:
-    """Dotted names of all that a module imports; without `typing` only what it imports when it runs."""
-    return {name for tree in MODULES[module] for name in imported(tree, typing=typing)}
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if parts[1:] and parts[1] in ROOMS else TOP
 
 
 def imported(tree: ast.Module, *, typing: bool = True) -> set[str]:
-    """The same for one file, inside functions too; `from rag import x` is rag.x."""
+    """Dotted names of all that a file imports, inside functions too; without `typing` only what it imports when it runs."""
     found: set[str] = set()
     checks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
     guarded = {node for check in checks for node in ast.walk(check)}
@@ -141,47 +80,64 @@ def imported(tree: ast.Module, *, typing: bool = True) -> set[str]:
 
 
 def ours(module: str) -> set[str]:
-    """The modules of `rag` that a module imports; a name that is no module comes from `__init__`."""
-    names = [name.split(".") for name in imports(module) if name.split(".")[0] == "rag"]
-    return {name[1] if name[1:] and name[1] in MODULES else "__init__" for name in names} - {module}
+    """The modules of `rag` that a module imports; a name that is no module comes from the package before it."""
+    names = {name for name in imported(MODULES[module]) if name.split(".")[0] == "rag"}
+    return {name if name in MODULES else name.rpartition(".")[0] for name in names} - {module}
 
 
-def test_each_third_party_package_has_its_homes():
-    used: dict[str, set[str]] = {}
-    for module in MODULES:
-        runtime = {name.split(".")[0] for name in imports(module, typing=False)}
-        for package in {name.split(".")[0] for name in imports(module)} - sys.stdlib_module_names - {"rag"}:
-            used.setdefault(package, set()).add(module if package in runtime else f"{module} (typing)")
-    allowed = {package: homes | {f"{home} (typing)" for home in homes} for package, homes in MAY_USE.items()}
-    assert {package: homes - allowed.get(package, set()) for package, homes in used.items()} == {p: set() for p in used}
-    assert set(used) == set(MAY_USE), "a line of the table that nothing uses"
+def test_the_rooms_of_the_readme_are_the_folders():
+    folders = {path.name for path in (ROOT / "rag").iterdir() if (path / "__init__.py").is_file()}
+    assert set(ROOMS) == folders | {TOP}
 
 
-@pytest.mark.parametrize("module", sorted(BASE | STAGES))
-def test_a_stage_imports_the_base_and_no_other_stage(module):
-    assert ours(module) <= BASE
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_room_imports_the_rooms_that_the_table_says(module):
+    room = room_of(module)
+    doors = {"rag", "rag.__main__"}  # the Python door and the command: they open every room
+    if module not in doors:
+        assert {room_of(other) for other in ours(module)} - {room} <= ROOMS[room][0]
+        assert "rag" not in ours(module) or room in ("cli", "chat"), "the Python door is for those outside"
 
 
-def test_other_modules_import_what_the_table_says():
-    assert set(MODULES) - BASE - STAGES - {"weights"} == set(ABOVE), "a module without a place"
-    assert {module: ours(module) - BASE - allowed for module, allowed in ABOVE.items()} == {m: set() for m in ABOVE}
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_package_is_imported_in_its_room_alone(module):
+    for typing, more in ((False, set()), (True, TYPES)):
+        packages = {name.split(".")[0] for name in imported(MODULES[module], typing=typing)} - {"rag"}
+        assert packages - sys.stdlib_module_names <= ROOMS[room_of(module)][1] | more
+
+
+def test_each_package_of_the_table_is_used():
+    used = {(room_of(m), name.split(".")[0]) for m, tree in MODULES.items() for name in imported(tree)}
+    assert {(room, package) for room, (_, packages) in ROOMS.items() for package in packages} <= used
+
+
+def test_a_stage_imports_no_stage():
+    """Beside those that know the order, a module imports of its room only what itself imports nothing of it."""
+    for room, order in ORDER.items():
+        inside = {m: {o for o in ours(m) if room_of(o) == room} for m in MODULES if m.startswith(f"rag.{room}.")}
+        tools = {module for module, others in inside.items() if not others}
+        stages = {module: others - tools for module, others in inside.items() if module.split(".")[-1] not in order}
+        assert {module: others for module, others in stages.items() if others} == {}
 
 
 def test_the_evals_judge_from_outside():
-    used = {  # bench breaks stages on purpose
+    """They use the public names, values and settings; `plain` is an answerer of its own, over the same vectors."""
+    inner = {
         path.stem: {
             name.split(".")[1] for name in imported(ast.parse(path.read_text("utf-8"))) if name.startswith("rag.")
         }
-        for path in (ROOT / "evals").glob("*.py")
+        & {"answering", "library"}
+        for path in (ROOT / "evals").glob("*.py")  # bench breaks stages on purpose
     }
-    stages = {module: names & (STAGES | {"assistant", "ingest"}) for module, names in used.items()}
-    assert {module for module, names in stages.items() if names} == {"plain"}
-    assert stages["plain"] == {"embed"}  # an answerer of its own, over the same vectors
+    assert {module for module, rooms in inner.items() if rooms} <= {
+        "plain",
+        "judge",
+    }  # one judge prompt, one reader of it
 
 
 def test_no_module_is_imported_in_a_circle():
     order = list(TopologicalSorter({module: ours(module) for module in MODULES}).static_order())
-    assert order.index("records") < order.index("assistant") < order.index("cli")
+    assert order.index("rag.records") < order.index("rag.answering.assistant") < order.index("rag.cli.main")
 
 
 # --- what callers see ---------------------------------------------------------------------------
@@ -196,10 +152,10 @@ def test_the_exported_names():
     "code",
     [
         "import rag",
-        "import rag.cli; rag.cli.main(['--help'])",
-        "import rag.cli; rag.cli.main(['ask', '--help'])",
-        "import rag.cli; rag.cli.main(['--version'])",
-        "import rag.cli; rag.cli.main(['aks'])",
+        "import rag.cli.main; rag.cli.main.main(['--help'])",
+        "import rag.cli.main; rag.cli.main.main(['ask', '--help'])",
+        "import rag.cli.main; rag.cli.main.main(['--version'])",
+        "import rag.cli.main; rag.cli.main.main(['aks'])",
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(python, code):
@@ -208,13 +164,15 @@ def test_nothing_heavy_is_imported_before_it_is_needed(python, code):
 
 
 def test_a_prompt_waits_for_nothing_but_what_edits_it(python):
-    late = HEAVY | {"rag.assistant", "rag.library", "rag.views"}
-    ran = python(f"import sys\nimport rag.cli, rag.repl, rag.terminal\nprint('@', *{late} & sys.modules.keys())")
+    late = HEAVY | {"rag.answering.assistant", "rag.library.store", "rag.show.lines"}
+    ran = python(
+        f"import sys\nimport rag.cli.main, rag.chat.repl, rag.chat.prompt\nprint('@', *{late} & sys.modules.keys())"
+    )
     assert ran.stdout.splitlines()[-1] == "@ prompt_toolkit", ran.stderr
 
 
 def test_every_command_stands_in_the_readme(capsys):
-    from rag.cli import main
+    from rag.cli.main import main
 
     with pytest.raises(SystemExit):
         main(["--help"])
@@ -230,7 +188,9 @@ def test_the_installed_versions_are_those_that_go_together():
     assert [str(r) for r in wanted if not r.specifier.contains(metadata.version(r.name), prereleases=True)] == []
     assert metadata.version("openai").startswith("2.")  # 3 would make resolvers fall back to llama-index 0.10
     assert metadata.version("llama-index-core").startswith("0.14.")
-    assert {r.name.replace("-", "_") for r in wanted} >= set(MAY_USE)
+    assert {r.name.replace("-", "_") for r in wanted} >= {
+        package for _, packages in ROOMS.values() for package in packages
+    }
 
 
 # --- house rules --------------------------------------------------------------------------------
@@ -239,8 +199,7 @@ def test_the_installed_versions_are_those_that_go_together():
 def test_functions_stay_short():
     lengths = {
         f"{module}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for module, trees in MODULES.items()
-        for tree in trees
+        for module, tree in MODULES.items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }

@@ -68,7 +68,7 @@ def test_the_wheel_says_what_the_project_file_says(wheel):
         metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
         assert archive.read(f"{info}/entry_points.txt").decode().split("\n")[:2] == [
             "[console_scripts]",
-            "rag = rag.cli:main",
+            "rag = rag.cli.main:main",
         ]
     needed = [line for line in metadata.get_all("Requires-Dist") or () if "extra ==" not in line]
     assert len(needed) == len(project["dependencies"])

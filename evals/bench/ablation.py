@@ -28,11 +28,11 @@ from evals.compare import scored
 from evals.report.terminal import interval, number
 from evals.run import ask_one, tasks
 from evals.statistics import estimate
-from rag.assistant import Assistant, open_assistant
-from rag.followup import Query
-from rag.retrieve import retrieve
+from rag.answering.assistant import Assistant, open_assistant
+from rag.answering.followup import Query
+from rag.answering.retrieve import retrieve
+from rag.answering.shape import Shape, shape
 from rag.settings import load
-from rag.shape import Shape, shape
 
 TRAIN = Path(__file__).parents[1] / "train.jsonl"
 ALL = "everything"
@@ -48,22 +48,30 @@ def _no_list(question: str) -> Shape:
 
 SEARCHING: Mapping[str, Mapping[str, Any]] = {  # what is left out: the names patched, each with what takes its place
     ALL: {},
-    "dense search": {"rag.assistant.retrieve": lambda q, **k: retrieve(q, **k | {"dense": lambda n: []})},
-    "lexical search": {"rag.assistant.retrieve": lambda q, **k: retrieve(q, **k | {"lexical": lambda n: []})},
-    "nearest sentence in the ranking": {"rag.rerank.SENTENCE_SHARE": 0.0},
-    "words held in the ranking": {"rag.rerank.COVERED_SHARE": 0.0},
-    "both of these": {"rag.rerank.SENTENCE_SHARE": 0.0, "rag.rerank.COVERED_SHARE": 0.0},
-    "hyphenated words": {"rag.library.compounds": lambda text: [], "rag.relevance.compounds": lambda text: []},
-    "mended typing": {"rag.followup.respelled": lambda text, spelled: text},
+    "dense search": {"rag.answering.assistant.retrieve": lambda q, **k: retrieve(q, **k | {"dense": lambda n: []})},
+    "lexical search": {"rag.answering.assistant.retrieve": lambda q, **k: retrieve(q, **k | {"lexical": lambda n: []})},
+    "nearest sentence in the ranking": {"rag.answering.rerank.SENTENCE_SHARE": 0.0},
+    "words held in the ranking": {"rag.answering.rerank.COVERED_SHARE": 0.0},
+    "both of these": {"rag.answering.rerank.SENTENCE_SHARE": 0.0, "rag.answering.rerank.COVERED_SHARE": 0.0},
+    "hyphenated words": {
+        "rag.library.store.compounds": lambda text: [],
+        "rag.answering.relevance.compounds": lambda text: [],
+    },
+    "mended typing": {"rag.answering.followup.respelled": lambda text, spelled: text},
 }
 ANSWERING: Mapping[str, Mapping[str, Any]] = {
-    "dropping orders and background": {"rag.assistant.asking": lambda text: text},
-    "lists": {"rag.assistant.shape": _no_list},
-    "parts": {"rag.assistant.shape": _whole},
-    "learned relevance (cosine instead)": {"rag.relevance.likelihood": lambda signal: max(0.0, signal.cosine)},
-    "follow-ups (searched as typed)": {"rag.followup.resolve": lambda text, history, fits: Query(text, text)},
-    "a follow-up's own words first": {"rag.assistant.OWN_SHARE": 0.0, "rag.relevance.CONTEXT_SHARE": 1.0},
-    "refusing": {"rag.rerank.OFFSET": 99.0},
+    "dropping orders and background": {"rag.answering.assistant.asking": lambda text: text},
+    "lists": {"rag.answering.assistant.shape": _no_list},
+    "parts": {"rag.answering.assistant.shape": _whole},
+    "learned relevance (cosine instead)": {
+        "rag.answering.relevance.likelihood": lambda signal: max(0.0, signal.cosine)
+    },
+    "follow-ups (searched as typed)": {"rag.answering.followup.resolve": lambda text, history, fits: Query(text, text)},
+    "a follow-up's own words first": {
+        "rag.answering.assistant.OWN_SHARE": 0.0,
+        "rag.answering.relevance.CONTEXT_SHARE": 1.0,
+    },
+    "refusing": {"rag.answering.rerank.OFFSET": 99.0},
 }
 FIGURES = (  # heading, kind, figure of `evals.compare.scored`
     ("first", "single", "first cited"),

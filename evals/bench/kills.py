@@ -35,9 +35,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hashed import Hashed
 
-from rag import changes, doctor
-from rag.library import FILE, Library
-from rag.vectors import Vectors
+from rag.library import changes, doctor
+from rag.library.store import FILE, Library
+from rag.library.vectors import Vectors
 
 MOST = 10  # kills of one library
 TABLES = ("chunks", "sentences", "vectors")

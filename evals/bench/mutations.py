@@ -37,11 +37,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 import rag  # noqa: E402
-import rag.assistant  # noqa: E402
-import rag.embed  # noqa: E402
-import rag.ingest  # noqa: E402
+import rag.answering.assistant  # noqa: E402
+import rag.library.build  # noqa: E402
+import rag.library.embed  # noqa: E402
+import rag.library.vectors  # noqa: E402
 import rag.text  # noqa: E402
-import rag.vectors  # noqa: E402
 from evals import baseline, gold, run  # noqa: E402
 from evals.compare import Comparison, compare  # noqa: E402
 from evals.records import Manifest, Run  # noqa: E402
@@ -163,30 +163,30 @@ class Fault(NamedTuple):
     expected: Sequence[str]
 
 
-ANSWER = "rag.assistant.Assistant.answer"
+ANSWER = "rag.answering.assistant.Assistant.answer"
 RETRIEVAL = ("recall@5", "recall@10", "mrr@10", "ndcg@10")
 RERANK = ("evidence recall", "evidence mrr")
 FAULTS = (
-    Fault("half of the papers not indexed", "rag.assistant.retrieve",
+    Fault("half of the papers not indexed", "rag.answering.assistant.retrieve",
           lambda real: lambda q, *, dense, lexical, **k: real(
               q, dense=lambda n: present(dense(n)), lexical=lambda n: present(lexical(n)), **k), RETRIEVAL),
     Fault("one citation dropped", ANSWER,
           claims(lambda a: [replace(a.claims[0], citations=()), *a.claims[1:]]), ("claim cited",)),
     Fault("citations swapped", ANSWER, claims(swapped), ("claim supported",)),
     Fault("always answers", ANSWER, after(answered), ("refused",)),
-    Fault("lexical search off", "rag.assistant.retrieve",
+    Fault("lexical search off", "rag.answering.assistant.retrieve",
           lambda real: lambda q, **k: real(q, **k | {"lexical": lambda n: []}), RETRIEVAL),
-    Fault("dense search off", "rag.assistant.retrieve",
+    Fault("dense search off", "rag.answering.assistant.retrieve",
           lambda real: lambda q, **k: real(q, **k | {"dense": lambda n: []}), RETRIEVAL),
-    Fault("worst hits first", "rag.assistant.retrieve", after(lambda hits: hits[::-1]), RETRIEVAL),
-    Fault("question embedded as nothing", "rag.assistant.Assistant._vector",
+    Fault("worst hits first", "rag.answering.assistant.retrieve", after(lambda hits: hits[::-1]), RETRIEVAL),
+    Fault("question embedded as nothing", "rag.answering.assistant.Assistant._vector",
           lambda real: lambda self, query: real(self, ""), RETRIEVAL),
-    Fault("history ignored", "rag.followup.resolve",
+    Fault("history ignored", "rag.answering.followup.resolve",
           lambda real: lambda question, history, fits: real(question, (), fits), RETRIEVAL),
-    Fault("rerank inverted", "rag.assistant.rerank",
+    Fault("rerank inverted", "rag.answering.assistant.rerank",
           lambda real: lambda hits, *a, **k: real(hits[len(hits) // 2 :], *a, **k)[::-1], RERANK),
-    Fault("first paper only", "rag.assistant.rerank", after(lambda evidence: evidence[:1]), RERANK),
-    Fault("second half of the sentences only", "rag.assistant.extract",
+    Fault("first paper only", "rag.answering.assistant.rerank", after(lambda evidence: evidence[:1]), RERANK),
+    Fault("second half of the sentences only", "rag.answering.assistant.extract",
           after(lambda d: replace(d, sentences=d.sentences[len(d.sentences) // 2 :])),
           ("gold recall", "first cited", "cited f1", "facts")),
     Fault("always refuses", ANSWER, after(refused), ("coverage",)),
@@ -280,7 +280,7 @@ def _found(where: str) -> Any:
 def remembering() -> Iterator[None]:
     """Vectors and folded texts, which depend on a text alone, are made once."""
     vectors: dict[str, Any] = {}
-    encode = rag.embed.MiniLM.encode
+    encode = rag.library.embed.MiniLM.encode
     words = functools.cache(lambda text, real=rag.text.words: tuple(real(text)))
 
     def remembered(self: Any, texts: Sequence[str], **options: Any) -> Any:
@@ -291,7 +291,7 @@ def remembering() -> Iterator[None]:
         return np.stack([vectors[text] for text in texts]) if texts else encode(self, texts)
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(rag.embed.MiniLM, "encode", remembered))
+        stack.enter_context(patch.object(rag.library.embed.MiniLM, "encode", remembered))
         stack.enter_context(patch.object(rag.text, "words", lambda text: list(words(text))))
         for name in ("folded_view", "readable_view"):
             stack.enter_context(patch.object(rag.text, name, functools.cache(getattr(rag.text, name))))
@@ -319,7 +319,7 @@ def built_elsewhere(bench: Bench) -> Run:
 def read_backwards(bench: Bench) -> Run:
     """A library built from the papers in the opposite order."""
     backwards = after(lambda reading: replace(reading, papers=reading.papers[::-1]))
-    with patch("rag.ingest.read", backwards(rag.ingest.read)):
+    with patch("rag.library.build.read", backwards(rag.library.build.read)):
         return built_elsewhere(bench)
 
 

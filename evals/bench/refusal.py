@@ -1,4 +1,4 @@
-"""When to refuse: fit the logistic of `rag.rerank.confidence`, and show what it gets wrong.
+"""When to refuse: fit the logistic of `rag.answering.rerank.confidence`, and show what it gets wrong.
 
     python evals/bench/refusal.py
 
@@ -14,8 +14,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from evals import gold
-from rag.assistant import CONSIDERED, open_assistant
-from rag.rerank import covered
+from rag.answering.assistant import CONSIDERED, open_assistant
+from rag.answering.rerank import covered
 from rag.settings import load
 
 ELSEWHERE = (

@@ -1,4 +1,4 @@
-"""Learn the weights of `rag.relevance` and show what each signal is worth.
+"""Learn the weights of `rag.answering.relevance` and show what each signal is worth.
 
     python evals/bench/relevance.py --datasets FOLDER      # holds support/scifact_train.jsonl
 
@@ -7,7 +7,7 @@ claim), the questions of `evals/train.jsonl` and the dev split of the gold set (
 is the one that answers? The loss is a softmax over the sentences of an abstract. Then slope and
 offset are fitted (Platt scaling) so that a score means the same for every question. The table is of
 5-fold cross-validation over our own questions: an answering sentence among the first one, two, three;
-each row leaves one signal out. The weights printed at the end go into `rag/relevance.py`. The gate
+each row leaves one signal out. The weights printed at the end go into `rag/answering/relevance.py`. The gate
 split is not read.
 """
 
@@ -26,10 +26,11 @@ from scipy.optimize import minimize
 
 import rag
 from evals import gold
-from rag.assistant import OWN_SHARE
-from rag.embed import open_embedder
-from rag.relevance import Asked, Sentence, Signals, asked, sentence, signals
-from rag.shape import asking
+from rag.answering.assistant import OWN_SHARE
+from rag.answering.relevance import Asked, Signals, asked, sentence, signals
+from rag.answering.shape import asking
+from rag.library.embed import open_embedder
+from rag.records import Sentence
 from rag.text import Span, readable, terms
 
 TRAIN = Path(__file__).parents[1] / "train.jsonl"
@@ -62,7 +63,7 @@ def own_listings(library: rag.Library) -> list[Listing]:
 
 
 def _asked(own: str, before: str, library: rag.Library) -> Asked:
-    """As `rag.assistant` compares it: a follow-up's own words, with what was asked before as context."""
+    """As `rag.answering.assistant` compares it: a follow-up's own words, with what was asked before as context."""
     vectors = open_embedder().encode([own, f"{own} {before}"])
     vector = OWN_SHARE * vectors[0] + (1 - OWN_SHARE) * vectors[1] if before else vectors[0]
     unit = vector / np.linalg.norm(vector)

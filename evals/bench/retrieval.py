@@ -4,7 +4,7 @@
 
 FOLDER holds `scifact/` (BEIR's SciFact: 5,183 abstracts; 809 claims to tune on, 300 to report) and
 `cranfield/` (1,400 abstracts, 225 questions). The collection becomes a real library through
-`rag.ingest`, kept in the user's cache: later runs embed only texts that are new. A row is a search
+`rag.library.build`, kept in the user's cache: later runs embed only texts that are new. A row is a search
 function (query, how many) -> paper ids, so that the product without one of its signals is one more
 entry of `searches`. nDCG@10 as trec_eval computes it (ir-measures); a query that finds nothing counts
 as 0. Intervals are percentile bootstraps over queries, differences are paired with plain fusion.
@@ -29,14 +29,14 @@ import rag
 from evals import plain
 from evals.report.terminal import interval, number
 from evals.statistics import Estimate, estimate
-from rag.assistant import Assistant, open_assistant
-from rag.embed import open_embedder
-from rag.ingest import fill, store
-from rag.library import SCHEMA, Library, writer
+from rag.answering.assistant import Assistant, open_assistant
+from rag.library.build import fill, store
+from rag.library.embed import open_embedder
+from rag.library.store import SCHEMA, Library, writer
+from rag.library.vectors import Vectors
 from rag.readers import Reading
 from rag.records import Paper
 from rag.settings import home, load
-from rag.vectors import Vectors
 
 MEASURE = ir_measures.nDCG @ 10
 DEPTH = 10

@@ -33,8 +33,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hashed import Hashed
 
-from rag import changes, doctor
-from rag.embed import Embedder, open_embedder
+from rag.library import changes, doctor
+from rag.library.embed import Embedder, open_embedder
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ BUILD = """
 import json, time
 from pathlib import Path
 from rag import ingest
-from rag.embed import open_embedder
-from rag.library import Library
+from rag.library.embed import open_embedder
+from rag.library.store import Library
 from rag.readers import read
 embedder = open_embedder(); embedder.encode(["warm up"])
 began = time.process_time()

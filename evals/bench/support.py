@@ -1,4 +1,4 @@
-"""Learn the weights of `rag.support`, show what each signal is worth, and choose a threshold.
+"""Learn the weights of `rag.answering.support`, show what each signal is worth, and choose a threshold.
 
     python evals/bench/support.py --datasets FOLDER      # holds support/*.jsonl; about six minutes
 
@@ -8,7 +8,7 @@ claims. All sentences of the evidence are the quotes. Two ways of holding out: 5
 where rows that share a claim or an evidence are in one fold, and, more honest, a whole set at a time.
 The intervals are of the cluster bootstrap over the same groups. A missing number gives 0, as in the
 product. Baseline: the share of the claim's words that stand in the evidence. The curves go to
-evals/support.svg; the weights printed at the end go into `rag/support.py`.
+evals/support.svg; the weights printed at the end go into `rag/answering/support.py`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
-from rag.embed import open_embedder
-from rag.support import Quote, Signals, compare, judged, kept, missing_numbers, signals
+from rag.answering.support import Quote, Signals, compare, judged, kept, missing_numbers, signals
+from rag.answering.verify import HELD
+from rag.library.embed import open_embedder
 from rag.text import readable, sentences, stem, terms
-from rag.verify import HELD
 
 SETS = {"scifact": "scifact_train", "healthver": "healthver_dev", "attributionbench": "attributionbench_dev"}
 SHARES = {"scifact": 1.0, "healthver": 0.5, "attributionbench": 1.0}
@@ -333,7 +333,7 @@ def report(data: Data) -> np.ndarray:
 def operating_points(score: np.ndarray, data: Data) -> float:
     """Print what passes at some thresholds, together with the product's other conditions; the one chosen.
 
-    Half of the words is what `rag.verify` wants besides; it looks for them in the quotes, here in all evidence.
+    Half of the words is what `rag.answering.verify` wants besides; it looks for them in the quotes, here in all evidence.
     """
     held = np.where(data.overlap >= HELD, score, 0.0)
     print("\ntrue / false claims that pass, if half of their words and all of their numbers are there")
@@ -354,7 +354,7 @@ def operating_points(score: np.ndarray, data: Data) -> float:
 
 
 def weights(data: Data) -> None:
-    """Print what goes into `rag/support.py`."""
+    """Print what goes into `rag/answering/support.py`."""
     for label, bias_label, x, use in (
         ("WEIGHTS", "BIAS", data.x, ALL),
         ("WEIGHTS_BY_WORDS", "BIAS_BY_WORDS", data.by_words, BY_WORDS),

@@ -34,11 +34,11 @@ from evals.gold import Question
 from evals.gold import load as questions_of
 from evals.run import slim
 from evals.statistics import estimate
-from rag.assistant import Assistant, open_assistant
-from rag.chat_models import ChatModel, open_chat
+from rag.answering.assistant import Assistant, open_assistant
+from rag.answering.marks import marked
 from rag.errors import ModelError, RagError
-from rag.marks import marked
-from rag.patience import Deadline
+from rag.models.chat import ChatModel, open_chat
+from rag.models.deadline import Deadline
 from rag.records import Answer
 from rag.settings import Settings, load
 from rag.text import readable

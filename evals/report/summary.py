@@ -39,8 +39,8 @@ from evals.report.questions import (
 from evals.report.questions import question_view as question_view
 from evals.statistics import Estimate, auroc, estimate, risk_coverage, wilson
 from rag.errors import RagError
+from rag.models.servers import url_of
 from rag.records import EXTRACTIVE, Paper
-from rag.servers import url_of
 
 SCHEMA = 1
 ALL = "all"

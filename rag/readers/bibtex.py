@@ -154,7 +154,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def unescaped(text: str) -> str:
-    """The text of a field that `rag.export` wrote: a second pair of braces gone, each escape the character it is for."""
+    """The text of a field that `rag.show.export` wrote: a second pair of braces gone, each escape the character it is for."""
     inside = text[1:-1] if text.startswith("{") else text
     return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], inside)
 

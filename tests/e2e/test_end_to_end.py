@@ -13,9 +13,9 @@ from running import run
 
 import rag
 from rag import ModelError
-from rag.assistant import open_assistant
-from rag.chat_models import list_models, open_chat
-from rag.patience import Deadline
+from rag.answering.assistant import open_assistant
+from rag.models.chat import list_models, open_chat
+from rag.models.deadline import Deadline
 from rag.settings import load
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

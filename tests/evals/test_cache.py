@@ -23,7 +23,7 @@ from evals import cache
 from evals.cache import Calls, Client, Gate, Ledger, Price, Store, cached_models, key_of, price_of
 from evals.run import Stop
 from rag.errors import ModelError, RagError, UsageError
-from rag.servers import OPENAI
+from rag.models.servers import OPENAI
 
 SAID = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
 

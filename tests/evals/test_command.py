@@ -24,8 +24,8 @@ from served import ChatServer, claim, judging, manifest, question, record, refus
 import rag
 from evals import aa, baseline, cache, gold, judge, run
 from evals.records import Run
-from rag import ingest
-from rag.cli import main
+from rag.cli.main import main
+from rag.library import build
 
 ASKED = "How much faster does S4 generate text?"
 FACT = {
@@ -66,7 +66,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "data" / "papers.txt").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAG_HOME", str(folder))
-        patch.setattr(ingest, "_shipped_files", lambda: [folder / "data" / "papers.txt"])
+        patch.setattr(build, "_shipped_files", lambda: [folder / "data" / "papers.txt"])
         yield folder
 
 
@@ -368,10 +368,11 @@ def test_ctrl_c_ends_it_at_once_though_the_server_hangs(here, small):
         import sys
         from pathlib import Path
         from evals import cache, gold, run
-        from rag import cli, ingest
+        from rag.cli import main as cli
+        from rag.library import build
         here, small = Path(sys.argv[1]), Path(sys.argv[2])
         gold.GOLD, run.RUNS, cache.FOLDER = here / "gold.jsonl", here / "runs", here / "cache"
-        ingest._shipped_files = lambda: [small / "data" / "papers.txt"]
+        build._shipped_files = lambda: [small / "data" / "papers.txt"]
         sys.exit(cli.main(["eval", "run", "--model", "m", "--base-url", sys.argv[3]]))
     """
     go_on, calls = threading.Event(), itertools.count()

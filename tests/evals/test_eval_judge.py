@@ -16,7 +16,7 @@ from evals.cache import Calls
 from evals.gold import GoldError
 from evals.judge import Item, canaries, check, items, judge_run
 from evals.run import Stop
-from rag.judge import on_one_line
+from rag.answering.judge import on_one_line
 from rag.records import Paper
 from rag.settings import load
 

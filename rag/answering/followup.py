@@ -1,0 +1,291 @@
+"""Earlier turns + a question -> a query that stands alone.
+
+A follow-up leaves out what was said before ("and its cost?"). What it leans on is looked for where a
+reader would look: a mark like [2], "the second one" or "back to the first" name a paper; a pronoun or
+next to no words of its own mean what was last spoken of; "another paper" means any but those. For all
+else the library decides: a question that opens like a follow-up but is nearer to other papers than
+to the one spoken of is a change of topic, and is searched as it is. The paper that is meant lends its
+title to what is searched, and is where the answer is looked for first.
+
+Where there is a chat model, it puts the query into words; what it puts in that nobody has said is not used.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from rag.answering.marks import marked
+from rag.answering.shape import shape
+from rag.errors import UsageError
+from rag.filters import split
+from rag.records import Answer, Paper, Prompt, Reply, Usage
+from rag.text import folded, harmless, readable, terms
+
+REACH = 3  # turns gone back to find what a question leans on
+OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
+NEARER, MUCH_NEARER = 0.2, 0.3  # in cosine, what makes another paper's being nearer a change of topic; ... of "it" too
+NO_FIT = 0.2  # a short question of its own form with less of a fit is about something else
+LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the paper spoken of is about something else
+WHOLE = 0.9  # of the words of a question for a list, which the paper spoken of holds if it goes on about that
+ELSEWHERE = 0.5  # so much more of a short question's words in another paper: it names something of that one
+LONGER = 4  # words of its own from which that is asked
+LONGEST = 400  # characters of an answer that a model is shown, and of a question that it rewords
+KEPT = 0.5  # least share of the question's words in what a model makes of it
+
+_OPENS = re.compile(r"^\s*(?:ok\b\W*)?(?:and|but|so|also|or|what about|how about|then)\b", re.IGNORECASE)
+_POINTS = re.compile(
+    r"^\s*(?:what else|why|why not|how so|how come|really)\b\W*$|\bhow come\b|"
+    r"\b(?:it|its|they|their|them|this|these|those|he|she|the same|(?:this|that|which) one|the (?:first|second|third|"
+    r"other|former|latter|last)(?: one| paper| method| model| system)?)\b|"
+    r"\b(?:is|was|does|did|of|about|than|like|with|why|behind) that\b|\bthat (?:paper|model|method|work|result|help)\w*\b|"
+    r"\bthat\W*$",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(
+    r"\b(?:another|(?:any|some|the) other|other|a second|second|a different|further|more)\s+(?:[\w-]+\s+)?"
+    r"(?:papers?|works?|stud(?:y|ies)|benchmarks?|data ?sets?|one on|source)\b|"
+    r"\b(?:anything|something) else (?:on|about|in)\b|\b(?:anyone|anybody|someone|who|did others|any others?) else\b|"
+    r"\bor others\b|\bothers (?:find|say|do|agree)\b",
+    re.IGNORECASE,
+)
+_CHANGES = re.compile(
+    r"^\W*(?:ok\b\W*)?(?:(?:a )?(?:different|new|another|other|unrelated) (?:question|topic|subject|thing)|separately|"
+    r"changing (?:the )?(?:topic|subject))\b",
+    re.IGNORECASE,
+)
+_IT = re.compile(
+    r"(?:\w+ )?(?:it|its|they|their|them|that|this)", re.IGNORECASE
+)  # may stand for a word of the question
+_BACK = re.compile(
+    r"\b(?:back to|going back|come back|return(?:ing)? to|earlier|previous(?:ly)?|again)\b", re.IGNORECASE
+)
+_THE_OTHER = re.compile(
+    r"\bthe other(?: one| paper| method| model| system| benchmark)?\b(?! [\w-]+s?\b)", re.IGNORECASE
+)
+_COMPARES = re.compile(r"\b(?:compare[sd]?|comparison|versus|vs|differs?|different|difference)\b", re.IGNORECASE)
+_ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
+_PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
+_TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
+_NAME = re.compile(r"(?<=\s)[^\W\d_]*[A-Z]\w*")  # a capital anywhere but in the first word
+_NAMED = re.compile(r"\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One earlier question with its answer; `papers` are those cited, by number, `quoted` the quotes' starts."""
+
+    question: str
+    text: str
+    papers: tuple[tuple[int, Paper], ...] = ()
+    quoted: tuple[tuple[str, int], ...] = ()
+
+
+def turns(history: Sequence[Any]) -> tuple[Turn, ...]:
+    """Turns from Answers, their dicts, or (question, text) pairs, oldest first. Raises UsageError."""
+    if isinstance(history, (Answer, Mapping, str)):
+        raise UsageError(f"history is one {type(history).__name__}, not a list of turns; give history=[...]")
+    return tuple(_turn(item) for item in history)
+
+
+def _turn(item: Any) -> Turn:
+    try:
+        if isinstance(item, Mapping):
+            item = Answer.from_dict(item)
+        if isinstance(item, Answer):
+            quoted = tuple((citation.paper.id, citation.start) for citation in item.citations)
+            return Turn(split(item.question).text, item.text, tuple(item.numbers.items()), quoted)
+        question, text = item if not isinstance(item, str) else (None, None)
+        if isinstance(question, str) and isinstance(text, str):
+            return Turn(split(question).text, text)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"history holds no Answer, dict of one, or (question, text) pair: {error}") from error
+    raise UsageError(f"history holds {type(item).__name__}; give Answers, their dicts, or (question, text) pairs")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is searched, and what the question itself asks.
+
+    `text` is the stand-alone form, `own` the question as asked. The answer is expected in `papers`, the
+    likeliest first (none: anywhere; two: both, they are compared) and not in those whose ids are in `without`.
+    """
+
+    text: str
+    own: str
+    papers: tuple[Paper, ...] = ()
+    without: frozenset[str] = frozenset()
+
+
+class Fit(NamedTuple):
+    """How well a paper fits a text: cosine of its nearest sentence, share of the text's words held (0..1)."""
+
+    cosine: float
+    words: float
+
+
+Fits = Callable[[str, Sequence[Paper]], tuple[Sequence[Fit], Fit]]  # ... of the papers, and the library's best
+
+
+def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
+    """The query a question stands for after the earlier turns. Raises UsageError when it is about a number alone
+    that no paper has.
+
+    `fits(text, papers)` says how well those papers fit a text, and how well the best of the library does.
+    """
+    own = " ".join(_NAMED.sub(" ", question).split())
+    if not history:
+        return Query(question, question)
+    _check_marks(question, own, history)
+    spoken = _leant_on(history)
+    if _OTHER.search(question) and not _NAMED.search(question) and not _other_on_screen(question, history):
+        given = frozenset(paper.id for turn in history for _, paper in turn.papers[:1])
+        titles = (readable(paper.title) for turn in spoken for _, paper in turn.papers[:1])
+        return Query(" ".join([own, *(turn.question for turn in spoken), *titles]), own, (), given)
+    named = _named(question, history)
+    papers = named or tuple(dict.fromkeys(paper for turn in spoken for _, paper in turn.papers))
+    if not named and not _continues(question, papers, fits):
+        return Query(question, question)
+    if not named and len(papers) > 1:
+        found, _ = fits(own, papers)
+        papers = (papers[max(range(len(papers)), key=lambda at: (sum(found[at]), -at))],)
+    before = [] if named else [turn.question for turn in spoken]
+    meant = _compared(papers, history) if named and _COMPARES.search(question) else papers[:1]
+    return Query(" ".join([own, *before, *(readable(paper.title) for paper in meant)]), own, meant)
+
+
+def _compared(named: Sequence[Paper], history: Sequence[Turn]) -> tuple[Paper, ...]:
+    """The papers that are compared: those named, or the one named and another, the last spoken of."""
+    last = (paper for turn in reversed(history) for _, paper in turn.papers[:1])
+    return tuple(dict.fromkeys([*named, *last]))[:2]
+
+
+def _other_on_screen(question: str, history: Sequence[Turn]) -> Paper | None:
+    """The paper that "the other one" is, when another than the one last spoken of is on screen."""
+    if not _THE_OTHER.search(question):
+        return None
+    shown = [paper for turn in reversed(history) for _, paper in turn.papers]
+    return next((paper for paper in shown if paper.id != shown[0].id), None)
+
+
+def _check_marks(question: str, own: str, history: Sequence[Turn]) -> None:
+    wanted = [int(n) for n in _NAMED.findall(question)]
+    cited = sorted({number for turn in history for number, _ in turn.papers})
+    if wanted and cited and not set(wanted) & set(cited) and len(set(terms(own))) <= OWN_TERMS:
+        there = ", ".join(f"[{number}]" for number in cited)
+        raise UsageError(f"no paper bears [{wanted[0]}] here; there are {there}")
+
+
+def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:
+    """The paper that a mark, an ordinal or "back to" names; none if nothing does."""
+    cited = {number: paper for turn in history for number, paper in turn.papers}
+    marked = tuple(cited[int(n)] for n in _NAMED.findall(question) if int(n) in cited)
+    if marked:
+        return marked
+    ordinal, last = _ORDINAL.search(question), [paper for _, paper in history[-1].papers]
+    places = [turn.papers[0][1] for turn in history if turn.papers]
+    back = _BACK.search(question) or (ordinal and ordinal[1].lower() in ("first", "former") and len(set(last)) < 2)
+    known = places if back else last
+    if ordinal and ordinal[1].lower() == "other" and (other := _other_on_screen(question, history)):
+        return (other,)
+    if ordinal and len(set(known)) < 2:
+        known = [cited[number] for number in sorted(cited)]
+    if ordinal and len(set(known)) > 1:
+        at = _PLACES[ordinal[1].lower()]
+        return (known[at],) if at < len(known) else ()
+    return ()
+
+
+def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
+    """Does the question go on about what was last spoken of?"""
+    if _CHANGES.search(question):
+        return False
+    own, points = len(set(terms(question))), bool(_POINTS.search(question))
+    if not papers:
+        return leans(question)
+    found, best = fits(question, papers)
+    nearest, held = max(fit.cosine for fit in found), max(fit.words for fit in found)
+    if own >= OWN_TERMS and held < WHOLE and not points and shape(question).listing and not _OPENS.search(question):
+        return False
+    if own <= OWN_TERMS:
+        elsewhere = bool(_NAME.search(question)) and best.words - held >= ELSEWHERE
+        return points or bool(_OPENS.search(question)) or (max(nearest, held) >= NO_FIT and not elsewhere)
+    ahead = best.cosine - nearest
+    if points:
+        outward = any(not _IT.fullmatch(found[0]) for found in _POINTS.finditer(question))
+        return outward or ahead < MUCH_NEARER or held >= LEAST_FIT / 2
+    if own >= LONGER and max(nearest, held) < LEAST_FIT:
+        return False
+    return ahead < NEARER and (bool(_OPENS.search(question)) or held >= best.words)
+
+
+def _leant_on(history: Sequence[Turn]) -> list[Turn]:
+    """The turns a question leans on, latest first: back to one that names papers or stands alone."""
+    found: list[Turn] = []
+    for turn in reversed(history[-REACH:]):
+        found.append(turn)
+        if turn.papers or not leans(turn.question):
+            break
+    return found
+
+
+def respelled(question: str, spelled: Callable[[str], str | None]) -> str:
+    """The question with slips of typing mended; `spelled` gives the word that was meant, or None.
+
+    A capitalised word is a name, and stays.
+    """
+    return _TYPED.sub(lambda word: (not word[0].istitle() and spelled(folded(word[0]))) or word[0], question)
+
+
+Ask = Callable[[str, str], Reply]  # (system, user) -> reply
+
+
+def reworded(query: Query, history: Sequence[Turn], prompt: Prompt, ask: Ask) -> tuple[Query, Usage]:
+    """The query in a chat model's words; as it is when the question stands alone, or the model says too much.
+
+    Raises what `ask` raises.
+    """
+    if not history or query.text == query.own:
+        return query, Usage()
+    fence = f"=== {secrets.token_hex(6)} ==="
+    told = "\n".join(line for turn in _leant_on(history)[::-1] for line in _lines(turn))
+    reply = ask(prompt.system, prompt.fill(fence=fence, conversation=told, question=harmless(query.own)))
+    said = " ".join(sentence.text for sentence in marked(reply.text))
+    return (replace(query, text=said) if _says_the_same(said, query, told) else query), reply.usage
+
+
+def _lines(turn: Turn) -> list[str]:
+    titles = [f"[{number}] {readable(paper.title)}" for number, paper in turn.papers]
+    return [harmless(line) for line in (f"Question: {turn.question}", f"Answer: {turn.text}"[:LONGEST], *titles)]
+
+
+def _says_the_same(said: str, query: Query, told: str) -> bool:
+    """Does it ask what was asked, in words that were said?"""
+    asked, new = set(terms(query.own)), set(terms(said))
+    known = asked | set(terms(query.text)) | set(terms(told))
+    a_question = said.endswith("?") or not query.own.endswith("?")
+    return a_question and bool(new) and len(said) <= LONGEST and new <= known and len(asked & new) >= KEPT * len(asked)
+
+
+def leans(question: str) -> bool:
+    """Does the question need an earlier turn to be understood, by its wording alone?"""
+    worded = _OPENS.search(question) or _POINTS.search(question) or _NAMED.search(question)
+    return bool(worded) or len(set(terms(question))) <= OWN_TERMS
+
+
+def numbers(history: Sequence[Turn]) -> dict[str, int]:
+    """The numbers that papers already have, by paper id; the first one given stays, and names one paper only."""
+    given: dict[str, int] = {}
+    for turn in history:
+        for number, paper in turn.papers:
+            if number not in given.values():
+                given.setdefault(paper.id, number)
+    return given
+
+
+def quoted(history: Sequence[Turn]) -> frozenset[tuple[str, int]]:
+    """What is on screen already: (paper id, start in its abstract) of every quote."""
+    return frozenset(quote for turn in history for quote in turn.quoted)

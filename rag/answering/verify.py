@@ -1,0 +1,341 @@
+"""Draft -> Claims: no sentence is passed on as fact unless its support was found.
+
+Each sentence of a draft is read for its marks. A mark that names no passage is dropped and counted; a
+passage's title says nothing and is left out. A sentence that stands in a cited abstract word for word
+is "quoted". Otherwise the sentences of the cited abstracts that come nearest to it are its quotes, and a
+judge says whether they support it: every number and name, enough of its words, and what `rag.answering.support`
+makes of it. A sentence that its marks do not support, or that has none, is looked for in the other passages
+before it is taken out as "unsupported" or "uncited": models miscount. One that leans on the sentence
+before ("This ...") goes with it, and speaks of the same paper. Quotes are located with offsets in the
+abstract as stored: a Citation that does not quote verbatim cannot be made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from rag.answering.judge import Asserted, Opinion
+from rag.answering.support import Encode, Quote, judged, kept, missing_names, missing_numbers
+from rag.records import Citation, Claim, Draft, Evidence, Paper, Sentence, Verdict
+from rag.text import Span, folded, folded_view, printable, readable, sentences, terms
+
+WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
+QUOTES = 2  # sentences of one abstract that a claim may rest on
+CREDITED = 4  # words of meaning in a sentence that is looked for in passages it does not name
+SURELY = 0.8  # how surely a passage must support it then, 0..1
+GAIN = 0.15  # share of the claim's words that a second quote must add
+TITLE = 4  # words of a title that is told from the beginning of a sentence without a stop after it
+HELD = 0.5  # least share of a claim's words in its quotes
+GENERIC = 0.02  # share of a library's papers from which an acronym tells nothing apart
+
+_LINK = re.compile(r"\b(?:https?:|www\.)[^\s)\]>]*|\b[\w.-]+\.[a-z]{2,}/\S*", re.IGNORECASE)
+_LEANS = re.compile(  # a sentence that means little without the one before it
+    r"(?:this|these|those|it|its|they|their|such|that|he|she|both|the (?:former|latter|same))\b", re.IGNORECASE
+)
+_TELLING = re.compile(r"\d|[A-Z].*[A-Z]")  # an acronym, or a name with a number: "S4", "MoE"
+_MARK = re.compile(r"\s*\[\s*(\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*)\s*\]")
+
+Located = Sequence[tuple[Paper, Span]]
+
+
+class Judgement(NamedTuple):
+    """Do papers support a claim? How surely (0..1), the reason in words, the quotes it rests on (none if not)."""
+
+    supported: bool
+    score: float
+    reason: str
+    located: Located
+
+
+Judge = Callable[[str, Sequence[Paper]], Judgement]
+
+
+class Verified(NamedTuple):
+    """The outcome: the text with its claims in it, what was taken out, and marks that named nothing."""
+
+    text: str
+    claims: tuple[Claim, ...]
+    removed: tuple[Claim, ...]
+    unknown_marks: int
+
+
+class Verifier:
+    """Checks the sentences of a draft in order.
+
+    `numbers` are those that papers of earlier turns already have, by paper id; `failed` is who checked a
+    draft of which nothing held, and in whose place this one comes: what was wrong is kept for the reader.
+    `opinion` is asked last, on what the judge holds for supported; having none, it does not stand in the way.
+    """
+
+    def __init__(
+        self,
+        passages: Sequence[Evidence],
+        judge: Judge,
+        numbers: Mapping[str, int],
+        *,
+        opinion: Callable[[Asserted], Opinion] | None = None,
+        failed: Verifier | None = None,
+    ) -> None:
+        self._papers = [passage.paper for passage in passages]
+        self._titles = sorted({folded(title) for paper in self._papers if (title := readable(paper.title))}, key=len)[
+            ::-1
+        ]
+        self._judge, self._opinion = judge, opinion
+        self._given = dict(numbers)
+        self._claims: list[Claim] = []
+        self._removed: list[tuple[Claim, tuple[Paper, ...]]] = list(failed._removed) if failed else []
+        self._unknown: int = failed._unknown if failed else 0
+        self._before: Claim | None = None  # the sentence before, if it holds
+        self._fell = False  # ... it does not
+        self._headed: tuple[Paper, ...] = ()  # named by a title that stands above, without saying anything
+        self._text = ""
+
+    @property
+    def text(self) -> str:
+        """The claims so far, each followed by its marks."""
+        return self._text
+
+    def check(self, sentence: str) -> Claim | None:
+        """The sentence as a claim of the answer; None when it was taken out or says nothing."""
+        bare, marks = _marks(sentence)
+        papers = tuple(self._papers[n - 1] for n in marks if 1 <= n <= len(self._papers))
+        self._unknown += len(marks) - len(papers)
+        if not self._says(bare := self._untitled(bare)):
+            self._headed = papers or self._headed
+            return None
+        if marks:
+            self._headed = ()
+        papers = papers or self._headed
+        self._before = self._taken(bare, papers, leans=bool(_LEANS.match(bare)))
+        self._fell = self._before is None
+        return self._before
+
+    def _untitled(self, bare: str) -> str:
+        """A sentence without titles of passages that stand in front of it."""
+        found = True
+        while found:
+            found = False
+            for title in self._titles:
+                rest = _after(bare, title)
+                if rest is not None:
+                    bare, found = rest, True
+        return bare
+
+    def _says(self, bare: str) -> bool:
+        """Does it state anything, and anything new? A piece of a title does not."""
+        said = folded(bare).strip(" .:")
+        title = len(said.split()) >= TITLE and any(said in title for title in self._titles)
+        new = not any(said == folded(claim.text).strip(" .:") for claim in self._claims)
+        return bool(re.search(r"\w", bare)) and not title and new
+
+    def again(self, passages: Sequence[Evidence]) -> None:
+        """Check once more, with further passages, what was taken out; what holds now comes after the rest."""
+        self._papers += [passage.paper for passage in passages]
+        removed, self._removed, self._before, self._fell = self._removed, [], None, True
+        for claim, papers in removed:
+            self._taken(claim.text, papers, leans=bool(_LEANS.match(claim.text)))
+
+    def _taken(self, bare: str, papers: tuple[Paper, ...], *, leans: bool) -> Claim | None:
+        verdict, reason, located = self._judged(bare, papers, leans)
+        if not located:
+            self._removed.append((Claim(bare, 0, 0, (), verdict, reason), papers))
+            return None
+        citations = tuple(_citation(paper, span, self._given) for paper, span in located)
+        start = len(self._text) + (1 if self._text else 0)
+        self._text += (" " if self._text else "") + bare + " " + _marked(citations)
+        self._claims.append(Claim(bare, start, start + len(bare), citations, verdict, reason))
+        return self._claims[-1]
+
+    def verified(self) -> Verified:
+        """What became of all sentences so far."""
+        removed = tuple(claim for claim, _ in self._removed)
+        return Verified(self._text, tuple(self._claims), removed, self._unknown)
+
+    def _judged(self, bare: str, papers: Sequence[Paper], leans: bool) -> tuple[Verdict, str, Located]:
+        if exact := [(paper, span) for paper in papers if (span := _exact(bare, paper.abstract))]:
+            return "quoted", "stands in the abstract word for word", exact
+        if bare.endswith("?"):
+            return "unsupported" if papers else "uncited", "it asks, and states nothing", ()
+        if leans and self._fell:
+            return "unsupported" if papers else "uncited", "it leans on a sentence that was taken out", ()
+        if leans and self._before:  # it speaks of the same paper
+            spoken = tuple(dict.fromkeys(citation.paper for citation in self._before.citations))
+            papers = [paper for paper in papers if paper in spoken] if papers else spoken
+        judgement = self._judge(bare, papers) if papers else Judgement(False, 0.0, "no passage is named for it", ())
+        if judgement.supported:
+            return self._agreed(bare, judgement.reason, judgement.located)
+        if not (leans and self._before) and (elsewhere := self._credited(bare, papers)):
+            return self._agreed(bare, f"no mark for it, or a wrong one; {elsewhere.reason}", elsewhere.located)
+        return "unsupported" if papers else "uncited", judgement.reason, ()
+
+    def _agreed(self, bare: str, reason: str, located: Located) -> tuple[Verdict, str, Located]:
+        """Supported, unless a second opinion is asked for and says no."""
+        if not self._opinion:
+            return "supported", reason, located
+        said = self._opinion(Asserted(bare, tuple(paper.abstract[span.start : span.end] for paper, span in located)))
+        if said.supported is False:
+            return "unsupported", f"the model that judges does not find it in the quotes, though {reason}", ()
+        told = (
+            "the model that judges agrees" if said.supported else f"the model that judges gave no verdict: {said.why}"
+        )
+        return "supported", f"{reason}; {told}", located
+
+    def _credited(self, bare: str, named: Sequence[Paper]) -> Judgement | None:
+        """The passage that supports a sentence beyond doubt though its marks do not name it."""
+        if len(set(terms(bare))) < CREDITED:
+            return None
+        judged = [self._judge(bare, [paper]) for paper in self._papers if paper not in named]
+        best = max(judged, key=lambda judgement: judgement.score, default=None)
+        return best if best and best.supported and best.score >= SURELY else None
+
+
+def verify(draft: Draft, *, judge: Judge, numbers: Mapping[str, int]) -> Verified:
+    """Check a whole draft."""
+    verifier = Verifier(draft.passages, judge, numbers)
+    for sentence in draft.sentences:
+        verifier.check(sentence)
+    return verifier.verified()
+
+
+def in_words_of(question: str, text: str) -> str:
+    """A text that says nothing but what the question says; "" for any other: nobody has checked it."""
+    return printable(text) if text and set(terms(text)) <= set(terms(question)) else ""
+
+
+def by_words(least: float) -> Judge:
+    """A judge that wants `least` of a claim's words (0..1) and every number in its quotes."""
+
+    def judge(claim: str, papers: Sequence[Paper]) -> Judgement:
+        located = [(paper, span) for paper in papers for span in supporting(claim, paper.abstract)]
+        held = " ".join(readable(paper.abstract[span.start : span.end]) for paper, span in located)
+        if strange := [link for link in _LINK.findall(claim) if link not in held]:
+            return Judgement(False, 0.0, f"the cited sentences do not give {strange[0][:60]}", ())
+        if missing := missing_numbers(claim, [held]):
+            return Judgement(False, 0.0, f"the cited sentences do not give {', '.join(missing)}", ())
+        share = _share(set(terms(claim)), set(terms(held)))
+        if share < least:
+            few = f"the cited abstracts hold {share:.0%} of its words, less than {least:.0%}"
+            return Judgement(False, share, few, ())
+        return Judgement(True, share, f"the quotes hold {share:.0%} of its words and every number", located)
+
+    return judge
+
+
+def by_support(
+    least: float,
+    sentences: Callable[[Paper], Sequence[Sentence]],
+    encode: Encode,
+    *,
+    frequency: Callable[[str], int],
+    papers: int,
+) -> Judge:
+    """A judge that wants what `by_words` wants, every name, and a support of `least` (0..1, see `rag.answering.support`).
+
+    `sentences` gives those of a paper with their vectors, `encode` makes vectors as theirs were made, and
+    `frequency(word)` is in how many of the library's `papers` a word stands.
+    """
+    words, encode = by_words(HELD), kept(encode)
+
+    def generic(name: str) -> bool:
+        """Does a name tell no paper from another?"""
+        return name.isalpha() and frequency(name.casefold().removesuffix("s")) >= max(GENERIC * papers, 2)
+
+    def judge(claim: str, cited: Sequence[Paper]) -> Judgement:
+        judgement = words(claim, cited)
+        if not judgement.supported:
+            return judgement
+        texts = [readable(text) for paper in cited for text in (paper.title, paper.abstract)]
+        if strange := [name for name in missing_names(claim, texts) if _TELLING.search(name) and not generic(name)]:
+            return Judgement(False, 0.0, f"the cited abstracts do not name {', '.join(strange)}", ())
+        quotes = [
+            Quote(readable(paper.abstract[one.span.start : one.span.end]), one.vector)
+            for paper in cited
+            for one in sentences(paper)
+        ]
+        found = judged(claim, quotes, encode=encode, frequency=frequency, papers=papers)
+        told = f"{found.reason}; support {found.probability:.2f}"
+        if found.probability < least:
+            return Judgement(False, found.probability, f"{told}, less than {least:.2f}", ())
+        return judgement._replace(reason=f"{judgement.reason}; support {found.probability:.2f}")
+
+    return judge
+
+
+def _marks(sentence: str) -> tuple[str, list[int]]:
+    """The sentence without its marks, and the numbers they name, in order, once each."""
+    found: list[int] = []
+    for match in _MARK.finditer(sentence):
+        for part in re.split(r"\s*[,;]\s*", match[1]):
+            ends = [int(n) for n in re.findall(r"\d+", part)]
+            found += range(ends[0], min(ends[-1], ends[0] + 20) + 1) if len(ends) == 2 else ends
+    return " ".join(_MARK.sub("", sentence).split()), list(dict.fromkeys(found))
+
+
+def locate(quote: str, source: str) -> Span | None:
+    """Where a quote stands in a source, whatever the case, white space, typography or LaTeX; or None.
+
+    Whole words and numbers only: "novel" does not hold "no", nor "4.5" a "4". Markup and stops at the
+    edge of a sentence belong to it.
+    """
+    wanted = folded(quote).rstrip(".")
+    view = folded_view(source)
+    whole_words = rf"(?<!\w)(?:(?<!\d[.,])|(?!\d)){re.escape(wanted)}(?!\w|(?<=\d)[.,]\d)"
+    found = re.search(whole_words, view.text) if wanted else None
+    if not found:
+        return None
+    start, end = view.source(*found.span())
+    for whole in sentences(source):
+        if whole.start < end < whole.end and not folded(source[end : whole.end]).strip(".!?}"):
+            end = whole.end
+    return Span(start, end)
+
+
+def _exact(bare: str, abstract: str) -> Span | None:
+    span = locate(bare, abstract)
+    return span if span and (len(bare.split()) >= WORDS or span in sentences(abstract)) else None
+
+
+def supporting(claim: str, abstract: str) -> list[Span]:
+    """The sentences of an abstract that hold most of a claim's words, at most two, in order."""
+    wanted = set(terms(claim))
+    held = [(span, wanted & own) for span, own in _sentence_terms(abstract)]
+    chosen: list[Span] = []
+    covered: set[str] = set()
+    while len(chosen) < QUOTES and held:
+        span, words = max(held, key=lambda item: (len(item[1] - covered), -item[0].start))
+        if not words - covered or (chosen and len(words - covered) < GAIN * len(wanted)):
+            break
+        chosen.append(span)
+        covered |= words
+    return sorted(chosen)
+
+
+@lru_cache(maxsize=256)
+def _sentence_terms(abstract: str) -> tuple[tuple[Span, frozenset[str]], ...]:
+    return tuple((span, frozenset(terms(readable(abstract[span.start : span.end])))) for span in sentences(abstract))
+
+
+def _after(text: str, title: str) -> str | None:
+    """What stands after a (folded) title at the beginning of a text; None when it does not begin so."""
+    if not folded(text).startswith(title):
+        return None
+    end = next(at for at in range(len(text) + 1) if folded(text[:at]) == title)
+    rest = text[end:]
+    told = not rest or len(title.split()) >= TITLE or re.match(r"\s*[:.–—\"”*]|\s+-\s", rest)
+    return rest.lstrip(" .:-–—\"'”’*") if told else None
+
+
+def _share(wanted: set[str], held: set[str]) -> float:
+    return len(wanted & held) / len(wanted) if wanted else 0.0
+
+
+def _citation(paper: Paper, span: Span, given: dict[str, int]) -> Citation:
+    number = given.setdefault(paper.id, max(given.values(), default=0) + 1)
+    return Citation(number, paper, paper.abstract[span.start : span.end], span.start, span.end)
+
+
+def _marked(citations: Sequence[Citation]) -> str:
+    return "".join(f"[{number}]" for number in dict.fromkeys(c.number for c in citations))

@@ -1,0 +1,329 @@
+"""The commands of a chat: a table of names, arguments and help, and a short function each.
+
+A command gets the conversation, the screen and what was typed after its name. It may return a question
+to be asked next. What it cannot do is a RagError of one line. The table is also what completion offers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from rag.chat.conversation import Conversation
+from rag.errors import RagError
+from rag.filters import ALL, parse
+
+if TYPE_CHECKING:
+    from rag.records import Answer, Paper
+    from rag.show.lines import Line
+
+NEAREST = 5  # papers that /papers and /like name
+OFF = "off"  # what takes a filter away
+SHIPPED = "shipped"  # the name by which /library goes back to the abstracts of the package
+
+
+class Told(Protocol):
+    """Where an answer appears as it comes."""
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+
+    def sentence(self, piece: str) -> None:
+        """A piece of the answer has come."""
+
+
+class Screen(Protocol):
+    """What a chat writes on."""
+
+    def put(self, lines: Iterable[Line]) -> None:
+        """Show lines."""
+
+    def raw(self, text: str) -> None:
+        """Show text to be copied, neither wrapped nor styled."""
+
+    def say(self, text: str) -> None:
+        """A notice: what was done, or what is wrong."""
+
+    def answer(self, answer: Answer) -> None:
+        """Show an answer with its sources."""
+
+    def end(self) -> None:
+        """A turn is over."""
+
+    def telling(self) -> AbstractContextManager[Told]:
+        """While something is waited for."""
+
+
+class Command(NamedTuple):
+    """`takes` says what its argument is completed with: a key of `terminal`'s completions."""
+
+    name: str
+    arguments: str
+    help: str
+    run: Callable[[Conversation, Screen, str], str | None]
+    takes: str = ""
+
+    @property
+    def usage(self) -> str:
+        """How it is typed."""
+        return f"/{self.name} {self.arguments}".strip()
+
+
+def run(line: str, chat: Conversation, screen: Screen) -> str | None:
+    """Do what a line that begins with "/" says. Raises RagError; EOFError leaves the chat."""
+    name, argument = [*line[1:].split(maxsplit=1), "", ""][:2]
+    return command(name).run(chat, screen, argument.strip())
+
+
+def command(name: str) -> Command:
+    """The command of that name, or the only one that begins so. Raises RagError with the nearest."""
+    wanted = name.lower()
+    begins = [one for one in COMMANDS if wanted and one.name.startswith(wanted)]
+    exact = [one for one in begins if one.name == wanted]
+    if exact or len(begins) == 1:
+        return (exact or begins)[0]
+    near = [one.name for one in begins] or get_close_matches(wanted, [one.name for one in COMMANDS], 1, 0.5)
+    hint = f"did you mean {' or '.join('/' + one for one in near)}?" if near else "type /help"
+    raise RagError(f"no command /{name[:40]}; {hint}")
+
+
+# --- papers -------------------------------------------------------------------------------------
+
+
+def _sources(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import lines
+
+    if not chat.numbers:
+        raise RagError("no paper is cited yet; ask a question first")
+    screen.put(lines.all_sources(chat.history))
+
+
+def _open(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import lines
+
+    number, paper = _paper(chat, argument, "open")
+    citations = [c for answer in chat.history for c in answer.citations if c.paper.id == paper.id]
+    screen.put(lines.opened(paper, number, citations))
+
+
+def _why(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import lines
+
+    if not argument:
+        screen.put(lines.why(chat.last, chat.settings.least_support))
+        return
+    number, paper = _paper(chat, argument, "why")
+    citing = [answer for answer in chat.history if number in answer.numbers]
+    if number is None or not citing:
+        raise RagError(f"{paper.id} is not cited in this chat; /open {paper.id} shows it")
+    answer = citing[-1]
+    shown = lines.why_paper(answer, number, paper)
+    where = parse(answer.where.text) if answer.where else ALL
+    for one in chat.assistant().explain(answer.query, NEAREST, where):
+        if one.hit.paper.id == paper.id:
+            shown += [
+                lines.line(),
+                lines.line("searched again, what adds to its score:", "bold"),
+                *lines.explained(one),
+            ]
+    screen.put(shown)
+
+
+def _papers(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import lines
+
+    if not argument:
+        raise RagError("which? type /papers QUERY; rag list prints them all")
+    with screen.telling() as told:
+        found = chat.assistant(told.stage).search(argument, NEAREST, chat.where)
+    screen.put(lines.hits(found, _marks(chat)) or [lines.line("no paper shares a word with it", "dim")])
+    _say_where(chat, screen)
+
+
+def _like(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import lines
+
+    _, paper = _paper(chat, argument, "like")
+    with screen.telling() as told:
+        found = chat.assistant(told.stage).like(paper, NEAREST, chat.where)
+    screen.put(lines.hits(found, _marks(chat)) or [lines.line("it is the only paper", "dim")])
+    _say_where(chat, screen)
+
+
+def _cite(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import export
+
+    words = argument.replace(",", " ").split()
+    form = words.pop().lower() if words and words[-1].lower() in export.CITED else "bibtex"
+    if words and len(words[-1]) > 2 and words[-1].isalpha():
+        near = get_close_matches(words[-1], export.CITED, 1, 0.5)
+        raise RagError(f"no form {words[-1][:20]!r}; it is one of {', '.join(near or export.CITED)}")
+    papers = [chat.paper(word)[1] for word in words] or export.cited(chat.history)
+    if not papers:
+        raise RagError("no paper is cited yet; ask a question first")
+    screen.raw(export.CITED[form](papers).rstrip("\n"))
+
+
+def _paper(chat: Conversation, argument: str, name: str) -> tuple[int | None, Paper]:
+    if not argument and len(chat.numbers) == 1:
+        argument = str(next(iter(chat.numbers)))
+    if not argument and not chat.numbers:
+        raise RagError(f"no paper is cited yet; ask a question, or type /{name} TITLE")
+    if not argument:
+        raise RagError(f"which paper? type /{name} N; /sources lists them")
+    return chat.paper(argument)
+
+
+def _marks(chat: Conversation) -> dict[str, int]:
+    return {paper.id: number for number, paper in chat.numbers.items()}
+
+
+# --- the chat -----------------------------------------------------------------------------------
+
+
+def _new(chat: Conversation, screen: Screen, argument: str) -> None:
+    chat.new()
+    screen.say("A new chat; what was said before is not known to it.")
+
+
+def _retry(chat: Conversation, screen: Screen, argument: str) -> str:
+    question = chat.forget_last()
+    screen.say(f"again: {question}")
+    return question
+
+
+def _cost(chat: Conversation, screen: Screen, argument: str) -> None:
+    usage = [answer.usage for answer in chat.history]
+    seconds = sum(sum(answer.seconds.values()) for answer in chat.history)
+    calls, read, wrote = (
+        sum(u.calls for u in usage),
+        sum(u.prompt_tokens for u in usage),
+        sum(u.completion_tokens for u in usage),
+    )
+    screen.say(
+        f"{len(usage)} answer{'' if len(usage) == 1 else 's'} in {seconds:.1f} s; {calls} calls of a chat model, "
+        f"{read:,} tokens read, {wrote:,} written"
+    )
+
+
+def _feedback(chat: Conversation, screen: Screen, argument: str) -> None:
+    verdict, _, note = argument.partition(" ")
+    if verdict.lower() not in ("good", "bad"):
+        raise RagError("good or bad? type /feedback good, or /feedback bad what is wrong with it")
+    chat.judge(verdict.lower(), note.strip())
+    screen.say(f"noted: {verdict.lower()}. rag log --feedback lists what was noted")
+
+
+def _export(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import export
+
+    if not argument:
+        raise RagError("where? type /export FILE, with one of " + ", ".join(export.WRITERS))
+    if not chat.history:
+        raise RagError("nothing to export yet; ask a question first")
+    file = Path(os.path.expanduser(argument.strip("\"'")))
+    write = export.WRITERS.get(file.suffix.lower())
+    if not write:
+        raise RagError(f"{file.name[:60]}: the ending says what is written; use one of {', '.join(export.WRITERS)}")
+    export.write(file, write(chat.history), over=file.absolute() in chat.exported)
+    chat.exported.add(file.absolute())
+    screen.say(f"{len(chat.history)} answer{'' if len(chat.history) == 1 else 's'} written to {file}")
+
+
+def _quit(chat: Conversation, screen: Screen, argument: str) -> None:
+    raise EOFError
+
+
+# --- what answers -------------------------------------------------------------------------------
+
+
+def _model(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.models.servers import shown, url_of
+    from rag.records import EXTRACTIVE
+
+    if argument:
+        name, _, server = argument.partition(" ")
+        chosen: dict[str, Any] = {"model": None if name == EXTRACTIVE else name}
+        if server:
+            url_of(server.strip())  # says what is wrong with it
+            chosen["base_url"] = server.strip()
+        with screen.telling() as told:
+            chat.change(told.stage, **chosen)
+    model, server = chat.settings.model, chat.settings.base_url or ""
+    if model:
+        screen.say(f"{model} at {shown(url_of(server or None))} writes the answers; /model {EXTRACTIVE} goes without")
+        chat.notice(chat.settings)
+    else:
+        screen.say("no chat model: answers are the abstracts' own sentences. /model NAME URL takes one")
+
+
+def _library(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import lines
+    from rag.show.render import shown
+
+    if argument:
+        with screen.telling() as told:
+            chat.change(told.stage, library=None if argument == SHIPPED else argument)
+        chat.new()
+        chat.where = ALL
+    library = chat.assistant().library
+    facts = [("library", chat.settings.library or "the shipped abstracts"), ("papers", f"{len(library):,}")]
+    facts += [("folder", str(library.path)), ("generation", str(library.generation))]
+    screen.put(lines.pairs((name, shown(value)) for name, value in facts))
+    if argument:
+        screen.say("A new chat begins here.")
+
+
+def _where(chat: Conversation, screen: Screen, argument: str) -> None:
+    if argument.lower() == OFF:
+        chat.where = ALL
+    elif argument:
+        where, library = parse(argument), chat.assistant().library
+        if not library.selected(where).ids:
+            raise RagError(library.nothing(where))
+        chat.where = where
+    if not chat.where:
+        screen.say("all papers are asked; /where year>=2023 author:Smith asks only some")
+    _say_where(chat, screen)
+
+
+def _say_where(chat: Conversation, screen: Screen) -> None:
+    if chat.where:
+        screen.say(f"{chat.assistant().library.selected(chat.where).where.said} /where {OFF} asks all.")
+
+
+def _help(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import lines
+
+    chosen: Sequence[Command] = [command(argument.lstrip("/"))] if argument else COMMANDS
+    screen.put(lines.pairs((one.usage, one.help) for one in chosen))
+    if not argument:
+        screen.put([lines.line(KEYS, "dim")])
+
+
+KEYS = (
+    "Anything else is a question. N is a number on screen, an id or a title. Tab completes, Alt-Enter begins a new "
+    "line, Ctrl-C stops an answer, Ctrl-D leaves."
+)
+COMMANDS = (
+    Command("sources", "", "the papers cited so far", _sources),
+    Command("open", "N", "its abstract, quotes highlighted", _open, "paper"),
+    Command("why", "[N]", "how the answer came about, or how paper N got in", _why, "number"),
+    Command("papers", "QUERY", "search the library", _papers),
+    Command("like", "N", "the papers nearest to it", _like, "paper"),
+    Command("cite", "[N] [FORM]", "as bibtex, csl or markdown", _cite, "cite"),
+    Command("export", "FILE", "the chat as .md, its papers as .bib or .csl, or .json", _export, "file"),
+    Command("retry", "", "ask the last question again", _retry),
+    Command("new", "", "start afresh", _new),
+    Command("feedback", "good|bad [NOTE]", "keep what you think of the last answer", _feedback, "verdict"),
+    Command("model", "[NAME [URL]]", "what writes the answers, or take another", _model),
+    Command("library", "[NAME]", f"what is asked, or ask another ({SHIPPED}: the package's)", _library),
+    Command("where", f"[FILTER|{OFF}]", "ask only some papers: year>=2023 author:Smith venue:Nature", _where, "where"),
+    Command("cost", "", "time and tokens so far", _cost),
+    Command("help", "[COMMAND]", "this", _help, "command"),
+    Command("quit", "", "leave (also Ctrl-D)", _quit),
+)

@@ -1,0 +1,127 @@
+"""What the commands of `rag` share: settings from options, what is opened with them, and ways to print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rag.answering.assistant import Assistant
+    from rag.filters import Filter
+    from rag.library.store import Library
+    from rag.settings import Settings
+
+LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any length
+
+
+def settings_of(arguments: argparse.Namespace, model: str | None = None) -> Settings:
+    """The settings with what was typed; `model` stands above both. Raises UsageError."""
+    from rag.settings import load
+
+    chosen = options_of(arguments)
+    settings = load(**(chosen | ({"model": model} if model else {})))
+    if chosen["base_url"] and not model and not chosen["model"] and not settings.model:
+        raise UsageError(
+            f"--base-url names a server but no model; add --model NAME, one of: rag models --base-url {chosen['base_url']}"
+        )
+    if chosen["judge"] and not settings.model:
+        raise UsageError("--judge looks at what a chat model wrote; add --model NAME")
+    return settings
+
+
+def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was typed of the settings; None is nothing."""
+    return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "judge", "k", "deadline")}
+
+
+def library_of(arguments: argparse.Namespace) -> Library:
+    """The library that is asked."""
+    return assistant_of(arguments, model="extractive").library
+
+
+def assistant_of(arguments: argparse.Namespace, model: str | None = None) -> Assistant:
+    """An assistant for the settings."""
+    return opened(settings_of(arguments, model))
+
+
+def opened(settings: Settings) -> Assistant:
+    """An assistant, with a bar for what that takes and a notice of where text goes."""
+    from rag.answering.assistant import open_assistant
+    from rag.show.progress import Bar
+
+    with Bar() as bar:
+        assistant = open_assistant(settings, progress=bar)
+    if settings.model:
+        notice(settings.model, settings.base_url)
+    return assistant
+
+
+@cache
+def notice(model: str, base_url: str | None) -> None:
+    """Say, once a process, that text is about to leave this machine, and how to keep it here."""
+    from rag.models.servers import is_remote, shown, url_of
+    from rag.text import printable
+
+    if is_remote(base_url):
+        where = printable(f"{shown(url_of(base_url))} ({model})")
+        print(
+            f"rag: your questions and the passages found go to {where}; --model extractive keeps them here",
+            file=sys.stderr,
+        )
+
+
+def where_of(arguments: argparse.Namespace) -> Filter:
+    """The filter that options say."""
+    from rag import filters
+
+    return filters.chosen(arguments.year, arguments.author, arguments.venue)
+
+
+def say_where(library: Library, where: Filter) -> None:
+    """What a filter left to look at."""
+    if where:
+        found = library.selected(where)
+        print(f"rag: {one_line(found.where.said if found.ids else library.nothing(where))}", file=sys.stderr)
+
+
+def show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
+    """Print one of two forms: rich at a terminal, else plain."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False).print(rich())
+    else:
+        print(plain())
+
+
+def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names with what belongs to them; at a terminal, what wraps stays beside its name."""
+    if sys.stdout.isatty():
+        from rag.chat import repl
+        from rag.show import lines
+
+        repl.Terminal().put(lines.pairs(pairs))
+    else:
+        for name, text in pairs:
+            print(f"{name}  {text}")
+
+
+def print_json(value: Any) -> None:
+    """Print JSON, in ASCII."""
+    print(json.dumps(value, ensure_ascii=True, indent=2))
+
+
+def one_line(error: BaseException | str) -> str:
+    """An error as one printable line of bounded length."""
+    from rag.text import printable
+
+    line = " ".join(printable(str(error)).split())
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"

@@ -1,0 +1,229 @@
+"""The offline half, in order: read, chunk, embed, store.
+
+Embedding comes first and is kept as it is made; then one transaction stores papers, chunks,
+sentences and full text together; then the Chroma collection follows. Whatever is cut short goes on
+from there: texts that have a vector are not embedded again, and a collection that is behind the
+library is filled from it.
+
+The shipped library is built on first use in the user's cache, in a folder named after what it is
+made of (abstracts, embedder, schema, and the code that cuts them): a new version builds beside the old one. Two
+first runs at once are safe: the second waits for the first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rag.errors import LibraryMissing, RagError
+from rag.library.chunks import chunk, passage
+from rag.library.embed import Embedder
+from rag.library.store import FILE, SCHEMA, Embedded, Entry, Library, vector_key, writer
+from rag.library.vectors import Stale, Vectors
+from rag.readers import Reading, Skipped, read
+from rag.records import Paper
+from rag.settings import home, resource
+from rag.text import readable, sentences
+
+CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
+BATCH = 256  # texts embedded between two stores, at most
+PAPERS = 16  # ... and papers
+NAMED = 5  # libraries that a message names
+
+T = TypeVar("T")
+Progress = Callable[[str, int, int], None]  # (what is going on, done, of how many)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an ingest did. `embedded` counts texts (chunks and sentences), not papers."""
+
+    records: int
+    papers: int
+    chunks: int
+    embedded: int
+    generation: int
+    skipped: tuple[Skipped, ...]
+
+
+def shipped_folder(embedder: Embedder) -> Path:
+    """Where the library of the shipped abstracts lies, or will."""
+    digest = hashlib.sha256(f"{embedder.name}\0{SCHEMA}\0{CHUNK_TOKENS}".encode())
+    package = Path(__file__).parents[1]
+    shapers = [package / "text.py", package / "library" / "chunks.py", *sorted((package / "readers").glob("*.py"))]
+    for file in (*_shipped_files(), *shapers):
+        digest.update(file.name.encode() + file.read_bytes())
+    return home("cache") / f"shipped-{digest.hexdigest()[:12]}"
+
+
+def named_folder(name: str) -> Path:
+    """The folder of a library named on the command line: a path if it looks like one or a library is there, else by name."""
+    path = Path(os.path.expanduser(name))  # the functions of os.path never raise
+    if path.is_absolute() or os.sep in name or name.startswith(".") or os.path.isfile(path / FILE):
+        return path
+    return home("data") / "libraries" / name
+
+
+def own_libraries() -> tuple[str, ...]:
+    """The names of the libraries that were made by name, sorted."""
+    return tuple(sorted(file.parent.name for file in (home("data") / "libraries").glob(f"*/{FILE}")))
+
+
+def open_named(name: str) -> Library:
+    """The library of that name or path. Raises LibraryMissing, which names those there are, or another LibraryError."""
+    folder = named_folder(name)
+    try:
+        return Library.open(folder)
+    except LibraryMissing:
+        known = own_libraries()
+        if os.path.isfile(folder) or not known:
+            raise
+        near = get_close_matches(name, known, 1)
+        more = f" and {len(known) - NAMED:,} more" if len(known) > NAMED else ""
+        there = f"did you mean {near[0]}?" if near else f"there is {', '.join(known[:NAMED])}{more};"
+        raise LibraryMissing(f"no library at {folder}; {there} to make one type: rag add FILE --library NAME") from None
+
+
+def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Library:
+    """The shipped library, built if it is not there. Raises LibraryError."""
+    folder = shipped_folder(embedder)
+    try:
+        library = Library.open(folder)
+        if library.generation:
+            return library
+        library.close()
+    except LibraryMissing:
+        if folder.is_file():
+            raise
+    waiting = (lambda: progress("waiting for another process to build the library", 0, 0)) if progress else None
+    with writer(folder, wait=True, waiting=waiting):
+        library = Library.create(folder, embedder.name, embedder.dimensions)
+        if not library.generation:
+            store(library, read(_shipped_files()), embedder, progress)
+            fill(library, Vectors(folder / "chroma"), progress)
+    return library
+
+
+def store(library: Library, reading: Reading, embedder: Embedder, progress: Progress | None = None) -> Report:
+    """Chunk, embed and store the papers that were read. Call it under the writer's lock.
+
+    Papers stored before stay; one with the same id is replaced. Raises EmbedError or LibraryError,
+    with nothing stored but vectors, which the next run uses.
+    """
+    detail = {
+        "records": reading.records,
+        "papers": len(reading.papers),
+        "skipped": [str(s) for s in reading.skipped[:200]],
+    }
+    changed = change(library, reading.papers, (), embedder, "store", detail, progress)
+    return Report(reading.records, len(reading.papers), *changed, reading.skipped)
+
+
+def change(
+    library: Library,
+    papers: Iterable[Paper],
+    gone: Iterable[str],
+    embedder: Embedder,
+    action: str,
+    detail: Mapping[str, Any],
+    progress: Progress | None = None,
+    records: Iterable[Paper] = (),
+) -> tuple[int, int, int]:
+    """Embed papers, then store them and delete those in `gone`; (chunks, texts embedded, generation).
+
+    `records` are papers whose title and abstract are as stored, so that nothing of them is embedded or
+    indexed. Call it under the writer's lock. All happens or, but for vectors, nothing.
+    """
+    entries, embedded = _embedded(library, list(papers), embedder, progress)
+    stored = _told(entries, len(entries), "storing", progress)
+    generation = library.replace(stored, gone, action, {**detail, "embedded": embedded}, records)
+    return sum(len(entry.chunks) for entry in entries), embedded, generation
+
+
+def fill(library: Library, vectors: Vectors, progress: Progress | None = None) -> None:
+    """Fill the Chroma collection from the library, without embedding. Under the writer's lock."""
+    total = library.counts()["chunks"] if progress else 0
+    vectors.fill(_told(library.vectors(), total, "indexing", progress, lambda batch: len(batch[0])))
+    library.set_filled()
+
+
+def healed(library: Library, vectors: Vectors, query: Callable[[], T]) -> T:
+    """What `query` gives once the collection is in step: another process may have filled it, else this does."""
+    with writer(library.path, wait=True):
+        vectors.close()
+        if library.filled():
+            with suppress(Stale):
+                return query()
+        fill(library, vectors)
+        return query()
+
+
+def _shipped_files() -> list[Path]:
+    files = sorted(resource("data").glob("*.txt"))
+    if not files:
+        raise RagError(f"no abstracts in {resource('data')}; reinstall abstracts-rag")
+    return files
+
+
+def _told(
+    things: Iterable[T], total: int, stage: str, progress: Progress | None, size: Callable[[T], int] = lambda _: 1
+) -> Iterator[T]:
+    """The same things; progress is told as they are taken, about a hundred times."""
+    done = shown = 0
+    for thing in things:
+        yield thing
+        done += size(thing)
+        if progress and (done - shown) * 100 >= total:
+            shown = done
+            progress(stage, done, total)
+
+
+def _embedded(
+    library: Library, papers: Sequence[Paper], embedder: Embedder, progress: Progress | None
+) -> tuple[list[Entry], int]:
+    """The papers as they are stored, with every vector they name in the library; how many texts had none."""
+    entries: list[Entry] = []
+    embedded = 0
+    for at in range(0, len(papers), PAPERS):
+        if progress:
+            progress("embedding", at, len(papers))
+        some, texts = _prepared(papers[at : at + PAPERS], embedder)
+        embedded += _embed(library, texts, embedder)
+        entries += some
+    if progress and papers:
+        progress("embedding", len(papers), len(papers))
+    return entries, embedded
+
+
+def _prepared(papers: Iterable[Paper], embedder: Embedder) -> tuple[list[Entry], dict[bytes, str]]:
+    """Entries to store, and the text behind every vector key they name."""
+    texts: dict[bytes, str] = {}
+
+    def key(text: str) -> bytes:
+        found = vector_key(embedder.name, text)
+        texts.setdefault(found, text)
+        return found
+
+    entries = []
+    for paper in papers:
+        chunks = chunk(paper, embedder.count, min(CHUNK_TOKENS, embedder.max_tokens - 2))
+        keyed = tuple((c, key(passage(paper, c.start, c.end))) for c in chunks)
+        spans = sentences(paper.abstract)
+        parts = tuple(Embedded(s.start, s.end, key(readable(paper.abstract[s.start : s.end]))) for s in spans)
+        entries.append(Entry(paper, keyed, parts))
+    return entries, texts
+
+
+def _embed(library: Library, texts: Mapping[bytes, str], embedder: Embedder) -> int:
+    """Embed what has no vector yet; how many texts that were."""
+    wanted = sorted(library.missing(texts), key=lambda key: (len(texts[key]), key))
+    for at in range(0, len(wanted), BATCH):
+        keys = wanted[at : at + BATCH]
+        library.store_vectors(keys, embedder.encode([texts[key] for key in keys]))
+    return len(wanted)

@@ -1,0 +1,247 @@
+"""An answer as it comes into being: whole sentences that passed their check, and none that did not."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+from serving import GOOD, HEAD, NOT_HERE, POKER, chunked, completion, end, events, streaming
+
+import rag
+from rag import ModelError, UsageError
+from rag.answering.assistant import open_assistant
+from rag.records import EXTRACTIVE
+from rag.settings import load
+from rag.show.render import plain_answer
+
+BAD = "The best model wins 73.2% of its poker games [1]."
+ALSO = "Models are evaluated on poker play, including GPT-4 and ChatGPT 3.5 [1]."
+
+
+def said_by(server, *chunks, question=POKER, **options):
+    """(pieces, the answer) of a reply that arrives in these chunks."""
+    server.says(streaming(*chunks, end()))
+    with rag.stream(question, model="test", base_url=server.url, **options) as stream:
+        return list(stream), stream.answer
+
+
+def test_sentences_that_hold_come_one_by_one_and_the_others_never(server):
+    pieces, answer = said_by(server, GOOD[:20], GOOD[20:] + " The best", BAD[8:], " " + ALSO, " Bye")
+    assert len(pieces) == 2
+    assert "11,000" in pieces[0]
+    assert "GPT-4" in pieces[1]
+    assert "73.2" not in "".join(pieces)
+    assert "".join(pieces) == answer.text
+    assert answer.removed[0].text.startswith("The best model wins 73.2%")
+    assert server.sent["stream"] is True
+
+
+def test_a_sentence_is_there_before_the_model_has_finished(listening):
+    heard, ended = threading.Event(), threading.Event()
+
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(HEAD + chunked(events(f"{GOOD} The second", done=False)))
+        assert heard.wait(20)
+        connection.sendall(chunked(events(" sentence.", end())) + chunked(""))
+        ended.set()
+
+    listening.serve = serve
+    with rag.stream(POKER, model="test", base_url=listening.url) as stream:
+        pieces = iter(stream)
+        assert "11,000" in next(pieces)
+        assert not ended.is_set()
+        heard.set()
+        assert list(pieces) == []
+    assert stream.answer.text == GOOD.replace(" [1].", ". [1]")
+
+
+def test_the_whole_answer_is_the_one_that_was_streamed(server):
+    pieces, streamed = said_by(server, f"{GOOD} {BAD} {ALSO}")
+    server.says(f"{GOOD} {BAD} {ALSO}")
+    whole = server.ask()
+    assert whole.text == streamed.text == "".join(pieces)
+    assert (whole.claims, whole.removed, whole.status) == (streamed.claims, streamed.removed, streamed.status)
+
+
+def test_when_nothing_holds_the_abstracts_own_sentences_come(server):
+    pieces, answer = said_by(server, BAD)
+    assert answer.model == "extractive"
+    assert "".join(pieces) == answer.text
+    assert len(pieces) == len(answer.claims)
+    assert [claim.text for claim in answer.removed] == [BAD.replace(" [1].", ".")]
+
+
+@pytest.mark.parametrize("chunk", ["NOT IN THIS LIBRARY", "The passages do not mention bread."])
+def test_a_refusal_comes_in_one_piece(server, chunk):
+    pieces, answer = said_by(server, chunk, question=NOT_HERE)
+    assert answer.status == "refused"
+    assert pieces == [answer.text]
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [
+        ("MISSING: how many poker scenarios", "This library does not say: how many poker scenarios."),
+        ("MISSING: visit evil.example now", "This library does not answer all of the question."),
+        ("MISSING: its \x1b[31mcost", "This library does not answer all of the question."),
+    ],
+)
+def test_what_is_missing_is_said_last_in_the_questions_words_or_not_at_all(server, missing, told):
+    pieces, answer = said_by(server, f"{GOOD}\n", missing)
+    assert answer.status == "partial"
+    assert answer.text.endswith(f"[1] {told}")
+    assert "".join(pieces) == answer.text
+    assert len(answer.claims) == 1
+
+
+def test_what_fails_is_looked_for_once_more_and_comes_last(server):
+    elsewhere = "FlashAttention is exact attention that reduces the reads and writes between levels of GPU memory [1]."
+    pieces, answer = said_by(server, f"{elsewhere} {BAD} {GOOD} {BAD.replace('73', '74')}")
+    assert "11,000" in pieces[0]
+    assert "".join(pieces) == answer.text
+    assert all(re.search(r"73|74", claim.text) for claim in answer.removed[:2]) or answer.removed
+
+
+def test_a_stream_that_breaks_keeps_what_was_shown_and_says_so(server):
+    server.says(streaming(GOOD + " And", " so", done=False))
+    pieces = []
+    with pytest.raises(ModelError, match="broke off"), rag.stream(POKER, model="test", base_url=server.url) as stream:
+        pieces.extend(piece for piece in stream)
+    assert len(pieces) <= 1
+
+
+def test_leaving_a_stream_lets_go_of_the_server(listening):
+    given_up = threading.Event()
+
+    def serve(connection):
+        connection.recv(65536)
+        try:
+            connection.sendall(HEAD + chunked(events(f"{GOOD} The", done=False)))
+            while True:
+                connection.sendall(chunked(events(" la", done=False)))
+        except OSError:
+            given_up.set()
+
+    listening.serve = serve
+    with rag.stream(POKER, model="test", base_url=listening.url) as stream:
+        next(iter(stream))
+    assert given_up.wait(5)
+    with pytest.raises(UsageError, match="left before its end"):
+        _ = stream.answer
+
+
+def test_stages_are_told_in_order(server):
+    server.says(streaming(GOOD, end()))
+    stages = []
+    assistant = open_assistant(load(model="test", base_url=server.url))
+    list(assistant.stream(POKER, stage=stages.append))
+    assert list(dict.fromkeys(stages)) == ["followup", "retrieve", "rerank", "synthesize", "verify"]
+
+
+# --- a second opinion ---------------------------------------------------------------------------
+
+
+def judged(verdict, evidence="11,000 most important scenarios"):
+    return completion(f'{{"verdicts": [{{"claim": 1, "evidence": "{evidence}", "verdict": "{verdict}"}}]}}')
+
+
+def second(server, *replies):
+    server.says(GOOD, *replies)
+    return open_assistant(load(model="test", base_url=server.url, judge="same")).answer(POKER)
+
+
+def test_a_judge_that_agrees_is_named_in_the_reason(server):
+    answer = second(server, judged("supported"))
+    assert "the model that judges agrees" in answer.claims[0].reason
+    assert answer.usage.calls == 2
+
+
+def test_a_judge_that_says_no_takes_the_sentence_out(server):
+    answer = second(server, judged("not supported", ""))
+    assert "the model that judges does not find it" in answer.removed[0].reason
+    assert answer.model == "extractive"
+
+
+def test_a_judge_without_a_verdict_stands_in_nobodys_way(server):
+    answer = second(server, completion("I would say so."))
+    assert "gave no verdict" in answer.claims[0].reason
+
+
+def test_a_judge_is_part_of_what_made_an_answer(server):
+    runs = {
+        open_assistant(load(model="test", base_url=server.url, judge=judge))._run() for judge in (None, "same", "other")
+    }
+    assert len(runs) == 3
+
+
+# --- follow-ups in a model's words --------------------------------------------------------------
+
+
+FOLLOW_UP = "And which models were evaluated on it?"
+
+
+@pytest.mark.parametrize(
+    ("reworded", "used"),
+    [
+        ("Which models were evaluated on PokerBench?", True),
+        ("Which models were evaluated on PokerBench and on the moon?", False),
+        ("PokerBench?", False),
+        (GOOD, False),
+        ("", False),
+        ("Which models were evaluated on PokerBench? " * 30, False),
+    ],
+)
+def test_a_follow_up_is_reworded_by_the_model_in_words_that_were_said(server, reworded, used):
+    first = server.says(GOOD).ask()
+    answer = server.says(reworded, ALSO).ask(FOLLOW_UP, history=[first])
+    assert (answer.query == reworded) is used
+    assert answer.query
+    assert answer.usage.calls == 2
+
+
+def test_a_question_that_stands_alone_is_not_reworded(server):
+    first = server.says(GOOD).ask()
+    assert server.says(GOOD).ask("Which layer first solved Path-X?", history=[first]).usage.calls == 1
+
+
+# --- a model that finds nothing -----------------------------------------------------------------
+
+
+def test_a_model_that_finds_nothing_is_asked_again_with_the_best_papers(server):
+    answer = server.says("NOT IN THIS LIBRARY", GOOD).ask()
+    assert answer.status == "answered"
+    assert "11,000" in answer.text
+    first, second = (body["messages"][1]["content"] for body in server.bodies)
+    assert len(re.findall(r"^\[\d+\] ", first, re.MULTILINE)) == 8
+    assert len(re.findall(r"^\[\d+\] ", second, re.MULTILINE)) == 2
+    assert answer.usage.calls == 2
+    assert len(answer.evidence) == 8
+
+
+@pytest.mark.parametrize("reply", ["no", "No.", "NOT IN THIS LIBRARY", "<think>yes or no</think> no", "Yesterday", "-"])
+def test_a_model_that_finds_nothing_twice_and_sees_no_answer_in_the_abstracts_is_believed(server, reply):
+    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", reply).ask()
+    assert (answer.status, answer.usage.calls) == ("refused", 3)
+    assert answer.model != EXTRACTIVE
+
+
+@pytest.mark.parametrize("reply", ["yes", "Yes, they do.", "**YES**", "<think>no?</think>\nyes"])
+def test_a_model_that_finds_nothing_twice_but_sees_an_answer_in_the_abstracts_shows_them(server, reply):
+    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", reply).ask()
+    assert (answer.status, answer.model, answer.usage.calls) == ("answered", EXTRACTIVE, 3)
+    shown = server.bodies[-1]["messages"][1]["content"]
+    assert all(claim.text in shown for claim in answer.claims)
+    assert "[1]" not in shown
+    assert "The model wrote no answer; these are the abstracts' own sentences instead." in plain_answer(answer)
+
+
+def test_a_server_that_fails_at_that_question_costs_no_refusal(server):
+    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", 400).ask()
+    assert (answer.status, answer.usage.calls) == ("refused", 2)
+
+
+def test_where_the_library_has_nothing_near_the_model_is_not_asked_again(server):
+    answer = server.says("NOT IN THIS LIBRARY").ask(NOT_HERE)
+    assert (answer.status, answer.usage.calls) == ("refused", 1)

@@ -1,0 +1,217 @@
+"""Does a quote support a claim: numbers strictly, meaning as orders, never as today's exact scores."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag.answering.support import Quote, directions, judged, missing_names, missing_numbers, names_of
+from rag.library.embed import open_embedder
+
+EMBEDDER = open_embedder()
+BENCH = Path(__file__).parents[2] / "evals" / "bench" / "support.py"
+QUOTE = "S4 is the first model to solve the Path-X task, and it generates text 60 times faster than a Transformer."
+TEXT = st.text(alphabet="abcdefgNO 0123456789%?[]$\\{}é中\n.-", max_size=60)
+
+
+def chance(claim, *quotes, encode=EMBEDDER.encode):
+    return judged(claim, [Quote(quote) for quote in quotes], encode=encode).probability
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote"),
+    [
+        ("It is 60x faster.", "sixty times faster"),
+        ("It is 60times faster.", "a 60-fold speedup"),
+        ("It has 1.5k users.", "1,500 users"),
+        ("It holds 1.5 million rows.", "1,500,000 rows"),
+        ("It gains 5 %.", "a gain of 5 percentage points"),
+        ("It is 3.5-4.5 times faster.", "3.5 to 4.5x"),
+        ("A factor of 60 is reached.", "60x"),
+        ("The 21st century saw the 2nd wave.", "nothing is counted"),
+        ("(1) It is fast, (2) it is small.", "fast and small"),
+        ("2. It is fast.", "fast"),
+        ("Two methods save memory: A and B.", "A saves memory, and so does B"),
+        ("One of these saves memory.", "A saves memory"),
+        ("GPT-4 is better.", "the model is better"),
+        ("COVID-19 is milder now.", "the disease is milder"),
+        ("It wins on WMT 2014.", "it wins on WMT14"),
+        ("Llama 2 is better.", "Llama2 is better"),
+        ("Llama 2 is better.", "Llama-2 is better"),
+    ],
+)
+def test_a_number_said_in_another_way_is_given(claim, quote):
+    assert missing_numbers(claim, [quote]) == ()
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote", "missing"),
+    [
+        ("It is 70x faster.", "60 times faster", "70x"),
+        ("It is 60% faster.", "60 times faster", "60%"),
+        ("It is 60x faster.", "60 % faster", "60x"),
+        ("It keeps 0.5 of them.", "50 % are kept", "0.5"),
+        ("It reaches BLEU 28.4.", "BLEU 27.1", "28.4"),
+        ("It reaches F1 92.", "F1 of 91", "92"),
+        ("In 2014 it won.", "in 2015 it won", "2014"),
+        ("Seven datasets were used.", "nine datasets", "7"),
+        ("Two datasets were used.", "many datasets", "2"),
+        ("Three methods are compared.", "two methods are compared", "3"),
+        ("It runs for three hours.", "it runs for long", "3"),
+        ("It gains five points.", "it gains", "5%"),
+        ("It doubles in two-thirds of cases.", "it doubles", "2"),
+        ("Llama 3 is better.", "Llama2 is better", "3"),
+        ("A 13B model is trained.", "a 7B model is trained", "13 billion"),
+        ("It took 20,000 steps.", "it took 2,000 steps", "20,000"),
+    ],
+)
+def test_a_number_that_no_quote_gives_is_a_veto(claim, quote, missing):
+    assert missing_numbers(claim, [quote]) == (missing,)
+    found = judged(claim, [(quote, None)])
+    assert found.probability == 0
+    assert found.missing_numbers == (missing,)
+    assert missing in found.reason
+
+
+def test_the_numbers_of_a_comparison_may_come_from_two_papers():
+    quotes = ["Model A reaches 81.2 % on the test set.", "Model B reaches 79.4 % on the test set."]
+    claim = "Model A reaches 81.2 % on the test set, model B 79.4 %."
+    assert missing_numbers(claim, quotes) == ()
+    assert missing_numbers(claim, quotes[:1]) == ("79.4%",)
+    assert chance(claim, *quotes) > 0.5 > chance(claim, quotes[0])
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def test_names_are_found_and_spelled_out():
+    assert names_of("The S4 layer solves Path-X with HiPPO and Adam.") == ("S4", "Path-X", "HiPPO", "Adam")
+    assert missing_names("SSMs help.", ["State space models help."]) == ()
+    assert missing_names("WMT 2014 helps.", ["wmt14 helps."]) == ()
+    assert missing_names("Mamba and S4 solve BERT and Path-X.", [QUOTE]) == ("BERT",)
+    assert judged("S5 solves the Path-X task.", [(QUOTE, None)]).missing_names == ("S5",)
+
+
+# --- direction ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote"),
+    [
+        ("Mortality has risen since then.", "In-hospital mortality declined each year."),
+        ("Patients show decreased levels of orexin.", "Patients have elevated levels of orexin."),
+        ("Birth weight is positively associated with cancer.", "Birth weight is negatively associated with cancer."),
+        ("Dropout improves accuracy.", "Dropout does not improve accuracy."),
+        ("Pruning reduces the error.", "Pruning increases the error."),
+    ],
+)
+def test_a_claim_turned_round_is_found(claim, quote):
+    opposed, agreed = directions(claim, quote)
+    assert opposed > agreed
+    assert directions(quote, quote)[0] == 0
+    found = judged(claim, [(quote, None)], encode=EMBEDDER.encode)
+    assert found.opposed
+    assert "contrary" in found.reason
+    assert found.probability < chance(quote, quote)
+    assert not judged(quote, [(quote, None)]).opposed
+
+
+def test_two_turns_are_none():
+    assert directions("The drug does not reduce the risk.", "The drug cannot lower the risk.")[0] == 0
+    assert directions("A deficiency increases the level.", "The level was reduced by more of it.")[0] == 0
+
+
+# --- the whole ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encode", [EMBEDDER.encode, None], ids=["vectors", "words"])
+def test_support_ranks_as_a_person_would(encode):
+    said = chance("S4 is the first model that solves the Path-X task.", QUOTE, encode=encode)
+    loose = chance("S4 solves tasks of image classification with attention.", QUOTE, encode=encode)
+    other = chance("Vitamin D protects patients against infection.", QUOTE, encode=encode)
+    assert said > 0.5
+    assert said > loose > other
+    assert other < 0.2
+
+
+def test_meaning_helps_where_words_differ():
+    near = chance("Physicians prescribe the medication.", "Doctors give patients this drug.")
+    far = chance("Physicians prescribe the medication.", "The telescope orbits the distant planet.")
+    assert near > far + 0.1
+
+
+def test_a_second_quote_can_complete_the_first():
+    claim = "Pruning saves memory and distillation saves time."
+    quotes = ["Pruning of weights saves memory.", "Distillation into a small model saves time."]
+    assert chance(claim, *quotes) > max(chance(claim, quote) for quote in quotes)
+
+
+def test_vectors_that_are_known_are_not_made_again():
+    asked: list[str] = []
+
+    def encode(texts):
+        asked.extend(texts)
+        return EMBEDDER.encode(texts)
+
+    claim = "S4 was the earliest to solve Path-X."
+    own, quote = EMBEDDER.encode([claim, QUOTE])
+    known = judged(claim, [Quote(QUOTE, quote)], vector=own, encode=encode)
+    assert QUOTE not in asked
+    assert claim not in asked
+    assert "earliest" in asked
+    assert known.probability == pytest.approx(chance(claim, QUOTE), abs=1e-6)
+
+
+def test_rare_words_weigh_more_where_their_frequency_is_known():
+    counts = {"zeugma": 1, "helps": 80}
+    known = {"frequency": lambda word: counts[word], "papers": 100}
+    claim, without, with_it = "The zeugma helps.", [("The model helps.", None)], [("The zeugma hurts.", None)]
+    assert judged(claim, without, **known).probability < judged(claim, without).probability
+    assert judged(claim, with_it, **known).probability > judged(claim, with_it).probability
+
+
+def test_nothing_to_compare():
+    for claim, quotes in (("It is so.", []), ("", [(QUOTE, None)]), ("…", [(QUOTE, None)])):
+        found = judged(claim, quotes, encode=EMBEDDER.encode)
+        assert found.probability == 0
+        assert found.reason == "there is nothing to compare"
+
+
+def test_the_reason_is_one_short_line():
+    assert judged("S4 solves Path-X.", [(QUOTE, None)]).reason == "the quotes hold 100% of what it says"
+    found = judged("S4 solves Path-X on CIFAR.", [(QUOTE, None)])
+    assert found.reason.endswith("but not CIFAR")
+
+
+@settings(max_examples=60)
+@given(TEXT, st.lists(TEXT, min_size=1, max_size=3))
+def test_whatever_is_compared_there_is_a_probability(claim, quotes):
+    vectors = np.eye(4)
+
+    def encode(texts):
+        return [vectors[len(text) % 4] for text in texts]
+
+    for found in (judged(claim, [(quote, None) for quote in quotes], encode=e) for e in (encode, None)):
+        assert 0 <= found.probability <= 1
+        assert found.reason
+        assert "\n" not in found.reason
+
+
+@pytest.mark.slow
+def test_the_bench_says_in_one_line_what_is_missing(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, str(BENCH), "--datasets", str(tmp_path)], capture_output=True, text=True, cwd=BENCH.parents[2]
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == [
+        f"{tmp_path}/support/scifact_train.jsonl is missing: this needs the three support sets"
+    ]
