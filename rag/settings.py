@@ -1,7 +1,7 @@
 """Numbers and prompt texts in, one fingerprint out.
 
 What a caller may choose comes from four places, the nearest wins: an argument, an environment
-variable, the settings file, the default below. Stages never see Settings: `assistant` and `ingest`
+variable, the settings file, the default below. Stages never see Settings: `assistant` and `build`
 hand each of them the few numbers it needs. `fingerprint` changes when any number or prompt does,
 so that two answers can be told apart by what made them.
 
@@ -18,18 +18,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from rag.errors import PromptError, UsageError
+from rag.places import home, resource
+from rag.prompting import prompts
 from rag.records import EXTRACTIVE, Prompt
 
-APP = "abstracts-rag"
 SAME = "same"  # the judge that is the model itself
 _ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL", "judge": "RAG_JUDGE"}
 _CHOICES = {"library": str, "model": str, "base_url": str, "judge": str, "k": int, "deadline": float}
@@ -93,7 +91,7 @@ def load(**chosen: Any) -> Settings:
     values = _chosen(chosen)
     if values.get("model") == EXTRACTIVE:
         values["model"] = None
-    settings = replace(Settings(prompts=_prompts()), **values)
+    settings = replace(Settings(prompts=prompts()), **values)
     if not isinstance(settings.k, int) or isinstance(settings.k, bool) or not 1 <= settings.k <= 100:
         raise UsageError(f"k is {settings.k!r}; it counts papers, from 1 to 100")
     return replace(settings, deadline=_seconds(settings.deadline))
@@ -102,28 +100,6 @@ def load(**chosen: Any) -> Settings:
 def speaks_of_model(**chosen: Any) -> bool:
     """Has anybody said which model to use, or to use none ("extractive")? Takes what `load` takes."""
     return "model" in _chosen(chosen)
-
-
-def home(kind: str) -> Path:
-    """The folder for "cache", "data" or "config"; `RAG_HOME` holds all three when it is set."""
-    root = os.environ.get("RAG_HOME")
-    if root:
-        return Path(os.path.expanduser(root)) / kind
-    import platformdirs
-
-    place = {"cache": platformdirs.user_cache_path, "data": platformdirs.user_data_path}
-    return place.get(kind, platformdirs.user_config_path)(APP, appauthor=False)
-
-
-def resource(kind: str) -> Path:
-    """The folder of shipped files: "prompts", "data" or "weights". In a wheel they lie in the package."""
-    package = Path(__file__).parent
-    if (package / kind).is_dir():
-        return package / kind
-    checkout = package.parent
-    if (checkout / "pyproject.toml").is_file() and (checkout / kind).is_dir():
-        return checkout / kind
-    raise PromptError(f"the shipped folder {kind!r} is missing; reinstall {APP}")
 
 
 def _chosen(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -160,15 +136,3 @@ def _file() -> dict[str, Any]:
         if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
             raise UsageError(f"{path}: {name} is {value!r}, not {'a text' if kind is str else 'a number'}")
     return values
-
-
-@cache
-def _prompts() -> tuple[Prompt, ...]:
-    return tuple(_prompt(path) for path in sorted(resource("prompts").glob("*.md")) if path.name != "README.md")
-
-
-def _prompt(path: Path) -> Prompt:
-    match = re.fullmatch(r"version: (\d+)\n+## system\n(.+?)\n## user\n(.+)", path.read_text("utf-8"), re.DOTALL)
-    if not match:
-        raise PromptError(f"{path}: not 'version: N', then '## system', then '## user'")
-    return Prompt(path.stem, int(match[1]), match[2].strip(), match[3].strip())

@@ -18,9 +18,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+from rag.places import resource
 from rag.readers import read
 from rag.records import Paper
-from rag.settings import resource
 
 ROOT = Path(__file__).parents[1]
 UNSET = ("RAG_MODEL", "RAG_BASE_URL", "RAG_LIBRARY", "RAG_API_KEY", "OPENAI_API_KEY")

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 def rooms() -> dict[str, tuple[set[str], set[str]]]:
     """The table of rooms in README.md, the one place where it stands: room -> (rooms, packages) that it may import."""
     text = (ROOT / "README.md").read_text("utf-8").partition("<!-- rooms -->")[2].partition("<!-- end -->")[0]
-    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.strip().splitlines()[2:]]
+    cells = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in text.strip().splitlines()[2:]]
     return {row[0].strip("`/"): (set(re.findall(r"[a-z]+", row[2])), set(re.findall(r"\w+", row[3]))) for row in cells}
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from running import ROOT, environment
 
-from rag.settings import resource
+from rag.places import resource
 
 pytestmark = pytest.mark.slow
 LEFT_OUT = shutil.ignore_patterns(".git", ".*_cache", ".hypothesis", "__pycache__", "runs", "cache", "dist", "build")
-FOLDERS = "import sys; from rag.settings import resource; print(*map(resource, sys.argv[1:]), sep='\\n')"
+FOLDERS = "import sys; from rag.places import resource; print(*map(resource, sys.argv[1:]), sep='\\n')"
 
 
 @pytest.fixture(scope="module")

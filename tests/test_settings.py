@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rag.errors import PromptError, UsageError
-from rag.records import Prompt
-from rag.settings import Settings, _prompt, home, load, resource
+from rag.places import resource
+from rag.settings import Settings, load
 
 NOT_NUMBERS = ("library", "model", "base_url", "judge", "prompts")
 
@@ -153,51 +153,3 @@ def test_every_prompt_file_is_loaded_and_can_be_filled() -> None:
 def test_a_prompt_that_is_not_there_is_named() -> None:
     with pytest.raises(PromptError, match="no prompt named 'nope'"):
         load().prompt("nope")
-
-
-def test_a_prompt_file_is_read_into_its_parts(tmp_path: Path) -> None:
-    path = tmp_path / "ask.md"
-    path.write_text("version: 12\n\n## system\nBe brief.\n\nVery.\n\n## user\n$question\n")
-    assert _prompt(path) == Prompt("ask", 12, "Be brief.\n\nVery.", "$question")
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "## system\na\n## user\nb\n", "version: x\n\n## system\na\n## user\nb\n", "version: 1\n\n## user\nb\n", "version: 1\n\n## system\na\n"],
-)  # fmt: skip
-def test_a_prompt_file_without_its_parts_is_an_error(text: str, tmp_path: Path) -> None:
-    (tmp_path / "ask.md").write_text(text)
-    with pytest.raises(PromptError, match=r"ask\.md: not 'version: N'"):
-        _prompt(tmp_path / "ask.md")
-
-
-# --- places -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["cache", "data", "config"])
-def test_everything_written_lies_under_rag_home(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAG_HOME", str(tmp_path))
-    assert home(kind) == tmp_path / kind
-
-
-def test_rag_home_may_begin_with_a_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAG_HOME", "~/papers")
-    assert home("data") == Path.home() / "papers" / "data"
-
-
-def test_without_rag_home_the_platform_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAG_HOME")
-    for variable in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path))
-    places = [home(kind) for kind in ("cache", "data", "config")]
-    assert all(place.name == "abstracts-rag" for place in places)
-
-
-@pytest.mark.parametrize("kind", ["prompts", "data", "weights"])
-def test_the_shipped_folders_are_found(kind: str) -> None:
-    assert any(resource(kind).iterdir())
-
-
-def test_a_missing_shipped_folder_says_what_to_do() -> None:
-    with pytest.raises(PromptError, match="reinstall"):
-        resource("nothing")

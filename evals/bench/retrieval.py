@@ -34,9 +34,10 @@ from rag.library.build import fill, store
 from rag.library.embed import open_embedder
 from rag.library.store import SCHEMA, Library, writer
 from rag.library.vectors import Vectors
+from rag.places import home
 from rag.readers import Reading
 from rag.records import Paper
-from rag.settings import home, load
+from rag.settings import load
 
 MEASURE = ir_measures.nDCG @ 10
 DEPTH = 10

@@ -39,6 +39,7 @@ from rag.library.store import Library, Selected
 from rag.library.vectors import Stale, Vectors
 from rag.models.chat import ChatModel, open_chat
 from rag.models.deadline import Deadline
+from rag.models.tokens import counter
 from rag.records import (
     EXTRACTIVE,
     Answer,
@@ -228,7 +229,9 @@ class Assistant:
         prompt, room = self.settings.prompt("together"), self.settings.prompt_tokens
         ask = partial(self._model.ask, deadline=cases[0].deadline)
         queries, model = [case.query for case in cases], self._model.name
-        drafts, usage = write_together(queries, tuple(union.values()), prompt, ask, model=model, tokens=room)
+        drafts, usage = write_together(
+            queries, tuple(union.values()), prompt, ask, model=model, tokens=room, count=counter()
+        )
         cases[0].spent.append(usage)
         return drafts
 
@@ -407,7 +410,11 @@ class Assistant:
             return (yield from _sentences_of(self._extract(case)))
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
         say = partial(self._model.stream, deadline=case.deadline, whole=not case.piecemeal)
-        return (yield from write(case.query, case.evidence, prompt, say, model=self._model.name, tokens=room))
+        return (
+            yield from write(
+                case.query, case.evidence, prompt, say, model=self._model.name, tokens=room, count=counter()
+            )
+        )
 
     def _extract(self, case: _Case) -> Draft:
         parts = [self._part(part, case.within) for part in case.wanted.parts]

@@ -13,7 +13,6 @@ Where there is a chat model, it puts the query into words; what it puts in that 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from rag.answering.marks import marked
 from rag.answering.shape import shape
 from rag.errors import UsageError
 from rag.filters import split
+from rag.prompting import fence
 from rag.records import Answer, Paper, Prompt, Reply, Usage
 from rag.text import folded, harmless, readable, terms
 
@@ -250,9 +250,8 @@ def reworded(query: Query, history: Sequence[Turn], prompt: Prompt, ask: Ask) ->
     """
     if not history or query.text == query.own:
         return query, Usage()
-    fence = f"=== {secrets.token_hex(6)} ==="
     told = "\n".join(line for turn in _leant_on(history)[::-1] for line in _lines(turn))
-    reply = ask(prompt.system, prompt.fill(fence=fence, conversation=told, question=harmless(query.own)))
+    reply = ask(prompt.system, prompt.fill(fence=fence(), conversation=told, question=harmless(query.own)))
     said = " ".join(sentence.text for sentence in marked(reply.text))
     return (replace(query, text=said) if _says_the_same(said, query, told) else query), reply.usage
 

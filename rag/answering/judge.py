@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rag.prompting import fence
 from rag.records import Prompt
 from rag.text import folded, printable, readable
 
@@ -40,8 +40,7 @@ class Opinion(NamedTuple):
 def asking(prompt: Prompt, claims: Sequence[Asserted]) -> tuple[str, str]:
     """(system, user): the prompt that asks for opinions on all the claims."""
     shown = "\n\n".join(_shown(n, claim) for n, claim in enumerate(claims, 1))
-    fence = f"=== {secrets.token_hex(6)} ==="
-    return prompt.system, prompt.fill(fence=fence, claims=shown, count=str(len(claims)))
+    return prompt.system, prompt.fill(fence=fence(), claims=shown, count=str(len(claims)))
 
 
 def _shown(number: int, claim: Asserted) -> str:

@@ -11,17 +11,16 @@ end the fence nor forge a mark.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from rag.answering.marks import Marked, Marks
 from rag.answering.relevance import Asked, Scored, announces
 from rag.errors import ModelError
+from rag.prompting import fence, numbered
 from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply, Status, Usage
-from rag.text import Span, folded, harmless, readable, sentences, title_key
+from rag.text import Span, folded, harmless, readable, title_key
 
 DECLINED = "NOT IN THIS LIBRARY"
 PART_SHARE = 0.6  # of the part in a paper's fit to one part of a question; the rest is the whole question's
@@ -140,10 +139,11 @@ class Said(Protocol):
 
 
 Say = Callable[[str, str], Said]  # (system, user) -> the reply
+Count = Callable[[str], int]  # a text -> how many tokens it has
 
 
 def write(
-    question: str, evidence: Sequence[Evidence], prompt: Prompt, say: Say, *, model: str, tokens: int
+    question: str, evidence: Sequence[Evidence], prompt: Prompt, say: Say, *, model: str, tokens: int, count: Count
 ) -> Generator[str, None, Draft]:
     """A chat model's sentences as it writes them, from the evidence, of which at most `tokens` are shown to it.
 
@@ -153,9 +153,8 @@ def write(
     passages = tuple(evidence)
     if not passages:
         return Draft((), passages, "refused", model)
-    fence = f"=== {secrets.token_hex(6)} ==="
-    shown = fenced(passages, tokens, counter(model))
-    said = say(prompt.system, prompt.fill(fence=fence, passages=shown, question=harmless(question)))
+    shown = numbered(passages, tokens, count)
+    said = say(prompt.system, prompt.fill(fence=fence(), passages=shown, question=harmless(question)))
     return (yield from _read(said, passages, prompt, model))
 
 
@@ -196,16 +195,16 @@ def write_together(
     *,
     model: str,
     tokens: int,
+    count: Count,
 ) -> tuple[list[Draft | None], Usage]:
     """A draft for each of several questions that share their evidence, by one call; None where the reply has none.
 
     The usage is that of the call; the drafts have none. Raises whatever `ask` raises.
     """
     passages = tuple(evidence)
-    fence = f"=== {secrets.token_hex(6)} ==="
-    shown = fenced(passages, tokens, counter(model))
+    shown = numbered(passages, tokens, count)
     asked = "\n".join(f"Q{n}: {' '.join(harmless(question).split())}" for n, question in enumerate(questions, 1))
-    reply = ask(prompt.system, prompt.fill(fence=fence, passages=shown, questions=asked))
+    reply = ask(prompt.system, prompt.fill(fence=fence(), passages=shown, questions=asked))
     parts = _parts(reply.text)
     drafts: list[Draft | None] = []
     for n in range(1, len(questions) + 1):
@@ -224,9 +223,8 @@ def confirm(
     if not sentences:
         return False, Usage()
     shown = "\n".join(f"- {harmless(re.sub(_MARK, '', sentence)).strip()}" for sentence in sentences)
-    fence = f"=== {secrets.token_hex(6)} ==="
     try:
-        reply = ask(prompt.system, prompt.fill(fence=fence, sentences=shown, question=harmless(question)))
+        reply = ask(prompt.system, prompt.fill(fence=fence(), sentences=shown, question=harmless(question)))
     except ModelError:
         return False, Usage()
     return re.match(r"\W*yes\b", _THOUGHTS.sub("", reply.text), re.IGNORECASE) is not None, reply.usage
@@ -298,45 +296,9 @@ def _recites(sentence: str, instructions: str) -> bool:
     return f" {title_key(sentence)} " in f" {title_key(instructions)} "
 
 
-def fenced(passages: Sequence[Evidence], tokens: int, count: Callable[[str], int]) -> str:
-    """The passages numbered from 1, each cut by whole sentences to its share of `tokens`."""
-    share = max(tokens // max(1, len(passages)), 40)
-    return "\n\n".join(
-        f"[{n}] {harmless(readable(e.paper.title))}\n{_cut(e.paper, share, count)}" for n, e in enumerate(passages, 1)
-    )
-
-
-def _cut(paper: Paper, tokens: int, count: Callable[[str], int]) -> str:
-    kept: list[str] = []
-    for start, end in sentences(paper.abstract):
-        sentence = harmless(readable(paper.abstract[start:end]))
-        tokens -= count(sentence)
-        if tokens < 0 and kept:
-            break
-        kept.append(sentence)
-    return " ".join(kept)
-
-
 _MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"
 
 
 def _unmarked(text: str) -> str:
     """An abstract's own "[38]" as "(38)", which no reader takes for a mark; `verify` finds it all the same."""
     return re.sub(_MARK, lambda mark: f"({mark[0][1:-1]})", text)
-
-
-@cache
-def counter(model: str) -> Callable[[str], int]:
-    """How many tokens a text has for a model, by tiktoken from files already here; no network."""
-    import os
-    from importlib.util import find_spec
-    from pathlib import Path
-
-    core = find_spec("llama_index.core")
-    if core and core.origin:
-        place = Path(core.origin).parent / "_static" / "tiktoken_cache"
-        os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(place))
-    import tiktoken
-
-    encoding: Any = tiktoken.get_encoding("cl100k_base")  # unknown models too: within a tenth of the true count
-    return lambda text: len(encoding.encode(text, disallowed_special=()))

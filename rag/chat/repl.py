@@ -99,7 +99,7 @@ def _typed(talk: Conversation, screen: Screen, resumed: bool) -> int:
 
 def _prompt(talk: Conversation) -> Callable[[], str]:
     """The prompt, on screen before what edits it is loaded; what is typed meanwhile is not lost."""
-    from rag.settings import home
+    from rag.places import home
 
     print(PROMPT, end="", flush=True)
     from rag.chat.prompt import Prompt
@@ -153,7 +153,7 @@ def _told(talk: Conversation, question: str, told: Told) -> Answer:
 
 
 def _store(screen: Screen, *, needed: bool) -> Chats | None:
-    from rag.settings import home
+    from rag.places import home
 
     try:
         return Chats(home("data") / FILE)

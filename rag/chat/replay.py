@@ -18,7 +18,8 @@ from rag.chat.commands import Screen
 from rag.chat.store import FILE, Chat, Chats, Turn
 from rag.errors import UsageError
 from rag.filters import ALL, parse
-from rag.settings import Settings, home
+from rag.places import home
+from rag.settings import Settings
 from rag.show import lines
 from rag.show.render import shown
 

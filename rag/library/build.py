@@ -26,9 +26,9 @@ from rag.library.chunks import chunk, passage
 from rag.library.embed import Embedder
 from rag.library.store import FILE, SCHEMA, Embedded, Entry, Library, vector_key, writer
 from rag.library.vectors import Stale, Vectors
+from rag.places import home, libraries, resource
 from rag.readers import Reading, Skipped, read
 from rag.records import Paper
-from rag.settings import home, resource
 from rag.text import readable, sentences
 
 CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
@@ -67,12 +67,12 @@ def named_folder(name: str) -> Path:
     path = Path(os.path.expanduser(name))  # the functions of os.path never raise
     if path.is_absolute() or os.sep in name or name.startswith(".") or os.path.isfile(path / FILE):
         return path
-    return home("data") / "libraries" / name
+    return libraries() / name
 
 
 def own_libraries() -> tuple[str, ...]:
     """The names of the libraries that were made by name, sorted."""
-    return tuple(sorted(file.parent.name for file in (home("data") / "libraries").glob(f"*/{FILE}")))
+    return tuple(sorted(file.parent.name for file in libraries().glob(f"*/{FILE}")))
 
 
 def open_named(name: str) -> Library:

@@ -24,9 +24,9 @@ from rag.library.plan import Looked, Plan, every, named, planned
 from rag.library.report import Added
 from rag.library.store import FILE, Library, writer
 from rag.library.vectors import Stale, Vectors
+from rag.places import home
 from rag.readers import Way
 from rag.records import Paper
-from rag.settings import home
 
 __all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
 

@@ -10,17 +10,18 @@ from hypothesis import strategies as st
 from made import FLASH, POKER, S4, evidence, paper
 
 from rag.answering.relevance import asked, score_sentences, sentence
-from rag.answering.synthesize import Part, counter, extract, fenced, write
+from rag.answering.synthesize import Part, extract, write
 from rag.answering.verify import by_words, verify
 from rag.errors import ModelError
 from rag.library.embed import open_embedder
+from rag.models.tokens import counter
 from rag.records import EXTRACTIVE, Reply, Usage
 from rag.settings import load
 from rag.text import readable, sentences
 
 EMBEDDER = open_embedder()
 PROMPT = load().prompt("answer")
-COUNT = counter("a model")
+COUNT = counter()
 
 
 # --- without a model ----------------------------------------------------------------------------
@@ -157,7 +158,7 @@ class Model:
 
 def drafted(*papers, question="Which model solves Path-X?", says="S4 solves Path-X [1].", tokens=3000, finish="stop"):
     model = Model(says, finish=finish)
-    return whole(write(question, evidence(*papers), PROMPT, model, model="m", tokens=tokens)), model
+    return whole(write(question, evidence(*papers), PROMPT, model, model="m", tokens=tokens, count=COUNT)), model
 
 
 def whole(written):
@@ -227,33 +228,6 @@ def test_a_dollar_is_harmless(text):
     assert readable(f"It {text} here.") in model.passages
 
 
-@pytest.mark.parametrize("tokens", [100, 200, 400])
-def test_the_budget_cuts_by_whole_sentences(tokens):
-    long = [paper(f"Paper {n}", " ".join(f"Sentence {m} of the long paper {n}." for m in range(80))) for n in (1, 2)]
-    shown = fenced(evidence(*long), tokens, COUNT)
-    assert COUNT(shown) <= tokens * 1.2
-    for n, passage in enumerate(shown.split("\n\n"), 1):
-        body = passage.split("\n", 1)[1]
-        assert re.fullmatch(rf"(Sentence \d+ of the long paper {n}\. ?)+", body)
-        assert body.startswith(f"Sentence 0 of the long paper {n}.")
-
-
-def test_within_the_budget_nothing_is_cut():
-    assert readable(S4.abstract) in fenced(evidence(S4, FLASH), 3000, COUNT)
-
-
-@pytest.mark.parametrize("tokens", [1, 50])
-def test_a_passage_is_never_left_without_a_sentence(tokens):
-    sentence = f"It is {'very ' * 60}long."
-    shown = fenced(evidence(paper("Long", f"{sentence} And on.")), tokens, COUNT)
-    assert shown == f"[1] Long\n{sentence}"
-
-
-def test_tokens_are_counted_without_a_network():
-    assert 2 <= COUNT("Structured state spaces") <= 6
-    assert COUNT("<|endoftext|>") > 0
-
-
 # --- what a model says --------------------------------------------------------------------------
 
 
@@ -306,7 +280,7 @@ def test_what_a_model_does_not_find_is_told_apart_from_what_it_says(said, senten
 
 def test_a_sentence_comes_as_soon_as_it_is_whole():
     model = Model("S4 do", "es [1]. It is", " fast [1", "]. Zebras")
-    written = write("Which model?", evidence(S4), PROMPT, model, model="m", tokens=3000)
+    written = write("Which model?", evidence(S4), PROMPT, model, model="m", tokens=3000, count=COUNT)
     assert (next(written), model.told) == ("S4 does. [1]", 2)
     assert (next(written), model.told) == ("It is fast. [1]", 4)
     assert next(written) == "Zebras"

@@ -12,9 +12,9 @@ from made import FLASH, POKER, S4, evidence, paper
 from rag.answering.relevance import sentence
 from rag.answering.verify import by_support, by_words, locate, verify
 from rag.library.embed import open_embedder
+from rag.places import resource
 from rag.readers import read
 from rag.records import Draft
-from rag.settings import resource
 from rag.text import readable, sentences
 
 SHIPPED = read([resource("data")]).papers

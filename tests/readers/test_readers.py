@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import ReadError
+from rag.places import resource
 from rag.readers import Reading, Record, Skipped, file_of, gather, pages, read
 from rag.records import Paper
-from rag.settings import resource
 from rag.text import paper_id
 
 TITLE = "Stim: a fast stabilizer circuit simulator"

@@ -1,0 +1,40 @@
+"""Where files lie: what this package writes, and what it ships with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rag.errors import PromptError
+
+APP = "abstracts-rag"
+
+
+def home(kind: str) -> Path:
+    """The folder for "cache", "data" or "config"; `RAG_HOME` holds all three when it is set."""
+    root = os.environ.get("RAG_HOME")
+    if root:
+        return Path(os.path.expanduser(root)) / kind
+    import platformdirs
+
+    place = {"cache": platformdirs.user_cache_path, "data": platformdirs.user_data_path}
+    return place.get(kind, platformdirs.user_config_path)(APP, appauthor=False)
+
+
+def libraries() -> Path:
+    """The folder of the user's own libraries, one folder for each name."""
+    return home("data") / "libraries"
+
+
+def resource(kind: str) -> Path:
+    """The folder of shipped files: "prompts", "data" or "weights". In a wheel they lie in the package.
+
+    Raises PromptError when it is missing.
+    """
+    package = Path(__file__).parent
+    if (package / kind).is_dir():
+        return package / kind
+    checkout = package.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / kind).is_dir():
+        return checkout / kind
+    raise PromptError(f"the shipped folder {kind!r} is missing; reinstall {APP}")
