@@ -6,18 +6,27 @@ is written down, so that code which swallows the error fails the test all the sa
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import filelock
 import hypothesis
 import pytest
 
+from rag.library import build, embed
+from rag.library.store import FILE
 from rag.places import resource
 from rag.readers import read
 from rag.records import Paper
@@ -36,19 +45,74 @@ def papers() -> tuple[Paper, ...]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """RAG_HOME for the whole session: the shipped library is built there by the first test that asks.
+def home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """RAG_HOME for the whole session, with the shipped library: built by the first test that asks for it.
 
-    Workers of one run (pytest-xdist) share it: the first to ask builds, the others wait for its lock.
+    Workers of one run (pytest-xdist) share it: the first to ask builds, the others wait for its lock. What
+    was built is kept in pytest's cache, and the next run takes a copy while it would build the same.
     """
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "home"
-    folder.mkdir(exist_ok=True)
+    shipped = folder / "cache" / build.shipped_folder(embed.open_embedder()).name
+    kept = _kept(request.config, shipped.name)
+    with _alone(folder):
+        if not folder.exists():
+            folder.mkdir()
+            if kept:
+                _taken(kept, shipped)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAG_HOME", str(folder))
         for name in UNSET:
             patch.delenv(name, raising=False)
         yield folder
+    if kept and (shipped / "chroma").exists():
+        _keep(shipped, kept)
+
+
+def _kept(config: pytest.Config, name: str) -> Path | None:
+    """Where a library made by the code as it is now is kept; None if pytest keeps nothing."""
+    if not hasattr(config, "cache"):
+        return None
+    digest = hashlib.sha256(version("chromadb").encode())
+    for file in (*sorted((ROOT / "rag" / "library").glob("*.py")), embed.WEIGHTS / "model.onnx"):
+        digest.update(file.read_bytes())
+    return Path(config.cache.mkdir("shipped")) / f"{name}-{digest.hexdigest()[:12]}"
+
+
+def _taken(kept: Path, shipped: Path) -> None:
+    with _alone(kept.parent):
+        if kept.exists():
+            shutil.copytree(kept, shipped)
+
+
+def _keep(shipped: Path, kept: Path) -> None:
+    """In place of what older code made."""
+    with _alone(kept.parent):
+        if not kept.exists():
+            shutil.rmtree(kept.parent)
+            new = shutil.copytree(shipped, kept.parent / "new", ignore=shutil.ignore_patterns(f"{FILE}*"))
+            with closing(sqlite3.connect(shipped / FILE)) as source, closing(sqlite3.connect(new / FILE)) as copy:
+                source.backup(copy)  # another worker may have it open
+            new.rename(kept)
+
+
+def _alone(folder: Path) -> filelock.FileLock:
+    return filelock.FileLock(folder.with_suffix(".lock"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_model() -> Iterator[None]:
+    """All embedders of this process share one loaded model, which takes as long to load as 60 questions to embed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_load_session", "_load_tokenizer"):
+            patch.setattr(embed, name, _once(getattr(embed, name)))
+        yield
+
+
+def _once(load: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """Loads the shipped files once; others, which tests damage, each time."""
+    shared = cache(load)
+    return lambda path: shared(path) if path.parent == embed.WEIGHTS else load(path)
 
 
 class NetworkUsed(AssertionError):
@@ -105,7 +169,7 @@ def python(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(code: str, *args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-c", code, *map(str, args)]
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 
     return run
 
