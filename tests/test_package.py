@@ -55,7 +55,7 @@ def test_the_wheel_holds_what_an_answer_needs_and_nothing_else(wheel):
     shipped = {f"rag/{kind}/{file.name}" for kind in ("prompts", "data") for file in (ROOT / kind).iterdir()}
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "rag").rglob("*.py") if file.name != "convert.py"}
     weights = {f"rag/weights/{name}" for name in ("model.onnx", "tokenizer.json", "LICENSE", "NOTICE", "PROVENANCE.md")}
-    assert {name for name in names if name.startswith("rag/")} == shipped | modules | weights
+    assert {name for name in names if name.startswith("rag/")} == shipped | modules | weights | {"rag/py.typed"}
     assert {name.split("/")[0] for name in names} == {"rag", info}  # no evals, no tests
     assert {f"{info}/licenses/{name}" for name in ("LICENSE", "NOTICE")} < set(names)
     assert wheel.stat().st_size < 60_000_000

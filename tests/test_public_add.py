@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from test_formats import BIBTEX, JSONL, ONE, RIS
+from readers.test_formats import BIBTEX, JSONL, ONE, RIS
 
 from rag import Added, ReadError, UsageError, add, answer
 

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from exports import NOTHING_IN_THEM, PROGRAMS  # noqa: E402  the tests' own
-from test_formats import CRUMBS, EXPORTS  # noqa: E402
+from readers.test_formats import CRUMBS, EXPORTS  # noqa: E402
 
 from rag.readers import FORMATS, Reading, gather, nothing  # noqa: E402
 from rag.readers.files import File, texts  # noqa: E402

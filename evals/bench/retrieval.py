@@ -42,7 +42,12 @@ from rag.settings import load
 MEASURE = ir_measures.nDCG @ 10
 DEPTH = 10
 REFERENCE = "plain fusion .5"
-SHAPERS = ("text.py", "chunks.py", "ingest.py", "library.py")  # a change in these stores the papers anew
+SHAPERS = (
+    "text.py",
+    "library/chunks.py",
+    "library/build.py",
+    "library/store.py",
+)  # a change in these stores the papers anew
 SETS = {  # name: its folder and the file of its judgements
     "scifact-train": ("scifact", "qrels_train.tsv"),
     "scifact-test": ("scifact", "qrels_test.tsv"),

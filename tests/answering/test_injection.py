@@ -14,9 +14,9 @@ from pathlib import Path
 
 import made
 import pytest
+from cli.test_main import OBEYED
 from pytest_httpserver import HTTPServer
 from rich.console import Console
-from test_cli import OBEYED
 from werkzeug import Response
 
 from rag.answering.assistant import open_assistant

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from answering.test_followup import answer
 from made import S4
 from running import environment
-from test_followup import answer
 
 from rag.chat.store import FILE, Chats
 from rag.errors import RagError

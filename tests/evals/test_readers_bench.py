@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_formats import EXPORTS, ONE, TWO
+from readers.test_formats import EXPORTS, ONE, TWO
 
 from evals.bench.readers import held, letters
 

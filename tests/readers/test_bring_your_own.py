@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from exports import PROGRAMS, TEXT, TITLE
-from test_formats import EXPORTS, ONE, ONE_TEXT, TWO, TWO_TEXT
+from readers.test_formats import EXPORTS, ONE, ONE_TEXT, TWO, TWO_TEXT
 
 from rag import Answer
 from rag.answering import assistant

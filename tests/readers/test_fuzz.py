@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from readers.test_formats import RIS, put, said
 from running import ROOT
-from test_formats import RIS, put, said
 
 from rag.cli.main import main
 from rag.errors import ReadError

@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from answering.test_followup import answer
 from hypothesis import given
 from hypothesis import strategies as st
 from made import FLASH, S4, library
-from test_followup import answer
 
-from rag.cli import main
+from rag.cli.main import main
 from rag.errors import RagError
 from rag.readers import read
 from rag.records import Answer, Paper, Where
@@ -234,4 +234,7 @@ def test_nothing_that_is_printed_commands_a_terminal(form):
 
 
 def test_the_commands_name_the_forms_there_are():
-    assert (set(main.FORMS), set(main.CITED)) == (set(PAPERS), set(CITED))
+    from rag.cli.main import CITED as OFFERED
+    from rag.cli.main import FORMS
+
+    assert (set(FORMS), set(OFFERED)) == (set(PAPERS), set(CITED))
