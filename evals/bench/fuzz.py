@@ -27,10 +27,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "readers")]
 
 from exports import NOTHING_IN_THEM, PROGRAMS  # noqa: E402  the tests' own
-from readers.test_formats import CRUMBS, EXPORTS  # noqa: E402
+from test_formats import CRUMBS, EXPORTS  # noqa: E402
 
 from rag.readers import FORMATS, Reading, gather, nothing  # noqa: E402
 from rag.readers.files import File, texts  # noqa: E402
