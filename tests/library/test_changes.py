@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from running import run
+from running import called
 
 from rag.errors import EmbedError, LibraryBusy, LibraryError, UsageError
 from rag.library import changes
@@ -86,7 +86,7 @@ def held(place: str) -> dict[str, str]:
 
 
 def test_files_are_added_asked_and_unchanged_the_second_time(files):
-    code, out, err = run("add", str(files), "--library", "fresh")
+    code, out, err = called("add", str(files), "--library", "fresh")
     assert (code, err) == (0, "")
     kinds, first, *rest = out.splitlines()
     assert kinds == "3 files: 1 BibTeX, 1 JSON lines, 1 RIS"
@@ -94,10 +94,10 @@ def test_files_are_added_asked_and_unchanged_the_second_time(files):
     assert rest[0].startswith("  roofs.jsonl:2: ")
     assert rest[1] == "  my.bib:3: 'Without anything': without an abstract"
     assert rest[2] == "library fresh holds 3 papers"
-    code, out, err = run("ask", "--library", "fresh", "For how many days does the lantern run on one battery?")
+    code, out, err = called("ask", "--library", "fresh", "For how many days does the lantern run on one battery?")
     assert (code, err) == (0, "")
     assert "runs for 40 days" in out
-    code, out, err = run("add", str(files), "--library", "fresh", "--json")
+    code, out, err = called("add", str(files), "--library", "fresh", "--json")
     facts = json.loads(out)
     assert (code, err) == (0, "")
     assert [facts[name] for name in ("added", "changed", "unchanged", "refused")] == [0, 0, 3, 1]
@@ -116,7 +116,7 @@ def test_status_tells_the_files_and_whether_they_changed(files, place):
     add(files, place)
     (files / "sea.ris").write_text(RIS.replace("40 days", "41 days"), "utf-8")
     (files / "my.bib").unlink()
-    code, out, _ = run("status", "--library", place, "--json")
+    code, out, _ = called("status", "--library", place, "--json")
     facts = {file["file"]: file for file in json.loads(out)["files"]}
     assert code == 0
     assert {name: file["state"] for name, file in facts.items()} == {
@@ -125,7 +125,7 @@ def test_status_tells_the_files_and_whether_they_changed(files, place):
         "sea.ris": "changed since",
     }
     assert {name: (file["papers"], file["format"]) for name, file in facts.items()}["sea.ris"] == (1, "RIS")
-    lines = run("status", "--library", place)[1].splitlines()
+    lines = called("status", "--library", place)[1].splitlines()
     assert next(line for line in lines if "sea.ris" in line).endswith(
         f"changed since; type: rag sync --library {place}"
     )
@@ -135,15 +135,15 @@ def test_status_tells_the_files_and_whether_they_changed(files, place):
 
 def test_a_paper_is_removed_and_had_back_by_the_command(files, place):
     add(files, place)
-    code, out, err = run("remove", "Lanterns under the sea", "--library", place)
+    code, out, err = called("remove", "Lanterns under the sea", "--library", place)
     assert (code, err) == (0, "")
     assert out.startswith("removed 'Lanterns under the sea' (")
     assert "Lanterns under the sea" not in held(place)
-    code, out, err = run("undo", "--library", place)
+    code, out, err = called("undo", "--library", place)
     assert (code, err) == (0, "")
     assert "1 as they were before" in out
     assert held(place)["Lanterns under the sea"] == SEA
-    code, _, err = run("remove", "Lanterns over land", "--library", place)
+    code, _, err = called("remove", "Lanterns over land", "--library", place)
     assert code == 1
     assert f"type: rag show --library {place} " in err
 
@@ -165,21 +165,21 @@ def test_a_paper_is_removed_and_had_back_by_the_command(files, place):
 )
 def test_what_cannot_be_done_is_one_line(argv, code, said, files, monkeypatch):
     monkeypatch.chdir(files)
-    got, _, err = run(*argv)
+    got, _, err = called(*argv)
     assert (got, len(err.splitlines())) == (code, 1)
     assert said in err
     assert not named_folder("x").exists()
 
 
 def test_strict_is_exit_1_when_anything_was_refused(files, place):
-    assert run("add", str(files / "my.bib"), "--library", place, "--strict")[0] == 0
-    assert run("add", str(files / "roofs.jsonl"), "--library", place, "--strict")[0] == 1
+    assert called("add", str(files / "my.bib"), "--library", place, "--strict")[0] == 0
+    assert called("add", str(files / "roofs.jsonl"), "--library", place, "--strict")[0] == 1
     assert set(held(place)) == {"Widgets that fold", "Moss on roofs"}
 
 
 def test_when_nothing_can_be_read_the_report_comes_all_the_same(tmp_path, place):
     (tmp_path / "empty.bib").write_text("@article{b, title={Without anything}, year={2021}}\n", "utf-8")
-    code, out, err = run("add", str(tmp_path / "empty.bib"), "--library", place)
+    code, out, err = called("add", str(tmp_path / "empty.bib"), "--library", place)
     assert code == 1
     assert out.splitlines()[2] == "  empty.bib:1: 'Without anything': without an abstract"
     assert "no abstract in empty.bib" in err
@@ -188,7 +188,7 @@ def test_when_nothing_can_be_read_the_report_comes_all_the_same(tmp_path, place)
 
 def test_what_a_file_says_never_commands_the_terminal(tmp_path, place):
     (tmp_path / "bad.bib").write_text(BIB.replace("Without anything", "Red \x1b[31m\x07text"), "utf-8")
-    _, out, _ = run("add", str(tmp_path / "bad.bib"), "--library", place)
+    _, out, _ = called("add", str(tmp_path / "bad.bib"), "--library", place)
     assert "text" in out.splitlines()[2]
     assert "\x1b" not in out
     assert "\x07" not in out
@@ -196,7 +196,7 @@ def test_what_a_file_says_never_commands_the_terminal(tmp_path, place):
 
 def test_a_folder_of_files_may_have_the_librarys_name(files, monkeypatch):
     monkeypatch.chdir(files.parent)
-    assert run("add", "files", "--library", "files")[0] == 0
+    assert called("add", "files", "--library", "files")[0] == 0
     assert len(held(str(named_folder("files")))) == 3
     assert not (files / "library.sqlite").exists()
 
@@ -207,7 +207,7 @@ def test_a_folder_of_files_may_have_the_librarys_name(files, monkeypatch):
 def test_columns_may_be_named(tmp_path, place):
     (tmp_path / "table.csv").write_text(CSV, "utf-8")
     pairs = ["--map", "title=Headline", "--map", "abstract=Summary"]
-    code, out, err = run("add", str(tmp_path / "table.csv"), "--library", place, *pairs)
+    code, out, err = called("add", str(tmp_path / "table.csv"), "--library", place, *pairs)
     assert (code, err) == (0, "")
     assert out.splitlines()[1].startswith("2 read, 2 added")
     assert held(place) == {"Moss on roofs": MOSS, "Widgets that fold": FOLDS}

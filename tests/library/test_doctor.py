@@ -11,7 +11,7 @@ from pathlib import Path
 import made
 import numpy as np
 import pytest
-from running import run
+from running import called
 
 from rag.errors import LibraryBusy, LibraryMissing
 from rag.library import changes, doctor
@@ -296,15 +296,15 @@ def test_a_library_that_is_not_there_or_busy_says_so(folder, tmp_path):
 
 
 def test_the_command_is_a_line_a_check_and_exit_1_while_problems_are_left(folder):
-    code, out, err = run("doctor", "--library", str(folder))
+    code, out, err = called("doctor", "--library", str(folder))
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == "all is well"
     assert [line.partition(":")[0] for line in out.splitlines()[:-1]] == list(doctor._LOOKS)
     less_full_text(folder)
-    code, out, err = run("doctor", "--library", str(folder))
+    code, out, err = called("doctor", "--library", str(folder))
     assert (code, err) == (1, "")
     assert "full text: problem: 1 papers missing" in out.splitlines()
-    code, out, _ = run("doctor", "--library", str(folder), "--repair", "--json")
+    code, out, _ = called("doctor", "--library", str(folder), "--repair", "--json")
     facts = json.loads(out)
     assert (code, facts["problems"], facts["embedded"]) == (0, 0, 0)
     assert all(check["ok"] for check in facts["checks"])
@@ -312,5 +312,5 @@ def test_the_command_is_a_line_a_check_and_exit_1_while_problems_are_left(folder
 
 def test_the_shipped_library_is_looked_at_too():
     open_shipped(open_embedder()).close()
-    code, out, _ = run("doctor")
+    code, out, _ = called("doctor")
     assert (code, out.splitlines()[-1]) == (0, "all is well")

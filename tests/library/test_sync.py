@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from running import run
+from running import called
 
 from rag import readers
 from rag.errors import LibraryError
@@ -313,25 +313,25 @@ def test_two_files_of_one_name_are_told_apart(tmp_path):
 
 def test_the_command_tells_what_it_did(place, folder):
     (folder / "two.jsonl").write_text(lines(MOSS, KITES), "utf-8")
-    code, out, err = run("sync", "--library", place)
+    code, out, err = called("sync", "--library", place)
     assert (code, err) == (0, "")
     assert out.splitlines() == [
         "2 files: 2 JSON lines; 1 as before, not read again",
         "4 read, 1 added, 0 changed, 3 unchanged, 0 merged, 0 without abstract, 0 refused, 0 passed over",
         f"library {place} holds 4 papers",
     ]
-    facts = json.loads(run("sync", "--library", place, "--json")[1])
+    facts = json.loads(called("sync", "--library", place, "--json")[1])
     assert (facts["unchanged"], facts["papers"], len(facts["kept"])) == (4, 4, 2)
 
 
 def test_pruning_without_a_terminal_needs_yes(place, folder):
     (folder / "one.jsonl").write_text(lines(WIDGETS), "utf-8")
     before = state(place)
-    code, out, err = run("sync", "--library", place, "--prune")
+    code, out, err = called("sync", "--library", place, "--prune")
     assert (code, out) == (2, "")
     assert err.strip().endswith(f"type: rag sync --library {place} --prune --yes")
     assert state(place) == before
-    code, out, _ = run("sync", "--library", place, "--prune", "--yes")
+    code, out, _ = called("sync", "--library", place, "--prune", "--yes")
     assert code == 0
     assert "1 removed" in out
     assert set(held(place)) == {WIDGETS, MOSS}
@@ -340,11 +340,11 @@ def test_pruning_without_a_terminal_needs_yes(place, folder):
 @pytest.mark.parametrize("command", ["add", "sync"])
 def test_strict_is_exit_1_as_long_as_anything_is_refused(place, folder, command):
     argv = [command, *([str(folder)] if command == "add" else []), "--library", place, "--strict"]
-    assert run(*argv)[0] == 0
+    assert called(*argv)[0] == 0
     (folder / "two.jsonl").write_text(lines(MOSS, KITES) + "{broken\n", "utf-8")
-    assert run(*argv)[0] == 1
+    assert called(*argv)[0] == 1
     assert KITES in held(place)  # the good ones are stored
-    assert run(*argv)[0] == 1  # the file is as it was, and so is what was refused
+    assert called(*argv)[0] == 1  # the file is as it was, and so is what was refused
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_strict_is_exit_1_as_long_as_anything_is_refused(place, folder, command)
     ],
 )
 def test_what_cannot_be_synced_is_one_line(argv, code, said):
-    got, _, err = run(*argv)
+    got, _, err = called(*argv)
     assert (got, len(err.splitlines())) == (code, 1)
     assert said in err
 

@@ -8,7 +8,7 @@ import json
 import pexpect
 import pytest
 from pytest_httpserver import HTTPServer
-from running import RAG, environment, run
+from running import RAG, called, environment
 
 from rag import open_library
 from rag.cli.main import main
@@ -283,6 +283,6 @@ def test_a_chat_says_so_once():
 
 
 def test_a_pipe_gets_no_hint():
-    code, out, err = run("ask", POKER)
+    code, out, err = called("ask", POKER)
     assert (code, err) == (0, "")
     assert HINT not in out
