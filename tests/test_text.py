@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -16,11 +19,13 @@ from rag.text import (
     folded_view,
     looks_english,
     paper_id,
+    porter,
     printable,
     quantities,
     readable,
     readable_view,
     sentences,
+    stem,
     terms,
     title_key,
     words,
@@ -224,6 +229,25 @@ def test_terms_are_stems_of_the_words_that_carry_meaning() -> None:
 def test_a_hyphenated_word_is_a_term_of_its_own_too():
     assert terms("Path-X solves it") == ["path", "x", "solv", "path-x"]
     assert set(terms("state-space models")) >= set(terms("state space model"))
+
+
+@pytest.fixture
+def busy_threads() -> Iterator[None]:
+    """Threads take turns after a few instructions, so that what they share shows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("stemmed", [stem, porter])
+def test_a_stem_does_not_depend_on_what_other_threads_stem(stemmed, busy_threads, papers):
+    known = sorted({word for paper in papers for word in words(f"{paper.title} {paper.abstract}")})
+    uncached = stemmed.__wrapped__
+    alone = [uncached(word) for word in known]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda first: [uncached(word) for word in known[first::8]], range(8)))
+    assert together == [alone[first::8] for first in range(8)]
 
 
 @given(scholarly)
