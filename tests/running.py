@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+import pty
 import signal
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from rag.cli.main import main
+from rag.cli.common import notice
+from rag.cli.main import _say_how_to_add_a_model, main
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds a process may take on a machine that is busy with other work
@@ -30,22 +35,66 @@ def environment(**changes: object) -> dict[str, str]:
 
 def called(*argv: str, stdin: bytes = b"", **env: object) -> tuple[int, str, str]:
     """(exit code, stdout, stderr) of `rag argv`, its streams piped. In this process: a tenth of the time of `run`."""
-    streams = {"stdin": io.TextIOWrapper(io.BytesIO(stdin), "utf-8")}
-    streams |= {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
+    out, err = io.BytesIO(), io.BytesIO()
+    with _as_a_process(io.BytesIO(stdin), out, err, env):
+        code = main(argv)
+    return code, out.getvalue().decode("utf-8"), err.getvalue().decode("utf-8")
+
+
+def typed(*argv: str, keys: str = "", columns: int = 100, **env: object) -> tuple[int, str]:
+    """(exit code, all that is seen) of `rag argv` in this process, at a real terminal of that width.
+
+    `keys` are typed ahead.
+    """
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, columns))
+    os.write(ours, keys.encode())
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(_all_of, ours)
+        streams = [open(os.dup(theirs), mode, buffering=0) for mode in ("rb", "wb", "wb")]  # noqa: SIM115  closed below
+        try:
+            with _as_a_process(*streams, env):
+                code = main(argv)
+        finally:
+            for stream in streams:
+                stream.close()
+            os.close(theirs)
+        return code, written.result().decode("utf-8")
+
+
+def _all_of(terminal: int) -> bytes:
+    """What was written to a terminal until all have closed it."""
+    with open(terminal, "rb", buffering=0) as file:
+        return b"".join(iter(lambda: _some_of(file), b""))
+
+
+def _some_of(file: io.FileIO) -> bytes:
+    try:
+        return file.read(65536) or b""
+    except OSError:  # how a terminal on Linux says that nobody has it open any more
+        return b""
+
+
+@contextmanager
+def _as_a_process(stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], env: dict[str, object]) -> Iterator[None]:
+    """Streams, environment and "once a process" as a new process would have them."""
+    raw = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+    streams = {name: io.TextIOWrapper(stream, "utf-8", write_through=True) for name, stream in raw.items()}
+    for said_once in (notice, _say_how_to_add_a_model):
+        said_once.cache_clear()
+    changed = environment(**env)
     with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ.keys() - environment(**env).keys():
+        for name in os.environ.keys() - changed.keys():
             patch.delenv(name)
-        for name, value in environment(**env).items():
+        for name, value in changed.items():
             patch.setenv(name, value)
         for name, stream in streams.items():
             patch.setattr(sys, name, stream)
-        code = main(argv)
-    return code, *(_written(streams[name]) for name in ("stdout", "stderr"))
-
-
-def _written(stream: io.TextIOWrapper) -> str:
-    stream.flush()
-    return stream.buffer.getvalue().decode("utf-8")
+        try:
+            yield
+        finally:
+            for stream in streams.values():
+                stream.detach()
 
 
 def start(*argv: str | bytes, **env: object) -> subprocess.Popen[bytes]:

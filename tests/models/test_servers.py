@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
+import socket
+import sys
 
-import pexpect
 import pytest
 from pytest_httpserver import HTTPServer
-from running import RAG, called, environment
+from running import called, typed
 
-from rag import open_library
 from rag.cli.main import main
 from rag.errors import ModelError, UsageError
 from rag.models.servers import NO_KEY, OPENAI, SERVERS, is_remote, key_of, shown, url_of
@@ -226,60 +225,39 @@ def test_before_text_leaves_the_machine_a_notice_says_where_it_goes(capsys, monk
     assert "http://example.org/v1 (m)" in second
 
 
-def test_the_notice_comes_before_the_first_call(python):
+def test_the_notice_comes_before_the_first_call(monkeypatch):
     """Nobody answers to the name, so the call fails; the notice is there before the name is looked up."""
-    open_library()
-    code = """
-import socket, sys
-def closed(host, *a, **k):
-    print(f"looked up {host}", file=sys.stderr)
-    raise socket.gaierror(-2, "Name or service not known")
-socket.getaddrinfo = closed
-from rag.cli.main import main
-sys.exit(main(["ask", "what is poker?", "--model", "m", "--base-url", "http://models.example.org/v1"]))
-"""
-    ran = python(code)
-    lines = [line for line in ran.stderr.splitlines() if not line.startswith("Preparing")]
-    assert ran.returncode == 1
+
+    def closed(host, *_, **__):
+        print(f"looked up {host}", file=sys.stderr)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", closed)
+    code, _, err = called("ask", "what is poker?", "--model", "m", "--base-url", "http://models.example.org/v1")
+    lines = [line for line in err.splitlines() if not line.startswith("Preparing")]
+    assert code == 1
     assert "go to http://models.example.org/v1 (m); --model extractive keeps them here" in lines[0]
     assert lines[1:-1] == ["looked up models.example.org"]
     assert "cannot be reached" in lines[-1]
-
-
-def typed(*argv: str, **env: object) -> str:
-    """What a person sees who types `rag argv` at a terminal."""
-    child = pexpect.spawn(
-        RAG[0], [*RAG[1:], *argv], env=environment(**env), dimensions=(60, 200), encoding="utf-8", timeout=60
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    return child.before
 
 
 HINT = "To add one: --model NAME --base-url ollama"
 
 
 def test_a_person_without_a_model_is_told_once_how_to_add_one():
-    assert typed("ask", POKER).count(HINT) == 1
-    assert HINT not in typed("ask", POKER, "--model", "extractive")
-    assert HINT not in typed("ask", POKER, RAG_MODEL="extractive")
-    assert HINT not in typed("ask", POKER, "--json")
-    assert HINT not in typed("ask", "What is the capital of Mongolia?")
+    assert typed("ask", POKER, columns=200)[1].count(HINT) == 1
+    assert HINT not in typed("ask", POKER, "--model", "extractive", columns=200)[1]
+    assert HINT not in typed("ask", POKER, RAG_MODEL="extractive", columns=200)[1]
+    assert HINT not in typed("ask", POKER, "--json", columns=200)[1]
+    assert HINT not in typed("ask", "What is the capital of Mongolia?", columns=200)[1]
 
 
 def test_a_chat_says_so_once():
-    child = pexpect.spawn(
-        RAG[0], [*RAG[1:], "chat"], env=environment(TERM="dumb"), dimensions=(60, 200), encoding="utf-8", timeout=60
-    )
-    log = child.logfile_read = io.StringIO()
-    for question, title in ((POKER, "[1] PokerBench"), ("What does FlashAttention reduce?", "[2] FlashAttention")):
-        child.expect_exact("? ")
-        child.sendline(question)
-        child.expect_exact(title)
-    child.expect_exact("? ")
-    child.sendeof()
-    child.expect(pexpect.EOF)
-    assert " ".join(log.getvalue().split()).count("To have a model write: /model NAME ollama") == 1
+    code, seen = typed("chat", keys=f"{POKER}\nWhat does FlashAttention reduce?\n\x04", columns=200, TERM="dumb")
+    assert code == 0
+    assert "[1] PokerBench" in seen
+    assert "[2] FlashAttention" in seen
+    assert " ".join(seen.split()).count("To have a model write: /model NAME ollama") == 1
 
 
 def test_a_pipe_gets_no_hint():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-import pexpect
 import pytest
-from running import RAG, environment, run
+from running import called, typed
 
 from rag.show.progress import Bar, pace
 
@@ -40,12 +39,9 @@ def test_at_a_terminal_the_stages_of_adding_pass_by_and_the_report_stays(tmp_pat
     file.write_text(
         "# A widget folds\n\n" + " ".join(f"It folds {n} times in {n} seconds." for n in range(300)), "utf-8"
     )
-    argv = [*RAG[1:], "add", str(file), "--library", str(tmp_path / "own")]
-    child = pexpect.spawn(RAG[0], argv, env=environment(), encoding="utf-8", dimensions=(24, 60), timeout=60)
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
-    seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", child.before)
+    code, written = typed("add", str(file), "--library", str(tmp_path / "own"), columns=60)
+    assert code == 0
+    seen = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written)
     assert "Adding: embedding" in seen
     assert "holds 1 paper" in seen.splitlines()[-1]
-    assert run("add", str(file), "--library", str(tmp_path / "own"))[2] == ""
+    assert called("add", str(file), "--library", str(tmp_path / "own"))[2] == ""
