@@ -32,7 +32,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "readers")]
 from exports import NOTHING_IN_THEM, PROGRAMS  # noqa: E402  the tests' own
 from test_formats import CRUMBS, EXPORTS  # noqa: E402
 
-from rag.readers import FORMATS, Reading, gather, nothing  # noqa: E402
+from rag.formats import BY_NAME  # noqa: E402
+from rag.readers import Reading, gather, nothing  # noqa: E402
 from rag.readers.files import File, texts  # noqa: E402
 
 SEEDS = [text.encode() for text in (*(text for text, _, _ in EXPORTS.values()), *PROGRAMS.values(), *NOTHING_IN_THEM)]
@@ -206,7 +207,7 @@ def run(seconds: float, seed: int, keep: Path | None) -> Counter[str]:
             rng = random.Random(f"{seed}.{found['files']}")
             file.write_bytes(broken(rng))
             signal.alarm(STUCK)
-            said = wrong(file, rng.choice([None, None, None, rng.choice(sorted(FORMATS))]))
+            said = wrong(file, rng.choice([None, None, None, rng.choice(sorted(BY_NAME))]))
             signal.alarm(0)
             found["files"] += 1
             if said:

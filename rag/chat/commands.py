@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from rag import formats
 from rag.chat.conversation import Conversation
 from rag.errors import RagError
 from rag.filters import ALL, parse
@@ -158,14 +159,12 @@ def _cite(chat: Conversation, screen: Screen, argument: str) -> None:
     from rag.show import export
 
     words = argument.replace(",", " ").split()
-    form = words.pop().lower() if words and words[-1].lower() in export.CITED else "bibtex"
-    if words and len(words[-1]) > 2 and words[-1].isalpha():
-        near = get_close_matches(words[-1], export.CITED, 1, 0.5)
-        raise RagError(f"no form {words[-1][:20]!r}; it is one of {', '.join(near or export.CITED)}")
+    said = bool(words) and (words[-1].lower() in formats.BY_NAME or (len(words[-1]) > 2 and words[-1].isalpha()))
+    form = formats.named(words.pop(), formats.CITED) if said else formats.DEFAULT
     papers = [chat.paper(word)[1] for word in words] or export.cited(chat.history)
     if not papers:
         raise RagError("no paper is cited yet; ask a question first")
-    screen.raw(export.CITED[form](papers).rstrip("\n"))
+    screen.raw(export.write_citations(form, papers).rstrip("\n"))
 
 
 def _paper(chat: Conversation, argument: str, name: str) -> tuple[int | None, Paper]:
@@ -222,14 +221,15 @@ def _export(chat: Conversation, screen: Screen, argument: str) -> None:
     from rag.show import export
 
     if not argument:
-        raise RagError("where? type /export FILE, with one of " + ", ".join(export.WRITERS))
+        raise RagError("where? type /export FILE, with one of " + ", ".join(formats.CHAT_BY_SUFFIX))
     if not chat.history:
         raise RagError("nothing to export yet; ask a question first")
     file = Path(os.path.expanduser(argument.strip("\"'")))
-    write = export.WRITERS.get(file.suffix.lower())
-    if not write:
-        raise RagError(f"{file.name[:60]}: the ending says what is written; use one of {', '.join(export.WRITERS)}")
-    export.write(file, write(chat.history), over=file.absolute() in chat.exported)
+    form = formats.CHAT_BY_SUFFIX.get(file.suffix.lower())
+    if not form:
+        endings = ", ".join(formats.CHAT_BY_SUFFIX)
+        raise RagError(f"{file.name[:60]}: the ending says what is written; use one of {endings}")
+    export.write(file, export.write_answers(form, chat.history), over=file.absolute() in chat.exported)
     chat.exported.add(file.absolute())
     screen.say(f"{len(chat.history)} answer{'' if len(chat.history) == 1 else 's'} written to {file}")
 
@@ -315,8 +315,14 @@ COMMANDS = (
     Command("why", "[N]", "how the answer came about, or how paper N got in", _why, "number"),
     Command("papers", "QUERY", "search the library", _papers),
     Command("like", "N", "the papers nearest to it", _like, "paper"),
-    Command("cite", "[N] [FORM]", "as bibtex, csl or markdown", _cite, "cite"),
-    Command("export", "FILE", "the chat as .md, its papers as .bib or .csl, or .json", _export, "file"),
+    Command("cite", "[N] [FORM]", f"as {formats.listed(formats.CITED)}", _cite, "cite"),
+    Command(
+        "export",
+        "FILE",
+        f"the chat, or what it cites, as the ending says: {' '.join(formats.CHAT_BY_SUFFIX)}",
+        _export,
+        "file",
+    ),
     Command("retry", "", "ask the last question again", _retry),
     Command("new", "", "start afresh", _new),
     Command("feedback", "good|bad [NOTE]", "keep what you think of the last answer", _feedback, "verdict"),

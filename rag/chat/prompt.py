@@ -31,6 +31,7 @@ from prompt_toolkit.styles import Style
 from rag.chat.commands import COMMANDS, OFF
 from rag.chat.conversation import PREPARING, Conversation
 from rag.errors import RagError
+from rag.formats import CITED
 from rag.text import printable, readable
 
 TITLES = 20_000  # of a library, that completion offers
@@ -185,7 +186,7 @@ class Completions(Completer):
 OFFERS: dict[str, Callable[[Completions], list[tuple[str, str]]]] = {
     "number": Completions.numbers,
     "paper": lambda of: of.numbers() + [(title, "") for _, title in of.titles()],
-    "cite": lambda of: of.numbers() + [(form, "") for form in ("bibtex", "csl", "markdown")],
+    "cite": lambda of: of.numbers() + [(form, "") for form in CITED],
     "verdict": lambda of: [("good", "it answers, and rightly"), ("bad", "say after it what is wrong")],
     "where": lambda of: [(OFF, "ask all"), ("year>=", ""), ("year:", "2020-2023"), ("author:", ""), ("venue:", "")],
     "command": lambda of: [(one.name, one.help) for one in COMMANDS],

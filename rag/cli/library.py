@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rag import formats
 from rag.cli import common
 from rag.errors import PaperNotFound, ReadError, UsageError
 
@@ -64,9 +65,9 @@ def export(arguments: argparse.Namespace) -> int:
     from rag.show import export
 
     file = Path(os.path.expanduser(arguments.output)) if arguments.output not in (None, "-") else None
-    form = arguments.format or (export.SUFFIXES.get(file.suffix.lower()) if file else "bibtex")
+    form = arguments.format or (formats.PAPERS_BY_SUFFIX.get(file.suffix.lower()) if file else formats.DEFAULT)
     if not form:
-        endings = ", ".join(export.SUFFIXES)
+        endings = ", ".join(formats.PAPERS_BY_SUFFIX)
         raise UsageError(f"{file}: the ending says no format; use one of {endings}, or add --format NAME")
     library, where = common.library_of(arguments), common.where_of(arguments)
     papers = _named(library, arguments.paper)
@@ -75,9 +76,9 @@ def export(arguments: argparse.Namespace) -> int:
         papers = [paper for paper in papers if paper.id in admitted]
         common.say_where(library, where)
     if file:
-        export.write(file, export.PAPERS[form](papers), over=arguments.force, remedy="add --force to replace it")
+        export.write(file, export.write_papers(form, papers), over=arguments.force, remedy="add --force to replace it")
     else:
-        sys.stdout.write(export.PAPERS[form](papers))
+        sys.stdout.write(export.write_papers(form, papers))
     to = f" written to {file}" if file else ""
     print(common.one_line(f"{plural(len(papers), 'paper')}{to}"), file=sys.stderr)
     return 0
@@ -87,7 +88,8 @@ def cite(arguments: argparse.Namespace) -> int:
     """Print papers as they are cited."""
     from rag.show import export
 
-    sys.stdout.write(export.CITED[arguments.format](_named(common.library_of(arguments), arguments.paper)))
+    papers = _named(common.library_of(arguments), arguments.paper)
+    sys.stdout.write(export.write_citations(arguments.format, papers))
     return 0
 
 

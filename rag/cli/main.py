@@ -11,13 +11,15 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from rag import formats
 from rag.cli import common, library
 from rag.errors import RagError, UsageError
+from rag.formats import Format
 
 if TYPE_CHECKING:
     from rag.answering.assistant import Assistant
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
-FORMS = ("bibtex", "csl", "ris", "jsonl")  # what rag.show.export writes papers as, and cites them as
-CITED = ("bibtex", "csl", "ris", "markdown")
 INTERRUPTED = 130
 OWN = ("add", "sync", "remove", "undo")  # commands that change a library
 
@@ -381,20 +381,22 @@ def _parser() -> OneLineParser:
         commands, "export", library.export, "write papers of a library for other programs", as_json=False
     )
     command.add_argument("paper", nargs="*", help="ids, beginnings of ids, or titles (default: all papers)")
-    text = "bibtex, csl, ris or jsonl (default: what the file's ending says, else bibtex)"
-    command.add_argument("--format", metavar="NAME", type=_form, choices=FORMS, help=text)
+    text = f"{formats.listed(formats.PAPERS)} (default: what the file's ending says, else {formats.DEFAULT.name})"
+    command.add_argument("--format", metavar="NAME", type=partial(_format, among=formats.PAPERS), help=text)
     command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
     command.add_argument("--force", action="store_true", help="replace a file that is there")
     _filter_options(command)
     command = _command(commands, "cite", library.cite, "print papers as they are cited", as_json=False)
     command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
-    text = "bibtex, csl, ris or markdown (default: bibtex)"
-    command.add_argument("--format", metavar="NAME", type=_form, choices=CITED, default="bibtex", help=text)
+    text = f"{formats.listed(formats.CITED)} (default: {formats.DEFAULT.name})"
+    cited = partial(_format, among=formats.CITED)
+    command.add_argument("--format", metavar="NAME", type=cited, default=formats.DEFAULT, help=text)
     command = _command(commands, "status", library.status, "say what the library holds and where it lies")
     _model_options(command)
     command = _command(commands, "add", library.add, "read files of papers into a library of your own")
     command.add_argument("files", nargs="+", metavar="FILE", help="a file, an archive, or a folder of them")
-    command.add_argument("--format", metavar="NAME", help="what the files are (default: seen from their content)")
+    text = f"what the files are (default: seen from their content): {', '.join(formats.OWN_NAMES)}"
+    command.add_argument("--format", metavar="NAME", help=text)
     text = "what a field is called in a table or JSON, such as title=Headline; may be repeated"
     command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
@@ -441,9 +443,11 @@ def _command(
     return command
 
 
-def _form(name: str) -> str:
-    """ "csl-json" is csl."""
-    return name.lower().removesuffix("-json")
+def _format(name: str, among: Mapping[str, Format]) -> Format:
+    try:
+        return formats.named(name, among)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _answer_options(command: argparse.ArgumentParser) -> None:

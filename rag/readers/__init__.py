@@ -14,19 +14,21 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
+from rag import formats
 from rag.errors import ReadError, UsageError
-from rag.readers import bibtex, jsons, pages, plain, tables, tagged, xmls
+from rag.formats import Format
 from rag.readers.fields import ALIASES, Columns
-from rag.readers.files import SUFFIXES, File, Refused, listed, texts
+from rag.readers.files import File, Refused, listed, texts
 from rag.readers.merge import Merged, file_of, merged
 from rag.readers.record import Found, Record, Skipped
 from rag.readers.sniff import Unknown, sniff
 from rag.records import FrozenMap, Paper
 
 __all__ = [
-    "FORMATS",
     "File",
     "Merged",
     "ReadFile",
@@ -48,23 +50,6 @@ __all__ = [
 Reader = Callable[[str, str, Columns], Found]
 
 
-def _plainly(reader: Callable[[str, str], Found]) -> Reader:
-    return lambda text, name, _: reader(text, name)
-
-
-_READERS: dict[str, Reader] = {
-    "pages": _plainly(pages.read), "plain text": _plainly(plain.read), "Markdown": _plainly(plain.read),
-    "BibTeX": _plainly(bibtex.read), "RIS": _plainly(tagged.ris), "MEDLINE": _plainly(tagged.medline),
-    "Web of Science": _plainly(tagged.wos), "EndNote tags": _plainly(tagged.endnote),
-    "RefWorks": _plainly(tagged.refworks),
-    "JSON": jsons.read, "JSON lines": jsons.read_lines, "table": tables.read, "XML": _plainly(xmls.read),
-}  # fmt: skip
-FORMATS = {  # what a caller may name: the reader
-    "pages": "pages", "text": "plain text", "markdown": "Markdown", "bibtex": "BibTeX", "ris": "RIS",
-    "medline": "MEDLINE", "nbib": "MEDLINE", "wos": "Web of Science", "refworks": "RefWorks", "enw": "EndNote tags", "json": "JSON",
-    "csl": "JSON", "csl-json": "JSON", "crossref": "JSON", "jsonl": "JSON lines", "csv": "table", "tsv": "table", "xml": "XML",
-    "pubmed": "XML", "endnote": "XML", "arxiv": "XML", "atom": "XML", "oai": "XML", "acl": "XML",
-}  # fmt: skip
 _WITH_ABSTRACTS = (
     "export with abstracts (Scopus: tick Abstract; Web of Science: Full Record; PubMed: format PubMed, not CSV; "
     "Google Scholar and DBLP give none)"
@@ -73,7 +58,7 @@ _WITH_ABSTRACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How files are to be read: a format for all (a key of FORMATS), and what a field is called in a table or JSON.
+    """How files are to be read: a format for all (a name in `rag.formats`), and what a field is called in a table or JSON.
 
     Raises UsageError for a format or field there is none of.
     """
@@ -83,15 +68,15 @@ class Way:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "columns", FrozenMap(self.columns))
-        if self.format is not None and self.format.lower() not in FORMATS:
-            raise UsageError(f"no format is called {self.format!r}; there are {', '.join(sorted(FORMATS))}")
+        if self.format is not None:
+            formats.named(self.format)
         if wrong := [name for name in self.columns if name not in ALIASES]:
             raise UsageError(f"no field is called {wrong[0]!r}; there are {', '.join(sorted(ALIASES))}")
 
     @property
-    def forced(self) -> str:
-        """The reader it names, "" if it leaves that to the content."""
-        return FORMATS[self.format.lower()] if self.format else ""
+    def forced(self) -> Format | None:
+        """The format it names; None leaves that to the content."""
+        return formats.named(self.format) if self.format is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +131,7 @@ def read(
 ) -> Reading:
     """Read files, folders and archives of them, in sorted order.
 
-    `format` (a key of FORMATS) overrides what the content says; `columns` says what a field is called
+    `format` (a name in `rag.formats`) overrides what the content says; `columns` says what a field is called
     in a table or in JSON ({"title": "Headline"}); `known` are papers of a library: a record of one of
     them keeps its id and adds to its sources.
 
@@ -219,15 +204,15 @@ def version() -> str:
     """12 hex digits of the code that reads: another version may read a file otherwise."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for file in (folder.parent / "text.py", *sorted(folder.glob("*.py"))):
+    for file in (folder.parent / "text.py", folder.parent / "formats.py", *sorted(folder.glob("*.py"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _one(file: File, name: str, text: str | Refused, forced: str, columns: Columns) -> tuple[str, Found]:
+def _one(file: File, name: str, text: str | Refused, forced: Format | None, columns: Columns) -> tuple[str, Found]:
     """The format and the records of one text, or why there are none."""
-    suffix = Path(name).suffix.lower().lstrip(".")
-    foreign = not file.named and suffix not in SUFFIXES  # of a folder, and nothing to say that it is meant
+    suffix = Path(name).suffix.lower()
+    foreign = not file.named and suffix not in formats.SUFFIXES  # of a folder, and nothing to say that it is meant
     if isinstance(text, Refused):
         return "", ([], [Skipped(name, "", str(text), "passed over" if foreign else "refused")])
     plainly = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -235,11 +220,20 @@ def _one(file: File, name: str, text: str | Refused, forced: str, columns: Colum
         kind = forced or sniff(plainly, columns)
     except Unknown as unknown:
         return "", ([], [Skipped(f"{name}:1", "", str(unknown), "passed over" if foreign else "refused")])
-    if kind in ("pages", "plain text") and foreign and not forced:
+    is_prose = kind.name in ("pages", "text")
+    if is_prose and foreign and not forced:
         why = "in no known format; if it is text, name the file itself to have it read"
         return "", ([], [Skipped(f"{name}:1", "", why)])
-    reader = _READERS.get(kind, _READERS["XML"])
-    return kind, reader(text if kind == "pages" else plainly, name, columns)
+    return kind.label, _reader(kind)(text if kind.name == "pages" else plainly, name, columns)
+
+
+@cache
+def _reader(kind: Format) -> Reader:
+    """The function that the table names; one that takes no columns is given none."""
+    module, _, function = kind.reader.partition(":")
+    read: Callable[..., Found] = getattr(import_module(f"rag.readers.{module}"), function)
+    takes_columns = len(signature(read).parameters) > 2
+    return read if takes_columns else lambda text, name, _: read(text, name)
 
 
 def nothing(paths: Iterable[Path], reading: Reading) -> str:

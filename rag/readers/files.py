@@ -27,10 +27,6 @@ FILE_BYTES = 512 * 2**20  # of one file, unpacked; the yearly PubMed files have 
 ARCHIVE_BYTES = 2 * 2**30  # of all members of one archive
 MEMBERS = 10_000
 SHRINK = 100  # how many times smaller than its content an archive may be
-SUFFIXES = frozenset(
-    "txt text md markdown ris bib bibtex biblatex nbib medline enw ciw isi xml atom json jsonl ndjson csl csv tsv tab "
-    "gz zip".split()
-)  # a file of another suffix in a folder is read only where its content is a known format
 _STEP = 2**20
 _CANDIDATES = (
     "cp1252 cp1250 cp1251 cp1253 cp1254 gb18030 big5 shift_jis euc_jp euc_kr koi8_r mac_roman iso8859_2 iso8859_5"

@@ -8,20 +8,11 @@ from __future__ import annotations
 
 import re
 
+from rag.formats import BY_LABEL, FORMATS, Format
 from rag.readers import plain, tables, xmls
 from rag.readers.fields import Columns
 
 HEAD = 200_000  # characters looked at
-_TAGGED = {
-    "RIS": re.compile(r"^TY {1,2}-(?:\s|$)", re.MULTILINE),
-    "MEDLINE": re.compile(r"^PMID ?- ?\d", re.MULTILINE),
-    "RefWorks": re.compile(r"\A\s*RT [A-Z]\w+.*\n(?:[A-Z][A-Z0-9] .*\n){2}"),
-    "Web of Science": re.compile(r"^PT [JBSPC]\b", re.MULTILINE),
-    "EndNote tags": re.compile(r"\A\s*%0 \S", re.MULTILINE),
-}
-_BIBTEX = re.compile(
-    r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|\w+[ \t]*[{(]\s{0,9}[^\s{}(),=\"]*\s{0,9},)", re.I | re.M
-)
 _PUBMED_PAGE = re.compile(r"\A\s*1[.:] \S.{0,20000}?\bPMID: ?\d", re.DOTALL)
 _JSON = re.compile(r"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]])")
 _JSON_LINE = re.compile(r"\s*\{.*\}[ \t]*\n\s*\{")
@@ -32,8 +23,8 @@ class Unknown(Exception):
     """Why a text is in no format that is read."""
 
 
-def sniff(text: str, columns: Columns) -> str:
-    """The name of the format. Raises Unknown for what is in none, with the reason."""
+def sniff(text: str, columns: Columns) -> Format:
+    """The format. Raises Unknown for what is in none, with the reason."""
     head = text[:HEAD].lstrip("\ufeff")
     if not head.strip():
         raise Unknown("is empty: no title with an abstract in it")
@@ -43,14 +34,12 @@ def sniff(text: str, columns: Columns) -> str:
         family = xmls.family_of(text)
         if family is None:
             raise Unknown(f"is XML of a kind not read here (<{xmls.root(text) or '?'}>); {xmls.INSTEAD}")
-        return family.label
+        return BY_LABEL[family.label]
     if _JSON.match(head):
-        return "JSON lines" if _JSON_LINE.match(head) or _is_line(head) else "JSON"
-    for name, pattern in _TAGGED.items():
-        if pattern.search(head):
-            return name
-    if _BIBTEX.search(head):
-        return "BibTeX"
+        return BY_LABEL["JSON lines" if _JSON_LINE.match(head) or _is_line(head) else "JSON"]
+    for one in FORMATS:
+        if one.tells and one.tells.search(head):
+            return one
     if _PUBMED_PAGE.match(head):
         raise Unknown("is PubMed's text for people; save it from PubMed once more, with format PubMed")
     return _loose(text, head, columns)
@@ -62,17 +51,17 @@ def _is_line(head: str) -> bool:
     return len(lines) > 1 and all(line.startswith("{") and len(line) > 2 for line in lines[:2])
 
 
-def _loose(text: str, head: str, columns: Columns) -> str:
+def _loose(text: str, head: str, columns: Columns) -> Format:
     """Tables, Markdown, plain text or a page."""
     if plain.is_markdown(head):
-        return "Markdown"
+        return BY_LABEL["Markdown"]
     header = tables.header(head, columns)
     if header and "title" in header.roles and (len(header.roles) > 1 or len(header.cells) > 2):
-        return "table"
+        return BY_LABEL["table"]
     if header and _is_regular(head, header):
         shown = ", ".join(header.cells)[:200]
         raise Unknown(f"is a table without a column for the title among: {shown}; say which with --map title=NAME")
-    return "plain text" if plain.is_wrapped(head) else "pages"
+    return BY_LABEL["plain text" if plain.is_wrapped(head) else "pages"]
 
 
 def _is_regular(head: str, header: tables.Header) -> bool:

@@ -27,6 +27,7 @@ from typing import Any
 from urllib.parse import quote
 
 from rag.errors import RagError
+from rag.formats import Format
 from rag.records import Answer, Paper
 from rag.text import IN_LATEX, UNSAFE, printable, readable
 
@@ -42,6 +43,21 @@ _SMALL = set("a an the on in of for to and with is are how what why do does can 
 def bibtex(papers: Sequence[Paper], abstracts: bool = False) -> str:
     """One entry a paper; with `abstracts` also what else is needed to read the papers back."""
     return "\n".join(_entry(paper, abstracts) for paper in _distinct(papers))
+
+
+def bibtex_whole(papers: Sequence[Paper]) -> str:
+    """BibTeX with abstracts."""
+    return bibtex(papers, abstracts=True)
+
+
+def csl_whole(papers: Sequence[Paper]) -> str:
+    """CSL-JSON with abstracts."""
+    return csl(papers, abstracts=True)
+
+
+def ris_whole(papers: Sequence[Paper]) -> str:
+    """RIS with abstracts."""
+    return ris(papers, abstracts=True)
 
 
 def csl(papers: Sequence[Paper], abstracts: bool = False) -> str:
@@ -211,22 +227,24 @@ def _footnotes(answers: Sequence[Answer]) -> list[str]:
     return lines
 
 
-WRITERS: dict[str, Callable[[Sequence[Answer]], str]] = {
-    ".md": notes,
-    ".bib": lambda answers: bibtex(cited(answers), abstracts=True),
-    ".csl": lambda answers: csl(cited(answers), abstracts=True),
-    ".json": as_json,
-}
-CITED: dict[str, Callable[[Sequence[Paper]], str]] = {
-    "bibtex": bibtex, "csl": csl, "ris": ris, "markdown": references,
-}  # fmt: skip
-PAPERS: dict[str, Callable[[Sequence[Paper]], str]] = {  # named as `rag add --format` names them
-    "bibtex": lambda papers: bibtex(papers, abstracts=True),
-    "csl": lambda papers: csl(papers, abstracts=True),
-    "ris": lambda papers: ris(papers, abstracts=True),
-    "jsonl": jsonl,
-}
-SUFFIXES = {".bib": "bibtex", ".json": "csl", ".csl": "csl", ".ris": "ris", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+def write_papers(form: Format, papers: Sequence[Paper]) -> str:
+    """Papers whole, in a format of `rag.formats.PAPERS`."""
+    write: Callable[[Sequence[Paper]], str] = globals()[form.papers]
+    return write(papers)
+
+
+def write_citations(form: Format, papers: Sequence[Paper]) -> str:
+    """How papers are cited, in a format of `rag.formats.CITED`."""
+    write: Callable[[Sequence[Paper]], str] = globals()[form.citation]
+    return write(papers)
+
+
+def write_answers(form: Format, answers: Sequence[Answer]) -> str:
+    """A chat in a format of `rag.formats.CHAT_BY_SUFFIX`: its answers, or else the papers that they cite."""
+    if not form.answers:
+        return write_papers(form, cited(answers))
+    write: Callable[[Sequence[Answer]], str] = globals()[form.answers]
+    return write(answers)
 
 
 # --- escaping -----------------------------------------------------------------------------------

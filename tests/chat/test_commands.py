@@ -158,7 +158,9 @@ def test_cite_gives_what_can_be_copied(asked):
     assert asked.screen[0].kind == "raw"
     assert [item["id"][-12:] for item in json.loads(asked("/cite csl"))] == ["ab71d384aa75", "6cbbc2f613df"]
     assert asked("/cite 2, 1 markdown").startswith("- *PokerBench")
-    assert asked("/cite bibtxe") == "rag: no form 'bibtxe'; it is one of bibtex"
+    assert asked("/cite 2 RIS").startswith("TY  - ")
+    assert "did you mean bibtex?" in asked("/cite bibtxe")
+    assert "there are bibtex, csl, markdown, ris" in asked("/cite pubmed")
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_export_writes_over_its_own_files_and_no_others(asked, tmp_path):
     assert "is there already" in asked(f"/export {tmp_path / 'theirs.md'}")
     assert (tmp_path / "theirs.md").read_text() == "precious"
     assert "cannot be written" in asked(f"/export {tmp_path / 'nowhere' / 'x.md'}")
-    assert "use one of .md, .bib, .csl, .json" in asked(f"/export {tmp_path / 'x.pdf'}")
+    assert "use one of .json, .md, .bib, .csl, .jsonl, .ris" in asked(f"/export {tmp_path / 'x.pdf'}")
 
 
 def test_retry_asks_again_in_place_of_the_last_answer(talk):

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.errors import ReadError, UsageError
-from rag.readers import FORMATS, Reading, files, read
+from rag.formats import BY_NAME
+from rag.readers import Reading, files, read
 from rag.readers.merge import surname
 from rag.records import FrozenMap, Paper
 from rag.text import paper_id, readable
@@ -717,7 +718,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(max_examples=300)
-@given(raw=mangled() | st.binary(max_size=300), format=st.none() | st.sampled_from(sorted(FORMATS)))
+@given(raw=mangled() | st.binary(max_size=300), format=st.none() | st.sampled_from(sorted(BY_NAME)))
 def test_whatever_a_file_holds_it_gives_papers_or_one_clear_line(fuzzed: Path, raw: bytes, format: str | None) -> None:
     file, began = put(fuzzed, raw, "any.export"), time.perf_counter()
     reading = attempt(file, format)

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rag.formats import PAPERS
 from rag.readers import read
 from rag.readers.fields import gathered
 from rag.readers.record import Record
 from rag.records import FrozenMap, Paper
-from rag.show.export import PAPERS
+from rag.show.export import write_papers
 from rag.text import paper_id, printable, readable
 
 # --- papers of all kinds ------------------------------------------------------------------------
@@ -121,7 +122,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def back(written: tuple[Paper, ...], form: str, folder: Path, known: tuple[Paper, ...] = ()) -> tuple[Paper, ...]:
     file = folder / f"export.{form}"
-    file.write_text(PAPERS[form](written), "utf-8", newline="\n")
+    file.write_text(write_papers(PAPERS[form], written), "utf-8", newline="\n")
     reading = read([file], known=known)
     assert not [piece for piece in reading.skipped if piece.kind != "passed over"]
     return reading.papers
