@@ -31,6 +31,7 @@ V = TypeVar("V")
 
 JSON_VERSION = 1
 EXTRACTIVE = "extractive"  # `Answer.model` when no chat model wrote it
+SHOWN = 56  # characters of a text in a repr
 
 
 class FrozenMap(Mapping[str, V]):
@@ -78,6 +79,9 @@ class Paper:
     sources: tuple[str, ...] = ()
     extra: FrozenMap[str] = field(default_factory=FrozenMap)
 
+    def __repr__(self) -> str:
+        return _brief(self, self.id, self.title, year=self.year, abstract=self.abstract)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
@@ -120,6 +124,9 @@ class Chunk:
     end: int
     tokens: int
 
+    def __repr__(self) -> str:
+        return _brief(self, self.id, self.paper.title, start=self.start, end=self.end, text=self.text)
+
     @property
     def text(self) -> str:
         """The span itself: `paper.abstract[start:end]`."""
@@ -157,6 +164,9 @@ class Hit:
     rank: int
     found: tuple[Found, ...]
 
+    def __repr__(self) -> str:
+        return _brief(self, self.chunk.id, self.paper.title, rank=self.rank, score=round(self.score, 4))
+
     @property
     def paper(self) -> Paper:
         """The paper of the chunk."""
@@ -176,6 +186,9 @@ class Explained:
     held: tuple[str, ...]
     lacking: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return _brief(self, self.hit.chunk.id, self.sentence, held=len(self.held), lacking=len(self.lacking))
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -184,6 +197,9 @@ class Evidence:
     chunk: Chunk
     rank: int
     score: float
+
+    def __repr__(self) -> str:
+        return _brief(self, self.chunk.id, self.paper.title, rank=self.rank, score=round(self.score, 4))
 
     @property
     def paper(self) -> Paper:
@@ -262,6 +278,10 @@ class Draft:
     usage: Usage = Usage()
     missing: str = ""
 
+    def __repr__(self) -> str:
+        counts = {"sentences": len(self.sentences), "passages": len(self.passages)}
+        return _brief(self, status=self.status, model=self.model, **counts, missing=self.missing)
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -277,6 +297,9 @@ class Citation:
         if not self.quote or self.paper.abstract[self.start : self.end] != self.quote:
             raise ValueError(f"not verbatim at {self.start}:{self.end} of paper {self.paper.id}: {self.quote!r}")
 
+    def __repr__(self) -> str:
+        return _brief(self, self.number, self.paper.title, start=self.start, end=self.end, quote=self.quote)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -288,6 +311,9 @@ class Claim:
     citations: tuple[Citation, ...]
     verdict: Verdict
     reason: str
+
+    def __repr__(self) -> str:
+        return _brief(self, self.text, self.verdict, citations=len(self.citations), reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +382,10 @@ class Answer:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        counts = {"claims": len(self.claims), "citations": len(self.citations)}
+        return _brief(self, self.question, status=self.status, **counts, text=self.text)
+
     @property
     def numbers(self) -> dict[int, Paper]:
         """The papers cited, by their mark, in order of first mention."""
@@ -413,6 +443,17 @@ class Answer:
             yield from (citation.paper for citation in claim.citations)
         yield from (citation.paper for citation in self.citations)
         yield from (evidence.paper for evidence in self.evidence)
+
+
+def _brief(value: object, *main: object, **named: object) -> str:
+    """A repr of one line, under 200 characters however long the texts are."""
+    parts = [*map(_cut, main), *(f"{name}={_cut(part)}" for name, part in named.items())]
+    return f"{type(value).__name__}({', '.join(parts)})"
+
+
+def _cut(value: object) -> str:
+    text = repr(value[: SHOWN + 1] if isinstance(value, str) else value)
+    return text if len(text) <= SHOWN + 2 else f"{text[: SHOWN - 2]}...{text[0]}"
 
 
 def _name(paper: Paper) -> dict[str, str]:

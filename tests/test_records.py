@@ -20,6 +20,7 @@ from rag.records import (
     Claim,
     Draft,
     Evidence,
+    Explained,
     Found,
     FrozenMap,
     Hit,
@@ -83,6 +84,41 @@ def test_a_value_is_hashable_and_equal_to_its_copies(value: Any) -> None:
     for other in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):  # noqa: S301
         assert other == value
         assert hash(other) == hash(value)
+
+
+ODD = "A 'very' \"long\" title \u202e\x1b[31m\n" * 2000
+LONG = Paper("0123456789ab", ODD, ODD, year=2024)
+LONG_CHUNK = Chunk("0123456789ab.10", LONG, 100, len(ODD) - 1, 5000)
+LONG_HIT = Hit(LONG_CHUNK, 1 / 3, 100, (Found("dense", 1, 0.5),) * 4)
+LONG_EVIDENCE = Evidence(LONG_CHUNK, 100, 1 / 3)
+LONG_CLAIM = Claim(ODD, 0, len(ODD), (Citation(100, LONG, ODD[100:], 100, len(ODD)),) * 20, "unsupported", ODD)
+LONG_VALUES = [
+    LONG,
+    LONG_CHUNK,
+    LONG_HIT,
+    LONG_EVIDENCE,
+    LONG_CLAIM,
+    LONG_CLAIM.citations[0],
+    Explained(LONG_HIT, ODD, ("a",) * 1000, ("b",) * 1000),
+    Draft((ODD,) * 1000, (LONG_EVIDENCE,) * 1000, "answered", ODD, missing=ODD),
+    replace(ANSWER, question=ODD, text=ODD, claims=(LONG_CLAIM,) * 1000, evidence=(LONG_EVIDENCE,) * 1000),
+]
+
+
+@pytest.mark.parametrize("value", LONG_VALUES, ids=lambda value: type(value).__name__)
+def test_a_repr_is_one_short_line_however_long_the_texts_are(value: Any) -> None:
+    shown = repr(value)
+    assert len(shown) < 200
+    assert shown.isprintable()
+    assert shown.startswith(f"{type(value).__name__}(")
+    assert "A 'very'" in shown.replace("\\'", "'")
+
+
+def test_the_repr_of_an_answer_says_what_it_answers_and_how() -> None:
+    shown = "Answer('Does it?', status='answered', claims=1, citations=1, text='It works. [1]')"
+    assert repr(ANSWER) == shown
+    assert repr(CHUNK) == "Chunk('1f.0', 'A title', start=0, end=9, text='It works.')"
+    assert repr(PAPER) == "Paper('1f', 'A title', year=2024, abstract='It works. We tried.')"
 
 
 def test_a_frozen_map_keeps_order_and_cannot_be_changed() -> None:
