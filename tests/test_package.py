@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import venv
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -86,6 +88,52 @@ def test_what_was_installed_answers_from_another_folder(installed):
     assert places == [str(installed / "rag" / kind) for kind in ("data", "prompts", "weights")]
     there, here = (json.loads(_run("-m", "rag", "status", "--json", PYTHONPATH=path)) for path in (installed, ROOT))
     assert there == here
+
+
+RIGHT = """
+from rag import Answer, Hit, add, answer, answer_many, open_library, search, stream
+
+found: Answer = answer("Which attention is IO-aware?", k=3, where="year>=2020")
+starts: list[int] = [citation.start for citation in found.citations]
+hits: tuple[Hit, ...] = search("attention")
+with stream("What is S4?") as pieces:
+    said: str = "".join(pieces) + pieces.answer.text
+added: tuple[str, ...] = add(["my.bib"], library="mine").added
+titles: list[str] = [paper.title for paper in open_library()]
+"""
+WRONG = """
+from rag import answer, search
+
+answer("Which attention is IO-aware?", k="three")
+answer(3)
+start: str = answer("What is S4?").citations[0].start
+search("attention", limit=3)
+"""
+
+
+def test_a_type_checker_of_a_user_sees_the_types(wheel, tmp_path):
+    """Installed as by a user, in an environment that knows nothing of this checkout."""
+    mypy = shutil.which("mypy", path=str(Path(sys.executable).parent))
+    if not mypy:
+        pytest.skip("mypy is not installed; type: pip install -e '.[dev]'")
+    venv.create(tmp_path / "env", symlinks=True)
+    python = tmp_path / "env" / "bin" / "python"
+    (site,) = (tmp_path / "env").glob("lib/*/site-packages")
+    _run("-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site), str(wheel))
+    for name, text in (("right.py", RIGHT), ("wrong.py", WRONG)):
+        (tmp_path / name).write_text(text.lstrip(), "utf-8")
+    options = ["--strict", "--no-error-summary", "--python-executable", str(python), "--cache-dir", str(tmp_path / "c")]
+    ran = subprocess.run(
+        [mypy, *options, "right.py", "wrong.py"],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=None, MYPYPATH=None),
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    told = re.findall(r"^(.*?): error: .*\[(.*)\]$", ran.stdout, re.MULTILINE)
+    wrong = zip((3, 4, 5, 6), ("arg-type", "arg-type", "assignment", "call-arg"), strict=True)
+    assert told == [(f"wrong.py:{line}", kind) for line, kind in wrong], ran.stdout + ran.stderr
 
 
 def test_a_checkout_finds_its_resources_from_another_folder():
