@@ -115,7 +115,7 @@ def preview(arguments: argparse.Namespace) -> int:
     rows = 0
     if _is_chat(arguments) and arguments.run is not judge_check:
         counted = Preview(calls_of(arguments).client(arguments.model, arguments.base_url))
-        ask = _asking(lambda sample: CachedModel(counted.ask, arguments.model, sample))
+        ask = _asking(lambda sample: CachedModel(counted.parts, arguments.model, sample))
         todo = run.tasks(_questions(arguments), arguments.samples)
         rows = sum(run.ask_one(task, ask).error is None for task in todo)
         print(f"{len(todo)} rows: {counted}; fresh samples of questions that break come on top")

@@ -42,7 +42,7 @@ def judged(client: Client, prompt: Prompt, claims: Sequence[Asserted]) -> tuple[
     """A verdict for each claim, by one call. Raises Stop when no later call would fare better."""
     system, user = asking(prompt, claims)
     try:
-        reply = client.ask([{"role": "system", "content": system}, {"role": "user", "content": user}], 0)
+        reply = client.ask(system, user, 0)
     except Stop:
         raise
     except RagError as error:

@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from evals import metrics
-from evals.cache import Price, price_of
 from evals.compare import MARGIN, Comparison, Scores, scored
 from evals.gold import Question
 from evals.metrics import METRICS, Abstracts
+from evals.money import Price, price_of
 from evals.records import Manifest, Record, Run
 from evals.report.questions import (
     ERROR,

@@ -37,7 +37,7 @@ from rag.library import build
 from rag.library.embed import Embedder, open_embedder
 from rag.library.store import Library, Selected
 from rag.library.vectors import Stale, Vectors
-from rag.models.chat import ChatModel, open_chat
+from rag.models.chat import ChatModel, open_chat, saying
 from rag.models.deadline import Deadline
 from rag.models.tokens import counter
 from rag.records import (
@@ -409,7 +409,7 @@ class Assistant:
         if self._model is None:
             return (yield from _sentences_of(self._extract(case)))
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
-        say = partial(self._model.stream, deadline=case.deadline, whole=not case.piecemeal)
+        say = saying(self._model, case.deadline, piecemeal=case.piecemeal)
         return (
             yield from write(
                 case.query, case.evidence, prompt, say, model=self._model.name, tokens=room, count=counter()

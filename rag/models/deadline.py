@@ -19,15 +19,46 @@ from contextlib import suppress
 from contextvars import copy_context
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from rag.errors import Cancelled, RagError
 
 T = TypeVar("T")
-FIRST_PAUSE = 0.5  # seconds before the first retry, doubled before each further one
-LONGEST_PAUSE = 60.0  # seconds; a server that asks for more is not asked again
 SLICE = 0.1  # seconds between two looks at `cancelled`
+
+
+class Retries(NamedTuple):
+    """How often a call that failed is made again, and after how long.
+
+    most           calls after the first one
+    first_pause    seconds before the first of them; doubled before each further one
+    longest_pause  seconds; a server that asks for more is not asked again
+    """
+
+    most: int = 2
+    first_pause: float = 0.5
+    longest_pause: float = 60.0
+
+    def pause(self, error: Exception, done: int) -> float | None:
+        """Seconds before another try, by the server's wish if it has one; None when none will help.
+
+        `done` counts the retries that were made.
+        """
+        status, own = getattr(error, "status_code", None), self.first_pause * 2**done
+        if done >= self.most or not _may_pass(error, status):
+            return None
+        asked = wished(error) if status is not None else None
+        return own if asked is None else asked if asked <= self.longest_pause else None
+
+
+def _may_pass(error: Exception, status: int | None) -> bool:
+    """May the same call go well a little later?"""
+    if status is None:  # of the network: cut, or nobody there
+        return type(error).__name__ == "APIConnectionError" and type(error.__cause__).__name__ in _CUT
+    return getattr(error, "code", None) != "insufficient_quota" and (status in (408, 409, 425, 429) or status >= 500)
+
+
+_CUT = ("RemoteProtocolError", "LocalProtocolError", "ReadError", "WriteError", "CloseError")  # httpx's names
 
 
 class Deadline:
@@ -108,16 +139,19 @@ def within(deadline: Deadline, work: Callable[[], Iterator[T]]) -> Iterator[T]:
 def patiently(
     work: Callable[[float], Iterator[T]],
     deadline: Deadline,
-    retries: int,
+    retries: Retries,
     mended: Callable[[Exception], bool] = lambda error: False,
+    around: Callable[[Iterator[T]], Iterator[T]] = lambda items: items,
 ) -> Iterator[T]:
     """What `work(seconds left)` yields. Work that fails before it yields anything is done again when
-    that may help: at once if `mended`, else after a pause, `retries` times. Raises what it raised last.
+    that may help: at once if `mended`, else after a pause. Raises what it raised last.
+
+    `around` is given what each try yields, and passes it on; it sees what a try raises, TimeoutError too.
     """
     done, begun = 0, False
     while True:
         try:
-            for item in within(deadline, partial(work, deadline.left)):
+            for item in around(within(deadline, lambda: work(deadline.left))):
                 begun = True
                 yield item
             return
@@ -128,23 +162,11 @@ def patiently(
                 raise
             if mended(error):
                 continue
-            pause = _pause(error, done)
-            if done >= retries or pause is None or pause >= deadline.left:
+            pause = retries.pause(error, done)
+            if pause is None or pause >= deadline.left:
                 raise
         deadline.sleep(pause)
         done += 1
-
-
-def _pause(error: Exception, done: int) -> float | None:
-    """Seconds before another try, by the server's wish if it has one; None when none will help."""
-    status, cause = getattr(error, "status_code", None), type(error.__cause__).__name__
-    own = FIRST_PAUSE * 2**done
-    if status is None:  # of the network: cut, or nobody there
-        return own if type(error).__name__ == "APIConnectionError" and cause != "ConnectError" else None
-    if getattr(error, "code", None) == "insufficient_quota" or not (status in (408, 409, 429) or status >= 500):
-        return None
-    asked = wished(error)
-    return own if asked is None else asked if asked <= LONGEST_PAUSE else None
 
 
 def wished(error: Exception) -> float | None:

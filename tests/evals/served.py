@@ -34,9 +34,9 @@ def completion(text: str, *, prompt: int = 10, reply: int = 5, finish: str = "st
     }
 
 
-def refusal(status: int, headers: dict[str, str] | None = None, code: str = "x") -> Response:
+def refusal(status: int, headers: dict[str, str] | None = None, code: str = "x", text: str = "not now") -> Response:
     """An error as servers send it."""
-    body = {"error": {"message": "not now", "code": code, "type": "t"}}
+    body = {"error": {"message": text, "code": code, "type": "t"}}
     return Response(json.dumps(body), status, headers or {}, content_type="application/json")
 
 

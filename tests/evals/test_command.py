@@ -22,7 +22,7 @@ from running import ROOT, environment
 from served import ChatServer, claim, judging, manifest, question, record, refusal
 
 import rag
-from evals import aa, baseline, cache, gold, judge, run
+from evals import aa, baseline, cache, gold, judge, money, run
 from evals.records import Run
 from rag.cli.main import main
 from rag.library import build
@@ -85,7 +85,7 @@ def here(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(run, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(baseline, "FOLDER", tmp_path / "baselines")
     monkeypatch.setattr(cache, "FOLDER", tmp_path / "cache")
-    monkeypatch.setattr(cache, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(cache, "RETRIES", cache.RETRIES._replace(first_pause=0.01))
     monkeypatch.setattr(judge, "ITEMS", tmp_path / "items.jsonl")
     return tmp_path
 
@@ -321,8 +321,8 @@ def test_errors_are_rows_and_are_tried_again_by_the_same_command(evaluated, here
 
 def test_money_ends_the_run_and_keeps_its_rows(evaluated, here, server, monkeypatch):
     (here / "prices.toml").write_text('["127.0.0.1"]\nm = { prompt = 0, completion = 1000 }\n')
-    monkeypatch.setattr(cache, "PRICES", here / "prices.toml")
-    monkeypatch.setattr(cache, "_is_near", lambda host: False)
+    monkeypatch.setattr(money, "PRICES", here / "prices.toml")
+    monkeypatch.setattr(money, "_is_near", lambda host: False)
     asking = ["run", "--model", "m", "--base-url", server.url, "--concurrency", "1"]
     code, out, err = evaluated("--max-usd", "0.52", *asking)  # 0.5 at worst a call, 0.005 in fact
     assert (code, out, len(lines(err))) == (1, "", 1)

@@ -51,7 +51,7 @@ def sound(known: tuple[Item, ...]) -> Judges:
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     monkeypatch.setattr(cache, "FOLDER", tmp_path)
-    monkeypatch.setattr(cache, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(cache, "RETRIES", cache.RETRIES._replace(first_pause=0.01))
     with ChatServer() as served:
         yield served
 

@@ -38,7 +38,8 @@ import rag
 from rag import Cancelled, ModelError, UsageError
 from rag.answering.assistant import open_assistant
 from rag.cli.main import main
-from rag.models.chat import MORE_ROOM, open_chat
+from rag.models.chat import open_chat
+from rag.models.client import MORE_ROOM
 from rag.models.deadline import Deadline
 from rag.records import Usage
 from rag.settings import load

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from rag.errors import Cancelled, UsageError
-from rag.models.deadline import LONGEST_PAUSE, Deadline, patiently, wished, within
+from rag.models.deadline import Deadline, Retries, patiently, wished, within
 
 
 class Failed(Exception):
@@ -117,7 +117,7 @@ def tries(*outcomes, seconds=9.0, retries=2, mended=lambda error: False):
         yield outcome
 
     try:
-        return list(patiently(work, Deadline(seconds), retries, mended)), len(given)
+        return list(patiently(work, Deadline(seconds), Retries(retries), mended)), len(given)
     except Exception as error:  # noqa: BLE001
         return error, len(given)
 
@@ -125,7 +125,7 @@ def tries(*outcomes, seconds=9.0, retries=2, mended=lambda error: False):
 SOON = {"retry_after_ms": "5"}
 
 
-@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 529])
 def test_a_passing_failure_is_tried_again_and_not_for_ever(status):
     failed = [Failed(status, **SOON) for _ in range(5)]
     assert tries(failed[0], "good") == (["good"], 2)
@@ -158,7 +158,7 @@ def test_what_has_begun_is_not_begun_again():
         yield "first"
         raise Failed(500, **SOON)
 
-    seen = patiently(work, Deadline(9), 2)
+    seen = patiently(work, Deadline(9), Retries())
     assert next(seen) == "first"
     with pytest.raises(Failed):
         next(seen)
@@ -171,7 +171,7 @@ def test_the_server_says_how_long_to_wait():
 
 @pytest.mark.parametrize(
     "pause",
-    [str(LONGEST_PAUSE + 1), "3600", format_datetime(datetime.now(UTC) + timedelta(1))],
+    [str(Retries().longest_pause + 1), "3600", format_datetime(datetime.now(UTC) + timedelta(1))],
     ids=["minute", "hour", "tomorrow"],
 )
 def test_a_server_that_asks_for_too_much_is_not_asked_again(pause):
