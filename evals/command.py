@@ -210,7 +210,7 @@ def _linted(
 ) -> bool:
     """Print what lint finds; True when something stops the evaluation."""
     library = rag.open_library()
-    ranked = (lambda text: [id for id, _ in library.lexical(text, 5)]) if all_of_it else None
+    ranked = (lambda text: [id for id, _ in library.words.lexical(text, 5)]) if all_of_it else None
     found = lint.lint(questions, papers, lexical=ranked)
     stops = [finding for finding in found if finding.stops]
     for finding in found if tell else stops:

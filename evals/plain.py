@@ -52,7 +52,7 @@ class Plain:
 
     def lexical(self, query: str, limit: int) -> Ranked:
         """The library's full-text search (FTS5's BM25)."""
-        return self.library.lexical(query, limit)
+        return self.library.words.lexical(query, limit)
 
     def dense(self, query: str, limit: int) -> Ranked:
         """Papers by the cosine of their nearest chunk, compared with every chunk."""

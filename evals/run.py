@@ -24,7 +24,7 @@ import rag
 from evals.gold import Question
 from evals.records import Key, Manifest, Record, Run
 from rag.errors import RagError
-from rag.records import Answer
+from rag.records import Answer, paper_of
 
 RUNS = Path(__file__).parent / "runs"
 SOURCES = Path(__file__).parent.parent
@@ -156,8 +156,8 @@ def slim(answer: Answer) -> dict[str, Any]:
             for claim in answer.claims
         ],
         "removed": [{"text": c.text, "verdict": c.verdict, "reason": c.reason} for c in answer.removed],
-        "retrieved": [[_paper(chunk), round(value, 6)] for chunk, value in score.items()],
-        "found": {name: [_paper(t.id) for t in answer.trace.get(name, ())] for name in ("dense", "lexical")},
+        "retrieved": [[paper_of(chunk), round(value, 6)] for chunk, value in score.items()],
+        "found": {name: [paper_of(t.id) for t in answer.trace.get(name, ())] for name in ("dense", "lexical")},
         "evidence": [[e.paper.id, round(e.score, 6)] for e in answer.evidence],
         "usage": {
             "calls": answer.usage.calls,
@@ -166,10 +166,6 @@ def slim(answer: Answer) -> dict[str, Any]:
         },
         "seconds": {stage: round(value, 6) for stage, value in answer.seconds.items()},
     }
-
-
-def _paper(chunk: str) -> str:
-    return chunk.rpartition(".")[0]
 
 
 # --- the folder ---------------------------------------------------------------------------------

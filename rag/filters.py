@@ -21,6 +21,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rag.errors import UsageError
+from rag.records import Where
 from rag.text import readable
 
 FIELDS = {"year": "a year", "author": "an author", "venue": "a venue"}
@@ -28,6 +29,13 @@ LONGEST = 200  # characters of a name in quotes
 YEARS = 9999  # what four digits can say
 
 Names = tuple[tuple[str, ...], ...]  # one of each group
+
+
+class Selected(NamedTuple):
+    """The papers that a filter admits, and how many that is of how many."""
+
+    ids: frozenset[str]
+    where: Where
 
 
 class Facts(NamedTuple):

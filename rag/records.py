@@ -133,6 +133,16 @@ class Chunk:
         return self.paper.abstract[self.start : self.end]
 
 
+def chunk_id(paper: str, number: int) -> str:
+    """The id of the chunk with that number, from 0, of a paper's."""
+    return f"{paper}.{number}"
+
+
+def paper_of(chunk: str) -> str:
+    """The id of the paper that a chunk's id names."""
+    return chunk.rpartition(".")[0]
+
+
 class Sentence(NamedTuple):
     """A sentence as the library keeps it: where it stands, its vector (of unit length) and its terms."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rag.library.build import fill, store
 from rag.library.embed import open_embedder
 from rag.library.store import Library, writer
-from rag.library.vectors import Vectors
+from rag.library.vectors import open_collection
 from rag.readers import Reading
 from rag.records import Chunk, Evidence, Hit, Paper
 from rag.text import paper_id
@@ -59,6 +59,6 @@ def library(folder: Path, *papers: Paper) -> Path:
     with writer(folder):
         made = Library.create(folder, embedder.name, embedder.dimensions)
         store(made, Reading(papers, len(papers), ()), embedder)
-        fill(made, Vectors(folder / "chroma"))
+        fill(made, open_collection(folder))
         made.close()
     return folder

@@ -36,8 +36,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from hashed import Hashed
 
 from rag.library import changes, doctor
-from rag.library.store import FILE, Library
-from rag.library.vectors import Vectors
+from rag.library.database import FILE
+from rag.library.store import Library
+from rag.library.vectors import open_collection
 
 MOST = 10  # kills of one library
 TABLES = ("chunks", "sentences", "vectors")
@@ -100,7 +101,7 @@ def prepared(what: str, file: Path, folder: Path) -> None:
     if what == "add":
         return
     changes.add([file], str(folder), Hashed())
-    Vectors(folder / "chroma").close()
+    open_collection(folder).close()
     if what == "fill":
         shutil.rmtree(folder / "chroma")
         return
@@ -187,7 +188,7 @@ def rows(folder: Path) -> dict[str, Any]:
         held: dict[str, Any] = {t: hash(tuple(sorted(db.execute(f"SELECT * FROM {t}")))) for t in TABLES}
         held["papers"] = hash(tuple(sorted(db.execute("SELECT id, title, title_key, record FROM papers"))))
         held["full text"] = hash(tuple(sorted(db.execute("SELECT title, abstract FROM passages"))))
-    collection = Vectors(folder / "chroma")
+    collection = open_collection(folder)
     held["collection"] = (collection.count(), hash(tuple(sorted(collection.ids()))))
     collection.close()
     with closing(Library.open(folder)) as library:

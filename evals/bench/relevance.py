@@ -67,7 +67,7 @@ def _asked(own: str, before: str, library: rag.Library) -> Asked:
     vectors = open_embedder().encode([own, f"{own} {before}"])
     vector = OWN_SHARE * vectors[0] + (1 - OWN_SHARE) * vectors[1] if before else vectors[0]
     unit = vector / np.linalg.norm(vector)
-    return asked(own, unit, library.document_frequency, len(library), context=before)
+    return asked(own, unit, library.words.document_frequency, len(library), context=before)
 
 
 def scifact_listings(file: Path) -> list[Listing]:

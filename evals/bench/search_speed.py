@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from evals import plain
 from evals.bench.retrieval import arguments, assistant, collection
 from rag.answering.assistant import Assistant
-from rag.library.store import FILE
+from rag.library.database import FILE
 from rag.text import STOPWORDS, words
 
 FOUND = 10  # papers a search is asked for

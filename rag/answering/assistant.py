@@ -32,11 +32,11 @@ from rag.answering.shape import Shape, asking, shape
 from rag.answering.synthesize import Part, confirm, extract, write, write_together
 from rag.answering.verify import Judge, Verified, Verifier, by_support, in_words_of, verify
 from rag.errors import Cancelled, LibraryError, RagError, UsageError
-from rag.filters import ALL, Filter
+from rag.filters import ALL, Filter, Selected
 from rag.library import build
+from rag.library.dense import DenseSearch
 from rag.library.embed import Embedder, open_embedder
-from rag.library.store import Library, Selected
-from rag.library.vectors import Stale, Vectors
+from rag.library.store import Library
 from rag.models.chat import ChatModel, open_chat, saying
 from rag.models.deadline import Deadline
 from rag.models.tokens import counter
@@ -72,8 +72,6 @@ OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
 QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
 NEAREST = 3  # papers a refusal names
 BEST = 2  # papers shown to a model that found no answer among more
-EXACT = 2000  # papers of a filter up to which each is compared
-SPARE = 10  # of more papers, so many times what is wanted is asked of the whole collection: fewer would miss some
 AT_ONCE = 4  # questions of a batch that a chat model is asked at the same time
 
 
@@ -87,9 +85,7 @@ class Assistant:
         self.settings = settings
         self.library = library
         self.embedder = embedder
-        self._vectors = Vectors(library.path / "chroma")
-        self._generation = library.generation
-        self._guard = threading.Lock()
+        self._dense = DenseSearch(library)
         self._known: dict[str, np.ndarray] = {}
         chosen = model if model is not None else settings.model
         self._model = None if chosen is None or chosen == EXTRACTIVE else self._chat(chosen)
@@ -104,7 +100,7 @@ class Assistant:
 
     def close(self) -> None:
         """Let go of the library's files."""
-        self._vectors.close()
+        self._dense.close()
         self.library.close()
 
     def _chat(self, model: Any) -> ChatModel:
@@ -279,7 +275,7 @@ class Assistant:
     # --- stages, with what they need ------------------------------------------------------------
 
     def _respelled(self, text: str) -> str:
-        return followup.respelled(text, self.library.spelled)
+        return followup.respelled(text, self.library.words.spelled)
 
     def _reworded(
         self, query: followup.Query, turns: Sequence[followup.Turn], deadline: Deadline, spent: list[Usage]
@@ -297,7 +293,7 @@ class Assistant:
         return text, self._selected(where & own)
 
     def _selected(self, where: Filter) -> Within:
-        return self.library.selected(where) if where else None
+        return self.library.subsets.selected(where) if where else None
 
     def _fits(self, within: Within, text: str, papers: Sequence[Paper]) -> tuple[list[followup.Fit], followup.Fit]:
         """How well each of the papers fits a text, and how well the best that may be looked at."""
@@ -353,8 +349,8 @@ class Assistant:
     def _retrieve(self, query: str, vector: np.ndarray, within: Within, pool: int) -> tuple[Hit, ...]:
         return retrieve(
             query,
-            dense=lambda n: self._within(vector, within, n) if within else self._dense(vector, n),
-            lexical=lambda n: self.library.lexical(query, n, within and within.ids),
+            dense=lambda n: self._dense.nearest(vector, n, within and within.ids),
+            lexical=lambda n: self.library.words.lexical(query, n, within and within.ids),
             chunks=self.library.chunks,
             pool=pool,
             dense_weight=self.settings.dense_weight,
@@ -369,38 +365,8 @@ class Assistant:
         near = partial(self._sentences([*looked_at, *also]).matched, question)
         return _Ranked(question, near, rerank(hits, question, near, depth=CONSIDERED))
 
-    def _within(self, vector: np.ndarray, within: Selected, limit: int) -> list[tuple[str, float]]:
-        """The nearest of the papers that a filter admits: a few are all compared, of many the collection knows
-        enough, unless they are the farthest.
-        """
-        count, of = len(within.ids), within.where.of
-        if count > EXACT:
-            near = self._dense(vector, SPARE * limit * of // count)
-            found = [(chunk, cosine) for chunk, cosine in near if chunk.rpartition(".")[0] in within.ids][:limit]
-            if len(found) == limit:
-                return found
-        return self.library.nearest(vector, within.ids, limit)
-
-    def _dense(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
-        """Ask the collection; one that is behind the library, or broken, is filled again first."""
-        with self._guard:
-            if self.library.generation != self._generation:
-                self._vectors.close()  # another process wrote: an open client would not see it
-                self._generation = self.library.generation
-            try:
-                if self.library.filled():
-                    return self._vectors.query(vector, limit)
-            except Stale:
-                pass
-            try:
-                return build.healed(self.library, self._vectors, lambda: self._vectors.query(vector, limit))
-            except Stale as error:
-                raise LibraryError(
-                    f"Chroma does not find what it was given ({error}); delete {self._vectors.folder}"
-                ) from error
-
     def _asked(self, query: str, vector: np.ndarray, context: str = "") -> Asked:
-        return asked(query, vector, self.library.document_frequency, len(self.library), context=context)
+        return asked(query, vector, self.library.words.document_frequency, len(self.library), context=context)
 
     def _sentences(self, papers: Iterable[Paper], history: Sequence[followup.Turn] = ()) -> _Sentences:
         return _Sentences(self.library.sentences([paper.id for paper in papers]), followup.quoted(history))
@@ -503,7 +469,7 @@ class Assistant:
                 kept[paper.id] = self.library.sentences([paper.id]).get(paper.id, ())
             return kept[paper.id]
 
-        frequency, papers = self.library.document_frequency, len(self.library)
+        frequency, papers = self.library.words.document_frequency, len(self.library)
         return by_support(
             self.settings.claim_support, sentences, self.embedder.encode, frequency=frequency, papers=papers
         )
@@ -555,7 +521,7 @@ class Assistant:
 
     def _refusal(self, case: _Case) -> str:
         if case.within and not case.within.ids:
-            why = self.library.nothing(filters.parse(case.within.where.text))
+            why = self.library.subsets.nothing(filters.parse(case.within.where.text))
             return f"{why[0].upper()}{why[1:]}. Ask with another filter, or without."
         return refusal([e.paper for e in case.evidence], case.own, case.within and case.within.where)
 

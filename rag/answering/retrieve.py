@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from rag.records import Chunk, Found, Hit
+from rag.records import Chunk, Found, Hit, paper_of
 
 Ranked = Sequence[tuple[str, float]]  # (id, score), best first
 
@@ -70,7 +70,7 @@ def _best_chunks(ranking: Ranked) -> dict[str, tuple[str, float]]:
     """For each paper of a ranking of chunks, its first chunk with the score."""
     best: dict[str, tuple[str, float]] = {}
     for chunk, score in ranking:
-        best.setdefault(chunk.rpartition(".")[0], (chunk, score))
+        best.setdefault(paper_of(chunk), (chunk, score))
     return best
 
 

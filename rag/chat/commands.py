@@ -283,8 +283,8 @@ def _where(chat: Conversation, screen: Screen, argument: str) -> None:
         chat.where = ALL
     elif argument:
         where, library = parse(argument), chat.assistant().library
-        if not library.selected(where).ids:
-            raise RagError(library.nothing(where))
+        if not library.subsets.selected(where).ids:
+            raise RagError(library.subsets.nothing(where))
         chat.where = where
     if not chat.where:
         screen.say("all papers are asked; /where year>=2023 author:Smith asks only some")
@@ -293,7 +293,7 @@ def _where(chat: Conversation, screen: Screen, argument: str) -> None:
 
 def _say_where(chat: Conversation, screen: Screen) -> None:
     if chat.where:
-        screen.say(f"{chat.assistant().library.selected(chat.where).where.said} /where {OFF} asks all.")
+        screen.say(f"{chat.assistant().library.subsets.selected(chat.where).where.said} /where {OFF} asks all.")
 
 
 def _help(chat: Conversation, screen: Screen, argument: str) -> None:

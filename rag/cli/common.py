@@ -88,8 +88,8 @@ def where_of(arguments: argparse.Namespace) -> Filter:
 def say_where(library: Library, where: Filter) -> None:
     """What a filter left to look at."""
     if where:
-        found = library.selected(where)
-        print(f"rag: {one_line(found.where.said if found.ids else library.nothing(where))}", file=sys.stderr)
+        found = library.subsets.selected(where)
+        print(f"rag: {one_line(found.where.said if found.ids else library.subsets.nothing(where))}", file=sys.stderr)
 
 
 def show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:

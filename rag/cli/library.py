@@ -35,7 +35,7 @@ def list_papers(arguments: argparse.Namespace) -> int:
     said = " ".join(arguments.filter)
     where = common.where_of(arguments) & (filters.parse(said) if said else filters.ALL)
     library = common.library_of(arguments)
-    ids = library.selected(where).ids if where else None
+    ids = library.subsets.selected(where).ids if where else None
     papers = [paper for paper in library if ids is None or paper.id in ids]
     if arguments.json:
         common.print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in papers])
@@ -72,7 +72,7 @@ def export(arguments: argparse.Namespace) -> int:
     library, where = common.library_of(arguments), common.where_of(arguments)
     papers = _named(library, arguments.paper)
     if where:
-        admitted = library.selected(where).ids
+        admitted = library.subsets.selected(where).ids
         papers = [paper for paper in papers if paper.id in admitted]
         common.say_where(library, where)
     if file:

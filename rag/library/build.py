@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rag.errors import LibraryMissing, RagError
+from rag.library import write
 from rag.library.chunks import chunk, passage
+from rag.library.database import FILE
 from rag.library.embed import Embedder
-from rag.library.store import FILE, SCHEMA, Embedded, Entry, Library, vector_key, writer
-from rag.library.vectors import Stale, Vectors
+from rag.library.store import SCHEMA, Library, writer
+from rag.library.vectors import Collection, Stale, open_collection
+from rag.library.write import Embedded, Entry, vector_key
 from rag.places import home, libraries, resource
 from rag.readers import Reading, Skipped, read
 from rag.records import Paper
@@ -42,7 +45,7 @@ Progress = Callable[[str, int, int], None]  # (what is going on, done, of how ma
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an ingest did. `embedded` counts texts (chunks and sentences), not papers."""
+    """What storing papers did. `embedded` counts texts (chunks and sentences), not papers."""
 
     records: int
     papers: int
@@ -106,7 +109,7 @@ def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Librar
         library = Library.create(folder, embedder.name, embedder.dimensions)
         if not library.generation:
             store(library, read(_shipped_files()), embedder, progress)
-            fill(library, Vectors(folder / "chroma"), progress)
+            fill(library, open_collection(folder), progress)
     return library
 
 
@@ -142,25 +145,25 @@ def change(
     """
     entries, embedded = _embedded(library, list(papers), embedder, progress)
     stored = _told(entries, len(entries), "storing", progress)
-    generation = library.replace(stored, gone, action, {**detail, "embedded": embedded}, records)
+    generation = write.replace(library.database, stored, gone, action, {**detail, "embedded": embedded}, records)
     return sum(len(entry.chunks) for entry in entries), embedded, generation
 
 
-def fill(library: Library, vectors: Vectors, progress: Progress | None = None) -> None:
-    """Fill the Chroma collection from the library, without embedding. Under the writer's lock."""
+def fill(library: Library, collection: Collection, progress: Progress | None = None) -> None:
+    """Fill the collection from the library, without embedding. Under the writer's lock."""
     total = library.counts()["chunks"] if progress else 0
-    vectors.fill(_told(library.vectors(), total, "indexing", progress, lambda batch: len(batch[0])))
-    library.set_filled()
+    collection.fill(_told(library.vectors(), total, "indexing", progress, lambda batch: len(batch[0])))
+    write.set_filled(library.database)
 
 
-def healed(library: Library, vectors: Vectors, query: Callable[[], T]) -> T:
+def healed(library: Library, collection: Collection, query: Callable[[], T]) -> T:
     """What `query` gives once the collection is in step: another process may have filled it, else this does."""
     with writer(library.path, wait=True):
-        vectors.close()
+        collection.close()
         if library.filled():
             with suppress(Stale):
                 return query()
-        fill(library, vectors)
+        fill(library, collection)
         return query()
 
 
@@ -222,8 +225,8 @@ def _prepared(papers: Iterable[Paper], embedder: Embedder) -> tuple[list[Entry],
 
 def _embed(library: Library, texts: Mapping[bytes, str], embedder: Embedder) -> int:
     """Embed what has no vector yet; how many texts that were."""
-    wanted = sorted(library.missing(texts), key=lambda key: (len(texts[key]), key))
+    wanted = sorted(write.missing(library.database, texts), key=lambda key: (len(texts[key]), key))
     for at in range(0, len(wanted), BATCH):
         keys = wanted[at : at + BATCH]
-        library.store_vectors(keys, embedder.encode([texts[key] for key in keys]))
+        write.store_vectors(library.database, keys, embedder.encode([texts[key] for key in keys]))
     return len(wanted)

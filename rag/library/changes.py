@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LibraryError, LibraryMissing, UsageError
+from rag.library import write
 from rag.library.build import change, fill, named_folder
+from rag.library.database import FILE
 from rag.library.embed import Embedder
 from rag.library.origins import Origins, origins, standing
 from rag.library.plan import Looked, Plan, every, named, planned
 from rag.library.report import Added
-from rag.library.store import FILE, Library, writer
-from rag.library.vectors import Stale, Vectors
+from rag.library.store import Library, writer
+from rag.library.vectors import Collection, Stale, collection_folder, open_collection
 from rag.places import home
 from rag.readers import Way
 from rag.records import Paper
@@ -110,9 +112,9 @@ def _store(library: Library, plan: Plan, action: str, embedder: Embedder, progre
     more = {"given": list(plan.looked.given), "forgotten": gone}
     detail = report.entry() | {name: paths for name, paths in more.items() if paths}
     if not (plan.papers or plan.moved or report.removed):
-        library.note(action, detail)
+        write.note(library.database, action, detail)
         if not library.filled():
-            fill(library, Vectors(library.path / "chroma"), progress)
+            fill(library, open_collection(library.path), progress)
         return
     if plan.papers or report.removed:
         detail |= {"before": _before(library, plan)}
@@ -143,7 +145,7 @@ def _changed(
     stored = library.papers([paper.id for paper in papers])
     texts = [paper for paper in papers if not _says_the_same(paper, stored.get(paper.id))]
     records = [paper for paper in papers if _says_the_same(paper, stored.get(paper.id))]
-    vectors = Vectors(library.path / "chroma")
+    vectors = open_collection(library.path)
     ids = [paper.id for paper in texts]
     is_in_step = library.filled() and (not (ids or gone) or _rows(vectors) == library.counts()["chunks"])
     stale = [chunk.id for chunks in library.chunks([*gone, *ids]).values() for chunk in chunks]
@@ -152,7 +154,7 @@ def _changed(
         with suppress(LibraryError):
             if ids or stale:
                 vectors.update(library.vectors_of(ids), stale)
-            library.set_filled()
+            write.set_filled(library.database)
             return
     fill(library, vectors, progress)
 
@@ -162,7 +164,7 @@ def _says_the_same(paper: Paper, stored: Paper | None) -> bool:
     return stored is not None and (paper.title, paper.abstract) == (stored.title, stored.abstract)
 
 
-def _rows(vectors: Vectors) -> int:
+def _rows(vectors: Collection) -> int:
     try:
         return vectors.count()
     except Stale:
@@ -225,7 +227,9 @@ def own_folder(name: str | None) -> Path:
 
 def _is_foreign(folder: Path) -> bool:
     try:
-        return any(not entry.startswith((FILE, "writer.lock", "chroma")) for entry in os.listdir(folder))
+        return any(
+            not entry.startswith((FILE, "writer.lock", collection_folder(folder).name)) for entry in os.listdir(folder)
+        )
     except OSError as error:
         raise LibraryError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import ceil
 
-from rag.records import Chunk, Paper
+from rag.records import Chunk, Paper, chunk_id
 from rag.text import Span, readable, sentences
 
 TITLE_SHARE = 0.4  # of the limit; a longer title is cut when embedded
@@ -38,7 +38,7 @@ def chunk(paper: Paper, count: Callable[[str], int], limit: int) -> tuple[Chunk,
     groups = _groups([tokens for _, tokens in pieces], room) or [(0, 0)]
     return tuple(
         Chunk(
-            id=f"{paper.id}.{number}",
+            id=chunk_id(paper.id, number),
             paper=paper,
             start=pieces[first][0].start if pieces else 0,
             end=pieces[last - 1][0].end if pieces else 0,

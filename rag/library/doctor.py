@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LibraryDamaged, LibraryError
-from rag.library import integrity
+from rag.library import integrity, write
 from rag.library.build import Progress, change, fill
 from rag.library.chunks import passage
+from rag.library.database import FILE
 from rag.library.embed import Embedder
 from rag.library.origins import origins
-from rag.library.store import FILE, Library, vector_key, writer
-from rag.library.vectors import Stale, Vectors
+from rag.library.store import Library, writer
+from rag.library.vectors import Collection, Stale, open_collection
+from rag.library.write import vector_key
 from rag.records import Paper
 from rag.text import readable, sentences
 
@@ -143,19 +145,19 @@ Look = Callable[[Library, Embedder, _Found], tuple[str, str]]  # (problem, fact)
 
 
 def _file(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    return library.inspect(integrity.damage), "SQLite finds nothing wrong with it"
+    return library.database.run(integrity.damage), "SQLite finds nothing wrong with it"
 
 
 def _papers(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    found.lost = library.inspect(integrity.unreadable)
+    found.lost = library.database.run(integrity.unreadable)
     titles = ", ".join(repr(title) for title in list(found.lost.values())[:NAMED])
     return (f"{len(found.lost):,} cannot be read: {titles}" if found.lost else ""), f"{len(library):,}, each readable"
 
 
 def _spans(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
     """Has each paper chunks and sentences, within its abstract, each under the key of its text?"""
-    orphans = library.inspect(integrity.orphans)
-    held = library.inspect(integrity.spans)
+    orphans = library.database.run(integrity.orphans)
+    held = library.database.run(integrity.spans)
     wrong = {} if found.lost else {p.id for p in library if not _fits(p, held.get(p.id), library.embedder)}
     found.again |= set(wrong)
     told = [f"{count:,} {table} of no paper" for table, count in orphans.items()]
@@ -178,10 +180,10 @@ def _cut(paper: Paper) -> list[tuple[int, int]]:
 
 
 def _vectors(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    missing, damaged = library.inspect(partial(integrity.flawed, dimensions=int(library.meta("dimensions"))))
+    missing, damaged = library.database.run(partial(integrity.flawed, dimensions=int(library.meta("dimensions"))))
     found.keys = damaged
     lacking = missing | damaged
-    for paper, held in library.inspect(integrity.spans).items() if lacking else ():
+    for paper, held in library.database.run(integrity.spans).items() if lacking else ():
         if any(key in lacking for _, _, key in (*held.chunks, *held.sentences)):
             found.again.add(paper)
     told = {"missing": len(missing), "damaged": len(damaged)}
@@ -190,23 +192,23 @@ def _vectors(library: Library, embedder: Embedder, found: _Found) -> tuple[str, 
 
 
 def _full_text(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    return library.inspect(integrity.unindexed), "holds every paper as it reads"
+    return library.database.run(integrity.unindexed), "holds every paper as it reads"
 
 
 def _fingerprint(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    kept = int(library.meta("content")) == library.content()
+    kept = int(library.meta("content")) == write.content(library.database)
     return ("" if kept else "is not that of the papers"), f"{library.fingerprint}, that of the papers"
 
 
 def _journal(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    found.entries = library.inspect(integrity.broken_entries)
+    found.entries = library.database.run(integrity.broken_entries)
     problem = f"{len(found.entries):,} lines cannot be read" if found.entries else ""
     return problem, "" if problem else f"{len(library.journal()):,} of its lines can be read"
 
 
 def _collection(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
     """Does Chroma hold the chunks of the file, and find them?"""
-    vectors = Vectors(library.path / "chroma")
+    vectors = open_collection(library.path)
     vectors.close()  # what this process had open may be older than the files
     try:
         problem = "" if library.filled() else "is behind the papers (a run was stopped)"
@@ -218,14 +220,14 @@ def _collection(library: Library, embedder: Embedder, found: _Found) -> tuple[st
         vectors.close()
 
 
-def _unlike(library: Library, vectors: Vectors) -> str:
-    wanted = library.inspect(lambda db: {row[0] for row in db.execute("SELECT id FROM chunks")})
+def _unlike(library: Library, vectors: Collection) -> str:
+    wanted = library.database.run(lambda db: {row[0] for row in db.execute("SELECT id FROM chunks")})
     held = vectors.ids()
     told = {"chunks missing": len(wanted - held), "chunks that are gone": len(held - wanted)}
     return ", ".join(f"{count:,} {what}" for what, count in told.items() if count)
 
 
-def _out_of_reach(library: Library, vectors: Vectors) -> str:
+def _out_of_reach(library: Library, vectors: Collection) -> str:
     """Chroma counts rows whose index files are lost, and finds few of them: are chunks found by their own vectors?"""
     every = max(1, library.counts()["chunks"] // SAMPLE)
     tried = missed = 0
@@ -267,7 +269,7 @@ def _mended(
     embedded = 0
     if found.bad("papers", "spans", "vectors", "full text", "fingerprint", "journal"):
         mending = partial(integrity.mend, lost=found.lost, keys=found.keys, entries=found.entries)
-        library.mend(mending, {"lost": list(found.lost)})
+        write.mend(library.database, mending, {"lost": list(found.lost)})
         done.append("the full text and the fingerprint, from the papers")
         if found.lost:
             lost = f"dropped {len(found.lost):,} papers that cannot be read; their files have them, type:"
@@ -278,7 +280,7 @@ def _mended(
         embedded = change(library, papers, (), embedder, "repair", {"papers": len(papers)}, progress)[1]
         done.append(f"{len(papers):,} papers stored anew, {embedded:,} texts embedded again for them")
     if found.again or not library.filled() or found.bad("collection"):
-        fill(library, Vectors(library.path / "chroma"), progress)
+        fill(library, open_collection(library.path), progress)
         done.append("the collection, from the stored vectors")
     return done, embedded
 

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag.errors import LibraryError
 
@@ -32,6 +32,38 @@ Batch = tuple[list[str], "np.ndarray", list[str]]
 
 class Stale(Exception):
     """The collection is not what the library holds: fill it again."""
+
+
+class Collection(Protocol):
+    """The chunks of a library by their vectors, in a store of its own. `query` raises Stale."""
+
+    def query(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
+        """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer."""
+
+    def count(self) -> int:
+        """How many chunks it holds."""
+
+    def ids(self) -> set[str]:
+        """The ids of its chunks."""
+
+    def fill(self, batches: Iterable[Batch]) -> None:
+        """Hold these (chunk ids, vectors, paper ids) and nothing else. Under the writer's lock."""
+
+    def update(self, batches: Iterable[Batch], gone: Sequence[str]) -> None:
+        """Delete the chunks in `gone`, then insert or replace the batches. Under the writer's lock."""
+
+    def close(self) -> None:
+        """Let go of the files; the next call opens them afresh."""
+
+
+def collection_folder(library: Path) -> Path:
+    """Where the collection of the library in that folder lies."""
+    return library / "chroma"
+
+
+def open_collection(library: Path) -> Collection:
+    """The collection of the library in that folder; nothing is read or made yet."""
+    return Chroma(collection_folder(library))
 
 
 class _Door:
@@ -51,7 +83,7 @@ class _Door:
 _doors: dict[str, _Door] = {}
 
 
-class Vectors:
+class Chroma:
     """The collection in `folder`. Raises LibraryError when Chroma cannot work there."""
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +135,7 @@ class Vectors:
 
         It is filled under another name: whoever reads meanwhile finds a whole collection or none.
         """
-        new = Vectors(self.folder.with_name(self.folder.name + ".new"))
+        new = Chroma(self.folder.with_name(self.folder.name + ".new"))
         with self._door.lock, _translated(self.folder):
             self.close()
             shutil.rmtree(new.folder, ignore_errors=True)

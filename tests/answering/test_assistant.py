@@ -492,21 +492,3 @@ def test_a_question_that_is_only_a_filter_is_told(question):
 def test_what_is_no_filter_is_told(where):
     with pytest.raises(UsageError, match="type"):
         rag.search(MEMORY, where=where)
-
-
-def test_a_large_selection_finds_what_a_full_comparison_finds(monkeypatch):
-    from rag.answering import assistant
-    from rag.library.store import Selected
-    from rag.records import Where
-
-    opened = open_assistant(load())
-    ids = [paper.id for paper in opened.library]
-    vector = opened.embedder.encode([MEMORY])[0]
-    ranked = [chunk.rpartition(".")[0] for chunk, _ in opened.library.nearest(vector, ids, len(ids))]
-    monkeypatch.setattr(assistant, "EXACT", 5)
-    for chosen in (ids[::2], ranked[-8:], ids):  # some, the farthest of all, all
-        within = Selected(frozenset(chosen), Where("x", len(chosen), len(ids)))
-        found, exact = opened._within(vector, within, 6), opened.library.nearest(vector, chosen, 6)
-        assert [chunk for chunk, _ in found] == [chunk for chunk, _ in exact]
-        assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in exact], abs=1e-5)
-    opened.close()

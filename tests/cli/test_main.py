@@ -29,9 +29,10 @@ from running import RAG, ROOT, environment, finish, run, silent_server, start
 from rag import Answer, FrozenMap, Paper, open_library
 from rag.cli.main import main
 from rag.library.build import fill, store
+from rag.library.database import FILE
 from rag.library.embed import open_embedder
-from rag.library.store import FILE, Library, writer
-from rag.library.vectors import Vectors
+from rag.library.store import Library, writer
+from rag.library.vectors import open_collection
 from rag.readers import Reading
 from rag.text import paper_id
 
@@ -341,7 +342,7 @@ def made(folder: Path, *papers: Paper) -> Path:
     with writer(folder):
         library = Library.create(folder, embedder.name, embedder.dimensions)
         store(library, Reading(papers, len(papers), ()), embedder)
-        fill(library, Vectors(folder / "chroma"))
+        fill(library, open_collection(folder))
         library.close()
     return folder
 

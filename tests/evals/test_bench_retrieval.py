@@ -11,8 +11,8 @@ import pytest
 from made import FLASH, POKER, S4
 
 from evals.bench import retrieval, search_speed
+from rag.library.database import FILE
 from rag.library.embed import MiniLM
-from rag.library.store import FILE
 
 QUERIES = {"1": "state space model for long sequences", "2": "exact attention", "3": "poker scenarios", "4": "unjudged"}
 

@@ -194,4 +194,4 @@ def test_the_gold_set_has_no_problem(papers):
 @pytest.mark.slow
 def test_the_gold_set_is_not_solved_by_a_word_search(papers):
     library = rag.open_library()
-    assert problems(papers, lexical=lambda text: [id for id, _ in library.lexical(text, 5)]) == []
+    assert problems(papers, lexical=lambda text: [id for id, _ in library.words.lexical(text, 5)]) == []

@@ -21,9 +21,10 @@ import rag
 from rag.answering.assistant import open_assistant
 from rag.errors import EmbedError
 from rag.library.build import fill, named_folder, open_shipped, store
+from rag.library.database import FILE
 from rag.library.embed import MiniLM, open_embedder
-from rag.library.store import FILE, Library, writer
-from rag.library.vectors import Vectors
+from rag.library.store import Library, writer
+from rag.library.vectors import open_collection
 from rag.readers import Reading
 from rag.settings import load
 
@@ -111,7 +112,7 @@ def test_what_fails_while_embedding_stores_no_paper_and_what_was_embedded_is_kep
 def test_progress_goes_from_nothing_to_all(library):
     told = []
     store(library, reading(made.S4, made.FLASH), open_embedder(), lambda *step: told.append(step))
-    fill(library, Vectors(library.path / "chroma"), lambda *step: told.append(step))
+    fill(library, open_collection(library.path), lambda *step: told.append(step))
     stages = dict.fromkeys(stage for stage, _, _ in told)
     assert list(stages) == ["embedding", "storing", "indexing"]
     assert told[0] == ("embedding", 0, 2)
@@ -121,7 +122,7 @@ def test_progress_goes_from_nothing_to_all(library):
 def test_the_collection_holds_what_the_library_does(library):
     store(library, reading(made.S4, made.FLASH), open_embedder())
     assert not library.filled()
-    vectors = Vectors(library.path / "chroma")
+    vectors = open_collection(library.path)
     fill(library, vectors)
     assert library.filled()
     assert vectors.count() == library.counts()["chunks"]
@@ -178,7 +179,7 @@ def whole(folder, shipped):
     """Is it the shipped library, to the last vector?"""
     with closing(Library.open(folder)) as copy, closing(Library.open(shipped)) as original:
         same = copy.counts() == original.counts() and copy.fingerprint == original.fingerprint
-        return same and copy.filled() and Vectors(folder / "chroma").count() == original.counts()["chunks"]
+        return same and copy.filled() and open_collection(folder).count() == original.counts()["chunks"]
 
 
 def test_it_holds_every_shipped_paper(shipped, papers):
@@ -295,7 +296,7 @@ def test_a_broken_collection_heals_between_two_questions_without_embedding(small
     assert embedder.texts == [QUESTION]
     after.close()
     if not is_open or harm is gone:
-        assert Vectors(small / "chroma").count() == rows(small, "chunks")
+        assert open_collection(small).count() == rows(small, "chunks")
 
 
 def test_two_assistants_on_one_folder_heal_together(small):
@@ -313,7 +314,7 @@ def test_processes_that_find_it_broken_at_once_all_answer(small):
         out, err = process.communicate(timeout=100)
         assert process.returncode == 0, err
         assert json.loads(out)["status"] == "answered"
-    assert Vectors(small / "chroma").count() == rows(small, "chunks")
+    assert open_collection(small).count() == rows(small, "chunks")
 
 
 def test_a_library_stored_but_not_filled_is_filled_by_the_first_question(small):

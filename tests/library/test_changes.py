@@ -15,7 +15,7 @@ from rag.library import changes
 from rag.library.build import named_folder, shipped_folder
 from rag.library.embed import MiniLM, open_embedder
 from rag.library.store import Library, writer
-from rag.library.vectors import Vectors
+from rag.library.vectors import open_collection
 
 FOLDS = (
     "Folding widgets save space in small kitchens. We show that a widget folds 12 times faster with a brass hinge than "
@@ -78,7 +78,7 @@ def held(place: str) -> dict[str, str]:
     """{title: abstract} of a library whose collection holds what it does."""
     with closing(Library.open(place)) as library:
         assert library.filled()
-        assert Vectors(Path(place) / "chroma").count() == library.counts()["chunks"]
+        assert open_collection(Path(place)).count() == library.counts()["chunks"]
         return {paper.title: paper.abstract for paper in library}
 
 
@@ -319,7 +319,7 @@ def test_an_abstract_that_became_shorter_leaves_nothing_in_the_collection(files,
 def test_a_collection_that_was_lost_is_filled_whole(files, place):
     add(files / "my.bib", place)
     subprocess.run(["rm", "-r", str(Path(place) / "chroma")], check=True)
-    Vectors(Path(place) / "chroma").close()
+    open_collection(Path(place)).close()
     add(files, place)
     assert len(held(place)) == 3
 

@@ -16,9 +16,10 @@ from running import called
 from rag.errors import LibraryBusy, LibraryMissing
 from rag.library import changes, doctor
 from rag.library.build import open_shipped
+from rag.library.database import FILE
 from rag.library.embed import MiniLM, open_embedder
-from rag.library.store import FILE, Library, writer
-from rag.library.vectors import Vectors
+from rag.library.store import Library, writer
+from rag.library.vectors import open_collection
 
 PAPERS = [made.S4, made.FLASH, made.POKER]
 
@@ -43,7 +44,7 @@ def original(tmp_path_factory) -> Path:
         "".join(json.dumps({"title": one.title, "abstract": one.abstract}) + "\n" for one in PAPERS), "utf-8"
     )
     changes.add([place / "papers.jsonl"], str(place / "library"), open_embedder())
-    Vectors(place / "library" / "chroma").close()
+    open_collection(place / "library").close()
     return place / "library"
 
 
@@ -79,7 +80,7 @@ def rows(folder: Path) -> dict[str, object]:
     }
     with closing(sqlite3.connect(folder / FILE)) as db:
         held: dict[str, object] = {name: sorted(db.execute(query)) for name, query in tables.items()}
-    vectors = Vectors(folder / "chroma")
+    vectors = open_collection(folder)
     held["collection"] = vectors.ids()
     vectors.close()
     return held
@@ -134,19 +135,19 @@ def no_collection(folder: Path) -> None:
 
 
 def less_in_collection(folder: Path) -> None:
-    vectors = Vectors(folder / "chroma")
+    vectors = open_collection(folder)
     vectors.update([], [f"{made.S4.id}.0"])
     vectors.close()
 
 
 def more_in_collection(folder: Path) -> None:
-    vectors = Vectors(folder / "chroma")
+    vectors = open_collection(folder)
     vectors.update([(["x.0"], np.eye(1, 384, dtype=np.float32), ["x"])], [])
     vectors.close()
 
 
 def other_vectors(folder: Path) -> None:
-    vectors = Vectors(folder / "chroma")
+    vectors = open_collection(folder)
     vectors.update([([f"{made.S4.id}.0"], np.eye(1, 384, dtype=np.float32), [made.S4.id])], [])
     vectors.close()
 
@@ -233,7 +234,7 @@ def test_chunks_that_no_query_reaches_are_seen_and_had_back(tmp_path):
     file, folder = tmp_path / "many.jsonl", tmp_path / "many"
     file.write_text("".join(json.dumps({"title": f"Paper {n}", "abstract": f"Fact {n}."}) + "\n" for n in range(2200)))
     changes.add([file], str(folder), Random())
-    Vectors(folder / "chroma").close()
+    open_collection(folder).close()
     for index in (folder / "chroma").iterdir():
         if index.is_dir():
             shutil.rmtree(index)

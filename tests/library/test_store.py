@@ -22,9 +22,14 @@ from hypothesis import strategies as st
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.filters import parse
-from rag.library import store as module
+from rag.library import database, subsets, write
+from rag.library import store as store_module
+from rag.library import words as module
 from rag.library.chunks import chunk, passage
-from rag.library.store import FILE, Embedded, Entry, Library, vector_key, writer
+from rag.library.database import FILE
+from rag.library.dense import exact
+from rag.library.store import Library, writer
+from rag.library.write import Embedded, Entry, vector_key
 from rag.records import Paper, Where
 from rag.text import paper_id, readable, sentences, terms, words
 
@@ -48,7 +53,7 @@ def paper(title: str, abstract: str = "It works. We tried it.") -> Paper:
 
 
 def store(library: Library, papers: Sequence[Paper], gone: Sequence[str] = (), **detail: object) -> int:
-    """What `ingest` does, with the fake embedder and small chunks."""
+    """What `build` does, with the fake embedder and small chunks."""
     texts: dict[bytes, str] = {}
 
     def keyed(text: str) -> bytes:
@@ -64,9 +69,9 @@ def store(library: Library, papers: Sequence[Paper], gone: Sequence[str] = (), *
         )
 
     entries = [entry(one) for one in papers]
-    missing = sorted(library.missing(texts))
-    library.store_vectors(missing, np.array([embed(texts[k]) for k in missing]))
-    return library.replace(entries, gone, "store", detail)
+    missing = sorted(write.missing(library.database, texts))
+    write.store_vectors(library.database, missing, np.array([embed(texts[k]) for k in missing]))
+    return write.replace(library.database, entries, gone, "store", detail)
 
 
 def state(library: Library) -> object:
@@ -78,7 +83,7 @@ def state(library: Library) -> object:
         list(library),
         [library.counts()[kind] for kind in ("papers", "chunks", "sentences")],
         library.journal(),
-        [library.lexical(word, 99) for word in queries],
+        [library.words.lexical(word, 99) for word in queries],
     )
 
 
@@ -110,7 +115,7 @@ def test_a_new_library_is_empty_and_opens_again(tmp_path: Path) -> None:
         assert (len(made), made.generation, made.embedder, made.filled()) == (0, 0, FAKE, False)
         assert made.meta("dimensions") == "8"
     with contextlib.closing(Library.open(str(tmp_path))) as opened:
-        assert (list(opened), opened.journal(), opened.lexical("word", 5)) == ([], [], [])
+        assert (list(opened), opened.journal(), opened.words.lexical("word", 5)) == ([], [], [])
 
 
 def test_creating_where_a_library_is_opens_it(library: Library) -> None:
@@ -263,21 +268,21 @@ def test_what_is_said_of_a_paper_changes_without_its_text(library: Library) -> N
     store(library, [MAMBA, STIM])
     before = library.counts(), library.chunks([MAMBA.id]), library.fingerprint
     later = replace(MAMBA, year=2023, sources=("a.bib:7",))
-    library.replace([], [], "add", {}, [later])
+    write.replace(library.database, [], [], "add", {}, [later])
     assert library.paper(MAMBA.id) == later
     assert [paper.id for paper in library] == [MAMBA.id, STIM.id]
     assert dict(library.sources())[MAMBA.id] == ("a.bib:7",)
     assert (library.counts(), library.generation) == (before[0], 2)
     assert library.chunks([MAMBA.id])[MAMBA.id][0].start == before[1][MAMBA.id][0].start
-    assert int(library.meta("content")) == library.content()
-    library.replace([], [], "undo", {}, [MAMBA])
+    assert int(library.meta("content")) == write.content(library.database)
+    write.replace(library.database, [], [], "undo", {}, [MAMBA])
     assert library.fingerprint == before[2]
 
 
 def test_the_same_note_again_only_moves_its_time(library: Library) -> None:
     store(library, [MAMBA])
     for detail in ({"read": 1}, {"read": 1}, {"read": 2}, {"read": 1}, {"read": 1}):
-        library.note("sync", detail)
+        write.note(library.database, "sync", detail)
     assert [entry["read"] for entry in library.journal()[1:]] == [1, 2, 1]
     assert library.generation == 1
 
@@ -287,8 +292,8 @@ def test_a_paper_stored_again_takes_the_place_of_the_old_one(library: Library) -
     newer = replace(MAMBA, abstract="Entirely different sentences about zebras.")
     store(library, [newer])
     assert library.papers([MAMBA.id]) == {MAMBA.id: newer}
-    assert library.lexical("selective", 9) == []
-    assert [id for id, _ in library.lexical("zebra", 9)] == [MAMBA.id]
+    assert library.words.lexical("selective", 9) == []
+    assert [id for id, _ in library.words.lexical("zebra", 9)] == [MAMBA.id]
     assert library.counts() == {"papers": 2, "chunks": 2, "sentences": 4, "vectors": 9}
 
 
@@ -296,7 +301,7 @@ def test_a_removed_paper_leaves_nothing_but_its_vectors(library: Library) -> Non
     store(library, [MAMBA])
     store(library, [], gone=[MAMBA.id, "unknown"])
     assert library.counts() == {"papers": 0, "chunks": 0, "sentences": 0, "vectors": 3}
-    assert library.lexical("mamba", 9) == []
+    assert library.words.lexical("mamba", 9) == []
     assert library.chunks([MAMBA.id]) == library.sentences([MAMBA.id]) == {}
 
 
@@ -327,13 +332,14 @@ def test_a_process_killed_in_the_middle_of_a_change_changes_nothing(
     killed = python(
         "import os, sys\n"
         "from collections.abc import Mapping\n"
-        "from rag.library.store import Entry, Library\n"
+        "from rag.library import write\n"
+        "from rag.library.store import Library\n"
         "from rag.records import Paper\n"
         "class Killer(Mapping):\n"
         "    __getitem__ = __len__ = None\n"
         "    def __iter__(self): os._exit(9)\n"  # asked for when all else is written
         "library = Library.open(sys.argv[1])\n"
-        "library.replace([Entry(Paper('1', 'Stim', 'works'), (), ())], [next(iter(library)).id], 'x', Killer())\n",
+        "write.replace(library.database, [write.Entry(Paper('1', 'Stim', 'works'), (), ())], [next(iter(library)).id], 'x', Killer())\n",
         library.path,
     )
     assert killed.returncode == 9, killed.stderr
@@ -346,24 +352,26 @@ def test_a_vector_is_stored_once_and_known_by_embedder_and_text(library: Library
     count = library.counts()["vectors"]
     store(library, [MAMBA, replace(MAMBA, year=2023)][1:])
     assert library.counts()["vectors"] == count
-    assert library.missing([key("Mamba is fast."), key("new"), key("new")]) == {key("new")}
+    assert write.missing(library.database, [key("Mamba is fast."), key("new"), key("new")]) == {key("new")}
     assert vector_key("a", "text") != vector_key("b", "text")
-    library.store_vectors([key("new")], np.array([embed("new")]))
-    library.store_vectors([key("new")], np.array([embed("new")]))
+    write.store_vectors(library.database, [key("new")], np.array([embed("new")]))
+    write.store_vectors(library.database, [key("new")], np.array([embed("new")]))
     assert library.counts()["vectors"] == count + 1
 
 
 def test_more_keys_than_sqlite_takes_at_once_are_no_trouble(library: Library) -> None:
-    library._db.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)  # as in builds of SQLite before 2020
+    library.database._connection.setlimit(
+        sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999
+    )  # as in builds of SQLite before 2020
     keys = [key(str(number)) for number in range(2000)]
-    library.store_vectors(keys[:1500], np.array([embed("any")] * 1500))
-    assert library.missing(keys) == set(keys[1500:])
+    write.store_vectors(library.database, keys[:1500], np.array([embed("any")] * 1500))
+    assert write.missing(library.database, keys) == set(keys[1500:])
 
 
 def test_the_collection_is_filled_until_the_next_change(library: Library) -> None:
     store(library, [MAMBA])
     assert not library.filled()
-    library.set_filled()
+    write.set_filled(library.database)
     assert library.filled()
     store(library, [STIM])
     assert not library.filled()
@@ -436,14 +444,14 @@ def test_a_name_that_is_none_is_refused_in_one_line(name: str, library: Library)
 @pytest.mark.parametrize("query", ["quantized", "Quantization", "quantize", "QUANTIZING!", "is it quantization-aware?"])
 def test_a_word_is_found_whatever_its_ending(query: str, library: Library) -> None:
     store(library, [MAMBA, STIM])
-    assert [id for id, _ in library.lexical(query, 9)] == [STIM.id]
+    assert [id for id, _ in library.words.lexical(query, 9)] == [STIM.id]
 
 
 def test_titles_are_searched_and_the_best_comes_first(shipped: Library) -> None:
-    found = shipped.lexical("stabilizer circuit simulator", 5)
+    found = shipped.words.lexical("stabilizer circuit simulator", 5)
     assert shipped.papers([found[0][0]])[found[0][0]].title == STIM.title
     assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
-    assert len(shipped.lexical("benchmark", 7)) == 7
+    assert len(shipped.words.lexical("benchmark", 7)) == 7
 
 
 @pytest.mark.parametrize(
@@ -454,20 +462,20 @@ def test_titles_are_searched_and_the_best_comes_first(shipped: Library) -> None:
 )  # fmt: skip
 def test_odd_queries_are_words_and_nothing_else(query: str, library: Library) -> None:
     store(library, [MAMBA, STIM])
-    found = [id for id, _ in library.lexical(query, 9)]
+    found = [id for id, _ in library.words.lexical(query, 9)]
     assert (MAMBA.id in found) == ("mamba" in query)
     assert len(library) == 2
 
 
 @given(query=st.text(max_size=30))
 def test_no_query_raises(query: str, shipped: Library) -> None:
-    assert len(shipped.lexical(query, 3)) <= 3
-    assert all(shipped.document_frequency(word) >= 0 for word in words(query))
+    assert len(shipped.words.lexical(query, 3)) <= 3
+    assert all(shipped.words.document_frequency(word) >= 0 for word in words(query))
 
 
 def test_document_frequency_counts_papers_by_word_whatever_its_ending(library: Library) -> None:
     store(library, [MAMBA, STIM, paper("Third", "Fast things.")])
-    counts = [library.document_frequency(word) for word in ("fast", "quantized", "zebra", "", '"')]
+    counts = [library.words.document_frequency(word) for word in ("fast", "quantized", "zebra", "", '"')]
     assert counts == [3, 1, 0, 0, 0]
 
 
@@ -476,8 +484,8 @@ def test_in_a_big_library_common_words_are_left_out_unless_there_is_no_other(
 ) -> None:
     monkeypatch.setattr(module, "COMMON_FROM", 20)
     store(library, [paper(f"Model {n}", "Rare zebra." if n == 7 else "A word.") for n in range(20)])
-    assert len(library.lexical("zebra models", 99)) == 1
-    assert len(library.lexical("model", 99)) == 20
+    assert len(library.words.lexical("zebra models", 99)) == 1
+    assert len(library.words.lexical("model", 99)) == 20
 
 
 # --- several at once ----------------------------------------------------------------------------
@@ -488,7 +496,7 @@ def test_two_threads_read_what_one_reads(shipped: Library) -> None:
 
     def read(seed: int) -> list[object]:
         order = random.Random(seed).sample(ids, 40)
-        return [(shipped.papers([id]), len(shipped.sentences([id])[id]), shipped.lexical(id, 3)) for id in order]
+        return [(shipped.papers([id]), len(shipped.sentences([id])[id]), shipped.words.lexical(id, 3)) for id in order]
 
     expected = [read(0), read(1)]
     with ThreadPoolExecutor(2) as pool:
@@ -589,11 +597,11 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path: Path) ->
     ],
 )  # fmt: skip
 def test_a_slip_of_typing_is_known_by_the_word_that_was_meant(shipped: Library, typed: str, meant: str | None) -> None:
-    assert shipped.spelled(typed) == meant
+    assert shipped.words.spelled(typed) == meant
 
 
 def test_an_empty_library_knows_no_word(library: Library) -> None:
-    assert library.spelled("atention") is None
+    assert library.words.spelled("atention") is None
 
 
 # --- filters ------------------------------------------------------------------------------------
@@ -612,24 +620,24 @@ def thirty(tmp_path: Path) -> Iterator[Library]:
 
 
 def test_a_filter_selects_papers_and_counts_those_that_do_not_say(thirty: Library) -> None:
-    found = thirty.selected(parse("year>=2010 author:Ann"))
+    found = thirty.subsets.selected(parse("year>=2010 author:Ann"))
     assert found.ids == {dated(n).id for n in range(21, 30, 2)}
     assert found.where == Where("year>=2010 author:Ann", 5, 31, 1)
-    assert thirty.selected(parse("year>=2010 author:Ann")) is found
+    assert thirty.subsets.selected(parse("year>=2010 author:Ann")) is found
 
 
 def test_what_a_filter_selects_follows_a_change(thirty: Library) -> None:
-    before = thirty.selected(parse("year>=2019"))
+    before = thirty.subsets.selected(parse("year>=2019"))
     store(thirty, [dated(40)], gone=[dated(29).id])
-    after = thirty.selected(parse("year>=2019"))
+    after = thirty.subsets.selected(parse("year>=2019"))
     assert (before.ids, after.ids) == ({dated(29).id}, {dated(40).id})
     assert after.where.of == 31
 
 
 def test_many_filters_are_not_all_remembered(thirty: Library) -> None:
     for year in range(1990, 2020):
-        assert len(thirty.selected(parse(f"year:{year}")).ids) == 1
-    assert len(thirty._selected) <= module.FILTERS
+        assert len(thirty.subsets.selected(parse(f"year:{year}")).ids) == 1
+    assert len(thirty.database.memory().selected) <= subsets.FILTERS
 
 
 @pytest.mark.parametrize(
@@ -644,15 +652,16 @@ def test_many_filters_are_not_all_remembered(thirty: Library) -> None:
     ],
 )
 def test_a_filter_that_selects_nothing_is_told(thirty: Library, where: str, says: str) -> None:
-    assert not thirty.selected(parse(where)).ids
-    assert says in thirty.nothing(parse(where))
+    assert not thirty.subsets.selected(parse(where)).ids
+    assert says in thirty.subsets.nothing(parse(where))
 
 
 @pytest.mark.parametrize("piece", [3, 500])
 def test_the_nearest_of_some_papers_are_those_of_a_full_comparison(
     thirty: Library, monkeypatch: pytest.MonkeyPatch, piece: int
 ) -> None:
-    monkeypatch.setattr(module, "PIECE", piece)
+    monkeypatch.setattr(database, "PIECE", piece)
+    monkeypatch.setattr(store_module, "PIECE", piece)
     wanted, vector = {dated(n).id for n in range(0, 30, 3)}, embed("a question")
     every = [
         (id, float(v @ vector), p)
@@ -660,15 +669,15 @@ def test_the_nearest_of_some_papers_are_those_of_a_full_comparison(
         for id, v, p in zip(ids, vectors, ps, strict=True)
     ]
     best = sorted((-cosine, id) for id, cosine, one in every if one in wanted)
-    found = thirty.nearest(vector, wanted, 7)
+    found = exact(thirty, vector, wanted, 7)
     assert [id for id, _ in found] == [id for _, id in best[:7]]
     assert [cosine for _, cosine in found] == pytest.approx([-cosine for cosine, _ in best[:7]], abs=1e-6)
-    assert thirty.nearest(vector, (), 7) == []
+    assert exact(thirty, vector, (), 7) == []
 
 
 def test_words_are_searched_within_some_papers_with_the_scores_of_the_whole_library(thirty: Library) -> None:
-    every = thirty.lexical("works on task number 7", 99)
+    every = thirty.words.lexical("works on task number 7", 99)
     wanted = {dated(n).id for n in range(5, 10)}
-    assert thirty.lexical("works on task number 7", 99, wanted) == [one for one in every if one[0] in wanted]
-    assert thirty.lexical("works on task number 7", 2, wanted) == [one for one in every if one[0] in wanted][:2]
-    assert thirty.lexical("works", 99, ()) == []
+    assert thirty.words.lexical("works on task number 7", 99, wanted) == [one for one in every if one[0] in wanted]
+    assert thirty.words.lexical("works on task number 7", 2, wanted) == [one for one in every if one[0] in wanted][:2]
+    assert thirty.words.lexical("works", 99, ()) == []

@@ -15,7 +15,7 @@ from rag.library import changes, plan
 from rag.library.embed import MiniLM, open_embedder
 from rag.library.origins import origins
 from rag.library.store import Library
-from rag.library.vectors import Vectors
+from rag.library.vectors import open_collection
 
 TEXTS = {
     "Widgets that fold": "Folding widgets save space. A widget folds 12 times faster with a brass hinge.",
@@ -78,7 +78,7 @@ def held(place: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """{title: (abstract, sources)} of a library whose collection holds what it does."""
     with closing(Library.open(place)) as library:
         assert library.filled()
-        assert Vectors(Path(place) / "chroma").count() == library.counts()["chunks"]
+        assert open_collection(Path(place)).count() == library.counts()["chunks"]
         return {paper.title: (paper.abstract, paper.sources) for paper in library}
 
 
@@ -175,7 +175,7 @@ def test_what_is_said_of_a_paper_without_its_text_is_changed_without_embedding(p
     assert (len(sync(place, embedder).changed), embedder.texts) == (1, [])
     with closing(Library.open(place)) as library:
         assert library.paper(SEA).year == 2019
-        assert library.lexical("lantern battery", 1)[0][0] == library.paper(SEA).id
+        assert library.words.lexical("lantern battery", 1)[0][0] == library.paper(SEA).id
 
 
 def test_another_file_is_read_too_where_it_shares_a_paper_that_changed(place, folder, read):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rag.errors import LibraryError
-from rag.library.vectors import Batch, Stale, Vectors
+from rag.library.vectors import Batch, Chroma, Stale, open_collection
 
 DIMENSIONS = 16
 
@@ -35,7 +35,7 @@ def nearest(rows: np.ndarray, query: np.ndarray, limit: int) -> list[tuple[str, 
     return [(f"p{row}.0", float(cosines[row])) for row in best]
 
 
-def assert_finds_the_nearest(vectors: Vectors, rows: np.ndarray, limit: int = 10) -> None:
+def assert_finds_the_nearest(vectors: Chroma, rows: np.ndarray, limit: int = 10) -> None:
     for query in unit_rows(10, seed=99):
         expected = nearest(rows, query, limit)
         found = vectors.query(query, limit)
@@ -44,8 +44,9 @@ def assert_finds_the_nearest(vectors: Vectors, rows: np.ndarray, limit: int = 10
 
 
 @pytest.fixture
-def vectors(tmp_path: Path) -> Iterator[Vectors]:
-    made = Vectors(tmp_path / "chroma")
+def vectors(tmp_path: Path) -> Iterator[Chroma]:
+    made = open_collection(tmp_path)
+    assert isinstance(made, Chroma)
     yield made
     made.close()
 
@@ -57,13 +58,13 @@ ROWS = unit_rows(300, seed=1)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 300])
-def test_chroma_finds_what_brute_force_finds(limit: int, vectors: Vectors) -> None:
+def test_chroma_finds_what_brute_force_finds(limit: int, vectors: Chroma) -> None:
     vectors.fill(batches(ROWS, 70))
     assert vectors.count() == 300
     assert_finds_the_nearest(vectors, ROWS, limit)
 
 
-def test_a_collection_past_its_index_threshold_finds_what_brute_force_finds(vectors: Vectors) -> None:
+def test_a_collection_past_its_index_threshold_finds_what_brute_force_finds(vectors: Chroma) -> None:
     rows = unit_rows(2300, seed=2)
     vectors.fill(batches(rows, 1000))
     assert_finds_the_nearest(vectors, rows)
@@ -71,19 +72,19 @@ def test_a_collection_past_its_index_threshold_finds_what_brute_force_finds(vect
     assert_finds_the_nearest(vectors, rows)
 
 
-def test_more_rows_than_chroma_takes_at_once_are_no_trouble(vectors: Vectors) -> None:
+def test_more_rows_than_chroma_takes_at_once_are_no_trouble(vectors: Chroma) -> None:
     rows = unit_rows(5500, seed=3)
     vectors.fill(batches(rows))
     assert vectors.count() == 5500
     assert vectors.query(rows[5499], 1)[0][0] == "p5499.0"
 
 
-def test_asking_for_more_than_there_is_gives_all_of_it(vectors: Vectors) -> None:
+def test_asking_for_more_than_there_is_gives_all_of_it(vectors: Chroma) -> None:
     vectors.fill(batches(ROWS[:3]))
     assert sorted(id for id, _ in vectors.query(ROWS[0], 50)) == ["p0.0", "p1.0", "p2.0"]
 
 
-def test_an_empty_collection_finds_nothing(vectors: Vectors) -> None:
+def test_an_empty_collection_finds_nothing(vectors: Chroma) -> None:
     assert vectors.count() == 0
     vectors.fill([])
     assert (vectors.query(ROWS[0], 5), vectors.count()) == ([], 0)
@@ -92,7 +93,7 @@ def test_an_empty_collection_finds_nothing(vectors: Vectors) -> None:
 # --- changing -----------------------------------------------------------------------------------
 
 
-def test_an_update_adds_replaces_and_removes(vectors: Vectors) -> None:
+def test_an_update_adds_replaces_and_removes(vectors: Chroma) -> None:
     vectors.fill(batches(ROWS))
     rows = np.concatenate([ROWS, unit_rows(20, seed=4)])
     rows[5] = unit_rows(1, seed=5)[0]
@@ -105,15 +106,15 @@ def test_an_update_adds_replaces_and_removes(vectors: Vectors) -> None:
     assert_finds_the_nearest(vectors, rows)
 
 
-def test_filling_again_throws_the_old_rows_away(vectors: Vectors) -> None:
+def test_filling_again_throws_the_old_rows_away(vectors: Chroma) -> None:
     vectors.fill(batches(ROWS))
     vectors.fill(batches(ROWS[:40]))
     assert vectors.count() == 40
     assert_finds_the_nearest(vectors, ROWS[:40])
 
 
-def test_two_objects_on_one_folder_see_what_either_writes(vectors: Vectors) -> None:
-    other = Vectors(vectors.folder)
+def test_two_objects_on_one_folder_see_what_either_writes(vectors: Chroma) -> None:
+    other = Chroma(vectors.folder)
     vectors.fill(batches(ROWS))
     assert_finds_the_nearest(other, ROWS)
     other.fill(batches(ROWS[:40]))
@@ -125,7 +126,7 @@ def test_one_name_in_two_folders_is_two_collections(tmp_path: Path, monkeypatch:
     for seed, place in enumerate(("one", "two")):
         (tmp_path / place).mkdir()
         monkeypatch.chdir(tmp_path / place)
-        made.append((Vectors(Path("chroma")), unit_rows(20, seed)))
+        made.append((Chroma(Path("chroma")), unit_rows(20, seed)))
         made[-1][0].fill(batches(made[-1][1]))
     monkeypatch.chdir(tmp_path)
     for vectors, rows in made:
@@ -133,7 +134,7 @@ def test_one_name_in_two_folders_is_two_collections(tmp_path: Path, monkeypatch:
         vectors.close()
 
 
-def test_a_fill_that_fails_leaves_the_old_rows_and_the_next_one_works(vectors: Vectors) -> None:
+def test_a_fill_that_fails_leaves_the_old_rows_and_the_next_one_works(vectors: Chroma) -> None:
     def failing() -> Iterator[Batch]:
         yield from batches(ROWS[:5])
         raise OSError("no space left")
@@ -148,13 +149,13 @@ def test_a_fill_that_fails_leaves_the_old_rows_and_the_next_one_works(vectors: V
     assert [folder.name for folder in vectors.folder.parent.iterdir()] == ["chroma"]
 
 
-def test_a_closed_collection_opens_again_by_itself_and_in_another_object(vectors: Vectors) -> None:
+def test_a_closed_collection_opens_again_by_itself_and_in_another_object(vectors: Chroma) -> None:
     vectors.fill(batches(ROWS))
     vectors.close()
     vectors.close()
     assert_finds_the_nearest(vectors, ROWS)
     vectors.close()
-    other = Vectors(vectors.folder)
+    other = Chroma(vectors.folder)
     assert_finds_the_nearest(other, ROWS)
     other.close()
 
@@ -162,7 +163,7 @@ def test_a_closed_collection_opens_again_by_itself_and_in_another_object(vectors
 def test_a_folder_that_cannot_be_written_is_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LibraryError, match="Chroma cannot write there") as caught:
-        Vectors(tmp_path / "file" / "chroma").fill(batches(ROWS))
+        open_collection(tmp_path / "file").fill(batches(ROWS))
     assert "\n" not in str(caught.value)
 
 
@@ -201,7 +202,7 @@ def everything_gone(folder: Path) -> None:
     [(index_files_gone, 1000, 1), (index_folder_gone, 1300, 50), (index_files_gone, 1999, 10)],
 )
 def test_lost_index_files_are_noticed_and_filling_mends_them(
-    break_it: Callable[[Path], None], limit: int, rows: int, vectors: Vectors
+    break_it: Callable[[Path], None], limit: int, rows: int, vectors: Chroma
 ) -> None:
     matrix = unit_rows(rows, seed=6)
     vectors.fill(batches(matrix, 1000))
@@ -216,7 +217,7 @@ def test_lost_index_files_are_noticed_and_filling_mends_them(
 
 @pytest.mark.parametrize("break_it", [database_gone, database_garbage, database_empty, everything_gone])
 def test_a_lost_or_damaged_database_is_noticed_and_filling_mends_it(
-    break_it: Callable[[Path], None], vectors: Vectors
+    break_it: Callable[[Path], None], vectors: Chroma
 ) -> None:
     vectors.fill(batches(ROWS))
     vectors.close()
@@ -229,7 +230,7 @@ def test_a_lost_or_damaged_database_is_noticed_and_filling_mends_it(
 
 
 @pytest.mark.parametrize("break_it", [database_gone, everything_gone])
-def test_a_collection_lost_while_it_is_open_is_noticed(break_it: Callable[[Path], None], vectors: Vectors) -> None:
+def test_a_collection_lost_while_it_is_open_is_noticed(break_it: Callable[[Path], None], vectors: Chroma) -> None:
     vectors.fill(batches(ROWS))
     assert vectors.query(ROWS[0], 1)
     break_it(vectors.folder)
@@ -237,7 +238,7 @@ def test_a_collection_lost_while_it_is_open_is_noticed(break_it: Callable[[Path]
         vectors.query(ROWS[0], 1)
 
 
-def test_counting_a_damaged_collection_is_stale_too(vectors: Vectors) -> None:
+def test_counting_a_damaged_collection_is_stale_too(vectors: Chroma) -> None:
     vectors.fill(batches(ROWS))
     vectors.close()
     database_garbage(vectors.folder)
@@ -255,8 +256,8 @@ def test_an_env_file_of_garbage_in_the_current_folder_does_no_harm(
     done = python(
         "import sys, os, numpy as np\n"
         "from pathlib import Path\n"
-        "from rag.library.vectors import Vectors\n"
-        "vectors = Vectors(Path('chroma'))\n"  # a relative folder means the current one all the same
+        "from rag.library.vectors import Chroma\n"
+        "vectors = Chroma(Path('chroma'))\n"  # a relative folder means the current one all the same
         "vectors.fill([(['a.0'], np.eye(1, 8, dtype='float32'), ['a'])])\n"
         "print(vectors.query(np.eye(1, 8, dtype='float32')[0], 5), os.getcwd())\n",
         cwd=tmp_path,

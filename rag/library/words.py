@@ -1,0 +1,122 @@
+"""The words of a library: full text (FTS5, Porter stems), in how many papers a word stands, spelling.
+
+The index is a table of the library's file and changes with the papers, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from sqlite3 import Connection
+
+from rag.library.database import Database
+from rag.records import Paper
+from rag.text import STOPWORDS, compounds, porter, readable, words
+
+COMMON = 0.3  # a word in more than this share of the papers is left out of a lexical query
+COMMON_FROM = 5000  # papers from which such words cost time
+SLIPS = (5, 9)  # letters from which one and two slips are forgiven
+TABLES = (
+    "CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2')",
+    "CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row)",
+)
+
+
+class Words:
+    """Search by words in one library's papers. Usable from several threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def lexical(self, query: str, limit: int, within: Collection[str] | None = None) -> list[tuple[str, float]]:
+        """(paper id, BM25 score) of the papers that share a word with the query, best first; of those `within`.
+
+        FTS5's BM25 (k1 1.2, b 0.75) over title and abstract, any word sufficing; sign turned so
+        that more is better. How rare a word is, the whole library says.
+        """
+        wanted = self._query_words(query)
+        if not wanted:
+            return []
+        match = " OR ".join(f'"{word}"' for word in wanted)
+        among = [] if within is None else [json.dumps(list(within))]
+        rows = self._db.rows(
+            "SELECT papers.id, -bm25(passages, 1.0, 1.0) AS score FROM passages JOIN papers "
+            "ON papers.number = passages.rowid WHERE passages MATCH ? "
+            f"{'AND +papers.id IN (SELECT value FROM json_each(?)) ' * len(among)}"  # +: after MATCH, never before
+            "ORDER BY score DESC, papers.id LIMIT ?",
+            match,
+            *among,
+            limit,
+        )
+        return [(id, float(score)) for id, score in rows]
+
+    def _query_words(self, query: str) -> list[str]:
+        plain = [word for word in words(query) if word not in STOPWORDS]
+        found = list(dict.fromkeys([*plain, *compounds(query)]))[:200]  # "path-x" in quotes is a phrase to FTS5
+        total = int(self._db.rows("SELECT count(*) FROM papers")[0][0])
+        if total < COMMON_FROM:
+            return found
+        rare = [word for word in found if self.document_frequency(word) <= COMMON * total]
+        return rare or found
+
+    def document_frequency(self, word: str) -> int:
+        """In how many papers a word stands, whatever its ending."""
+        frequencies = self._db.memory().frequencies
+        count = frequencies.get(word, 0 if not word else None)
+        if count is None:  # a question asks for each of its words several times
+            quoted = '"' + word.replace('"', '""') + '"'
+            count = int(self._db.rows("SELECT count(*) FROM passages WHERE passages MATCH ?", quoted)[0][0])
+            frequencies[word] = count
+        return count
+
+    def spelled(self, word: str) -> str | None:
+        """The library's word that a folded `word` it lacks was probably meant to be; None if none is near.
+
+        At most one slip (a letter wrong, missing, too many, or two swapped: Damerau, 1964) in a word of
+        5 letters, two from 9 on, never the first letter; of equally near words the one in more papers.
+        """
+        if len(word) < SLIPS[0] or not word.isalpha() or self.document_frequency(word):
+            return None
+        from rapidfuzz import process
+        from rapidfuzz.distance import OSA
+
+        typed = porter(word)
+        slips = sum(len(word) >= least for least in SLIPS)
+        near = "SELECT term, doc FROM vocabulary WHERE term >= ? AND term < ? AND abs(length(term) - ?) <= ?"
+        known = dict(self._db.rows(near, word[0], word[0] + "\U0010ffff", len(typed), slips))
+        found = process.extract(typed, list(known), scorer=OSA.distance, score_cutoff=slips, limit=None)
+        if not found:
+            return None
+        term = min(found, key=lambda item: (item[1], -known[item[0]], item[0]))[0]
+        spelt = self._surface(term, word)
+        return spelt if OSA.distance(spelt, word) <= slips else None
+
+    def _surface(self, term: str, word: str) -> str:
+        """The word behind a term of the index, as a paper spells it: the one most like `word`."""
+        from rapidfuzz.distance import OSA
+
+        places = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.places USING fts5vocab (main, passages, instance)"
+        self._db.run(lambda db: db.execute(places))  # MATCH would stem the term again
+        (number,) = self._db.rows("SELECT doc FROM temp.places WHERE term = ? LIMIT 1", term)[0]
+        (text,) = self._db.rows("SELECT title || ' ' || abstract FROM passages WHERE rowid = ?", number)[0]
+        spelt = {found for found in words(text) if porter(found) == term}
+        return min(sorted(spelt), key=lambda found: OSA.distance(found, word), default=term)
+
+
+def create(db: Connection) -> None:
+    """Make the index, empty; one that is there is dropped first."""
+    for table in ("vocabulary", "passages"):
+        db.execute(f"DROP TABLE IF EXISTS {table}")
+    for statement in TABLES:
+        db.execute(statement)
+
+
+def insert(db: Connection, number: int | None, paper: Paper) -> None:
+    """Index a paper under the number of its row."""
+    row = (number, readable(paper.title), readable(paper.abstract))
+    db.execute("INSERT INTO passages (rowid, title, abstract) VALUES (?, ?, ?)", row)
+
+
+def delete(db: Connection, number: int) -> None:
+    """Take the paper with that number out of the index."""
+    db.execute("DELETE FROM passages WHERE rowid = ?", (number,))
