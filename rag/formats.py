@@ -63,7 +63,8 @@ FORMATS: tuple[Format, ...] = (
     Format("EndNote tags", ("enw",), (".enw",), "tagged:endnote", _lines(r"\A\s*%0 \S")),
     Format("BibTeX", ("bibtex", "biblatex"), (".bib", ".bibtex", ".biblatex"), "bibtex:read",
            re.compile(r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|"
-                      r"\w+[ \t]*[{(]\s{0,9}[^\s{}(),=\"]*\s{0,9},)", re.IGNORECASE | re.MULTILINE),
+                      r"\w+[ \t]*[{(]\s{0,9}(?:[^\s{}(),=\"]*\s{0,9},|[^{}=\"@]{0,200}=\s{0,9}[{\"\w]))",
+                      re.IGNORECASE | re.MULTILINE),
            papers="bibtex_whole", citation="bibtex"),
     Format("JSON", ("json", "crossref"), (".json",), "jsons:read", answers="as_json"),
     Format("CSL-JSON", ("csl", "csl-json"), (".csl",), "jsons:read", papers="csl_whole", citation="csl"),

@@ -1,22 +1,20 @@
-"""BibTeX and BibLaTeX, cut into entries by bibtexparser (which goes on after a broken entry).
+"""BibTeX and BibLaTeX: what the fields of an entry mean.
 
 What BibTeX itself means is resolved here: quotation marks and braces around a value, @string names,
-parts joined with "#", fields inherited by crossref, braces that only protect capitals. What LaTeX
+fields inherited by crossref, braces that only protect capitals. What LaTeX
 means (accents, commands) stays as given in titles and abstracts; `rag.text.readable` shows it.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
+from rag.readers.bibtex_entries import Entry, entries
 from rag.readers.fields import arxiv_id, gathered, is_id, pmid_in, unfolded
 from rag.readers.record import Found, Record, Skipped
 from rag.text import IN_LATEX
 
-_BREAK = re.compile(r"(?<!\\)((?:\\\\)+)(?=[{}])")  # LaTeX's line break; the parser would take the brace for escaped
 _ESCAPES = {escape: chr(code) for code, escape in IN_LATEX.items()}
 _ESCAPED = re.compile("|".join(re.escape(escape) for escape in _ESCAPES))
 _MONTHS = {name: name.capitalize() for name in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
@@ -26,81 +24,58 @@ _KNOWN_MACROS = re.compile(r"\\(?:noopsort|printfirst|switchargs|singleletter|no
 
 def read(text: str, name: str) -> Found:
     """The records of a BibTeX file, and what of it is broken or no paper."""
-    from bibtexparser.model import Entry, ParsingFailedBlock, String
-    from bibtexparser.splitter import Splitter
-
-    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it warns of stands in our report
     records: list[Record] = []
     skipped: list[Skipped] = []
-    blocks = Splitter(_BREAK.sub(r"\1 ", text)).split().blocks
-    strings = _MONTHS | {b.key.lower(): _value(b.value, _MONTHS) for b in blocks if isinstance(b, String)}
-    entries: list[tuple[Entry, dict[str, str]]] = []
-    for block in blocks:
-        found = (
-            block.ignore_error_block if isinstance(block, ParsingFailedBlock) else None
-        ) or block  # a key given twice
-        if isinstance(found, Entry):
-            entries.append((found, _fields(found, strings)))
-        elif isinstance(block, ParsingFailedBlock):
-            skipped.append(_broken(block, name))
-    by_key = {entry.key.lower(): fields for entry, fields in entries}
-    for entry, fields in entries:
-        made = _record(entry, fields | _inherited(fields, by_key), f"{name}:{(entry.start_line or 0) + 1}")
+    strings, read = dict(_MONTHS), list[tuple[Entry, dict[str, str]]]()
+    for entry in entries(text):
+        skipped += _lost(entry, name)
+        if entry.kind == "string":
+            strings |= {field: _joined(parts, strings) for field, parts in entry.fields}
+        elif not entry.broken:
+            read.append((entry, _fields(entry, strings)))
+    by_key = {entry.key.lower(): fields for entry, fields in read if entry.key}
+    for entry, fields in read:
+        made = _record(entry, fields | _inherited(fields, by_key), f"{name}:{entry.line}")
         (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
     return records, skipped
 
 
-def _broken(block: Any, name: str) -> Skipped:
-    reason = " ".join(str(getattr(block.error, "abort_reason", block.error)).split())
-    return Skipped(
-        f"{name}:{(block.start_line or 0) + 1}", (block.raw or "")[:200], f"broken BibTeX: {reason}", "refused"
-    )
+def _lost(entry: Entry, name: str) -> list[Skipped]:
+    """What of an entry could not be read: all of it, or what stands at some of its lines."""
+    if entry.broken:
+        return [Skipped(f"{name}:{entry.line}", entry.key, f"broken BibTeX: {entry.broken}", "refused")]
+    return [Skipped(f"{name}:{line}", entry.key, f"broken BibTeX: {why}", "refused") for line, why in entry.lost]
 
 
-def _fields(entry: Any, strings: Mapping[str, str]) -> dict[str, str]:
+def _fields(entry: Entry, strings: Mapping[str, str]) -> dict[str, str]:
     """Field names in lower case; of a field given twice the first that says something."""
     found: dict[str, str] = {}
-    for field in entry.fields:
-        value = _value(str(field.value), strings)
-        if value and not found.get(field.key.lower()):
-            found[field.key.lower()] = value
+    for field, parts in entry.fields:
+        value = unfolded(_joined(parts, strings))
+        if value and not found.get(field):
+            found[field] = value
     return found
 
 
-def _value(raw: str, strings: Mapping[str, str]) -> str:
-    """The text of a value: "..." or {...}, the name of a @string, or several of these joined with #."""
+def _joined(parts: Iterable[str], strings: Mapping[str, str]) -> str:
+    """The text of a value: "..." or {...}, the name of a @string, or several of these joined."""
     out = []
-    for part in _parts(raw):
+    for part in parts:
         quoted = len(part) > 1 and part[0] + part[-1] in ('""', "{}")
         out.append(part[1:-1] if quoted else strings.get(part.lower(), part))
-    return unfolded("".join(out))
-
-
-def _parts(raw: str) -> list[str]:
-    """A value cut at each # outside of braces and quotation marks."""
-    parts, depth, quoted, start = [], 0, False, 0
-    for mark in re.finditer(r'(?<!\\)[{}"]|#', raw):
-        if mark[0] == '"':
-            quoted ^= not depth
-        elif mark[0] == "#":
-            if not depth and not quoted:
-                parts.append(raw[start : mark.start()])
-                start = mark.end()
-        else:
-            depth += 1 if mark[0] == "{" else -1
-    return [part.strip() for part in (*parts, raw[start:])]
+    return "".join(out)
 
 
 def _inherited(fields: Mapping[str, str], by_key: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """What an entry has from the one it refers to, and lacks itself; the title of a book becomes a booktitle."""
-    parent = by_key.get(fields.get("crossref", "").lower(), {})
+    parent = by_key.get(fields["crossref"].lower(), {}) if fields.get("crossref") else {}
     found = {name: value for name, value in parent.items() if name in _INHERITED and name not in fields}
     if parent.get("title") and "booktitle" not in fields:
         found.setdefault("booktitle", parent["title"])
     return found
 
 
-def _record(entry: Any, fields: Mapping[str, str], source: str) -> Record | Skipped:
+def _record(entry: Entry, fields: Mapping[str, str], source: str) -> Record | Skipped:
     eprint = fields.get("eprint", "") + " " + fields.get("archiveprefix", fields.get("eprinttype", ""))
     preprint = "arxiv" in eprint.lower() or "arxiv" in (fields.get("url", "") + fields.get("journal", "")).lower()
     note = fields.get("note", "")
@@ -112,7 +87,7 @@ def _record(entry: Any, fields: Mapping[str, str], source: str) -> Record | Skip
         "arxiv": arxiv_id(" ".join((eprint, fields.get("url", ""), fields.get("journal", "")))) if preprint else None,
         "keywords": fields.get("keywords") or fields.get("author_keywords"),
         "language": fields.get("language") or fields.get("langid"),
-        "type": entry.entry_type,
+        "type": entry.kind,
     }
     id = fields.get("ragid", "")
     plain = unescaped if is_id(id) else unbraced
@@ -168,7 +143,8 @@ def unbraced(text: str) -> str:
     kept: list[bool] = []  # of each open brace: does it stay?
     math = False
     for at, char in enumerate(text):
-        escaped = at > 0 and text[at - 1] == "\\"
+        before = text[max(0, at - 8) : at]
+        escaped = (len(before) - len(before.rstrip("\\"))) % 2 == 1
         if char == "$" and not escaped:
             math = not math
         if char == "{" and not escaped:
@@ -185,6 +161,6 @@ def _is_argument(text: str, at: int) -> bool:
     """Does the brace at `at` belong to a command, an accent, an index or a switch?"""
     before = text[max(0, at - 40) : at]
     return (
-        bool(re.search(r"(?:\\[A-Za-z]+|\\[^A-Za-z\s{}]|[\^_]|\\[A-Za-z]+\{[^{}]*\})\s*$", before))
+        bool(re.search(r"(?:\\[A-Za-z]+|(?<!\\)\\[^A-Za-z\s{}\\]|[\^_]|\\[A-Za-z]+\{[^{}]*\})\s*$", before))
         or text[at + 1 : at + 2] == "\\"
     )
