@@ -162,9 +162,11 @@ def _aurocs(sides: Sequence[Answers], known: Mapping[str, Question]) -> Iterator
     positive = [id for id in known if known[id].answerable]
     for kind in ("unanswerable", *TRAPS):
         negative = [id for id, q in known.items() if not q.answerable and (kind == q.kind or kind in q.tags)]
-        values = [auroc([side[id] for id in positive], [side[id] for id in negative]) for side in (plain, ours)]
-        if None not in values:
-            yield Gain(kind, "AUROC of the top score", *values, _auroc_change(plain, ours, positive, negative, known))
+        theirs, mine = (auroc([side[id] for id in positive], [side[id] for id in negative]) for side in (plain, ours))
+        if theirs is not None and mine is not None:
+            yield Gain(
+                kind, "AUROC of the top score", theirs, mine, _auroc_change(plain, ours, positive, negative, known)
+            )
 
 
 def _auroc_change(

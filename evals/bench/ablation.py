@@ -127,7 +127,7 @@ def answer_table(questions: Sequence[gold.Question]) -> None:
     print(" " * 62, *(f"{SHORT.get(kind, kind):>9}" for _, kind, _ in FIGURES))
     print(f"{'without':<36}{'change':>8}{'95 % interval':>18}", *(f"{heading:>9}" for heading, _, _ in FIGURES))
     full: Scores | None = None
-    for name, patches in (SEARCHING | ANSWERING).items():
+    for name, patches in [*SEARCHING.items(), *ANSWERING.items()]:
         with without(patches):
             found = answers(product, questions)
         full = full or found

@@ -29,14 +29,16 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "readers")]
 
-from exports import NOTHING_IN_THEM, PROGRAMS  # noqa: E402  the tests' own
-from test_formats import CRUMBS, EXPORTS  # noqa: E402
+from exports import NOTHING_IN_THEM, PROGRAMS  # type: ignore[import-not-found]  # noqa: E402  the tests' own
+from test_formats import CRUMBS, EXPORTS  # type: ignore[import-not-found]  # noqa: E402
 
 from rag.formats import BY_NAME  # noqa: E402
 from rag.readers import Reading, gather, nothing  # noqa: E402
 from rag.readers.files import File, texts  # noqa: E402
 
-SEEDS = [text.encode() for text in (*(text for text, _, _ in EXPORTS.values()), *PROGRAMS.values(), *NOTHING_IN_THEM)]
+SEEDS: list[bytes] = [
+    text.encode() for text in (*(text for text, _, _ in EXPORTS.values()), *PROGRAMS.values(), *NOTHING_IN_THEM)
+]
 MEMORY = 1 << 30  # bytes of address space for the process that reads
 LARGEST = 1 << 20  # bytes of a file
 SLOW = 0.3, 10e-6  # seconds of the processor that a file may take, and each character of it more

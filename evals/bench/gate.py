@@ -19,8 +19,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -203,11 +205,17 @@ def measure(
             _run(answerer.draw(after, samples, chance)),
             tuple(answerer.questions.values()),
             answerer.abstracts,
-            lambda ids, n, after=after: answerer.draw(after, n, chance, ids),
+            partial(_fresh, answerer, after, chance),
         )
         verdicts[result.verdict] += 1
         fresh += len(result.confirmations)
     return Rates(trials, verdicts, fresh)
+
+
+def _fresh(
+    answerer: Answerer, chances: Chances, chance: random.Random, ids: Sequence[str], samples: int
+) -> Sequence[Record]:
+    return answerer.draw(chances, samples, chance, ids)
 
 
 def measure_certain(answerer: Answerer, damage: Damage, *, trials: int, seed: int = 1) -> Rates:
@@ -217,10 +225,10 @@ def measure_certain(answerer: Answerer, damage: Damage, *, trials: int, seed: in
     for _ in range(trials):
         before = mixed(sorted(answerer.questions), chance)
         after = damage(before, chance)
-        runs = [
+        was, now = (
             _run(answerer.draw({id: float(p > CERTAIN) for id, p in c.items()}, 1, chance)) for c in (before, after)
-        ]
-        result = compare.compare(*runs, tuple(answerer.questions.values()), answerer.abstracts)
+        )
+        result = compare.compare(was, now, tuple(answerer.questions.values()), answerer.abstracts)
         verdicts[result.verdict] += 1
     return Rates(trials, verdicts, 0)
 
@@ -233,12 +241,12 @@ def _run(records: tuple[Record, ...]) -> Run:
 @contextmanager
 def in_haste() -> Iterator[None]:
     """Score each of the few answers once, and leave out the intervals that no verdict looks at."""
-    real = metrics.score, metrics.correct, compare.estimate
-    metrics.score, metrics.correct, compare.estimate = _once(metrics.score), _once(metrics.correct), _mean_only
-    try:
+    with (
+        patch.object(metrics, "score", _once(metrics.score)),
+        patch.object(metrics, "correct", _once(metrics.correct)),
+        patch.object(compare, "estimate", _mean_only),
+    ):
         yield
-    finally:
-        metrics.score, metrics.correct, compare.estimate = real
 
 
 def _once(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -33,8 +33,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hashed import Hashed
-
+from evals.bench.hashed import Hashed
 from rag.library import changes, doctor
 from rag.library.database import FILE
 from rag.library.store import Library

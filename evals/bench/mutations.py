@@ -41,6 +41,7 @@ import rag.answering.assistant  # noqa: E402
 import rag.library.build  # noqa: E402
 import rag.library.embed  # noqa: E402
 import rag.library.vectors  # noqa: E402
+import rag.readers  # noqa: E402
 import rag.text  # noqa: E402
 from evals import baseline, gold, run  # noqa: E402
 from evals.compare import Comparison, compare  # noqa: E402
@@ -149,7 +150,8 @@ def crash(real: Real) -> Real:
     def answer(self: Any, question: str, *a: Any, **k: Any) -> Answer:
         if zlib.crc32(question.encode()) % 100 == 1:
             raise IndexError("list index out of range")
-        return real(self, question, *a, **k)
+        answered: Answer = real(self, question, *a, **k)
+        return answered
 
     return answer
 
@@ -319,7 +321,7 @@ def built_elsewhere(bench: Bench) -> Run:
 def read_backwards(bench: Bench) -> Run:
     """A library built from the papers in the opposite order."""
     backwards = after(lambda reading: replace(reading, papers=reading.papers[::-1]))
-    with patch("rag.library.build.read", backwards(rag.library.build.read)):
+    with patch("rag.library.build.read", backwards(rag.readers.read)):
         return built_elsewhere(bench)
 
 

@@ -151,7 +151,7 @@ def main() -> None:
         names[file.stem][file.suffix] = titles
     print("total:", ", ".join(f"{count:,} {name}" for name, count in totals.items()))
     print(
-        f"kept: {totals['kept']:,} of {totals['held']:,} titles with an abstract ({totals['kept'] / totals['held']:.2%})"
+        f"kept: {totals['kept']:,} of {totals['held']:,} titles with an abstract ({totals['kept'] / max(1, totals['held']):.2%})"
     )
     began = time.perf_counter()
     print(f"together: {read([given.folder]).summary()} in {time.perf_counter() - began:.1f} s")

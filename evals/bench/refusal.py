@@ -45,7 +45,7 @@ def main() -> None:
     def features(text: str) -> list[tuple[float, float]]:
         """(mean cosine, squared share of words held) of each paper that could be evidence."""
         vector = assistant._vector(text)
-        hits = assistant._retrieve(text, vector, assistant.settings.pool)[:CONSIDERED]
+        hits = assistant._retrieve(text, vector, None, assistant.settings.pool)[:CONSIDERED]
         question, sentences, found = assistant._asked(text, vector), assistant._sentences(hit.paper for hit in hits), []
         for hit in hits[: assistant.settings.k]:
             near = sentences.matched(question, hit.paper)

@@ -84,7 +84,7 @@ def scifact_listings(file: Path) -> list[Listing]:
         compared = asked(
             claim["claim"], vector, lambda word: frequency[terms(word)[0]] if terms(word) else 0, len(claims)
         )
-        abstract, spans = " ".join(parts), []
+        abstract, spans = " ".join(parts), list[Span]()
         for part in parts:
             start = spans[-1].end + 1 if spans else 0
             spans.append(Span(start, start + len(part)))
@@ -135,9 +135,9 @@ def fit(sets: Sequence[tuple[Sequence[Listing], float]], use: Sequence[int]) -> 
             slope -= share * x.T @ (p * y / (p @ y + 1e-12) - p)
         return value, slope
 
-    found = np.zeros(rows.shape[1])
+    found: np.ndarray = np.zeros(rows.shape[1])
     found[list(use)] = minimize(loss, np.zeros(len(use)), jac=True, method="L-BFGS-B").x
-    return found / spread
+    return np.asarray(found / spread)
 
 
 def hits(dev: Sequence[Listing], scifact: Sequence[Listing], use: Sequence[int]) -> list[float]:

@@ -31,8 +31,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hashed import Hashed
-
+from evals.bench.hashed import Hashed
 from rag.library import changes, doctor
 from rag.library.embed import Embedder, open_embedder
 

@@ -22,7 +22,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +38,8 @@ from rag.answering.marks import marked
 from rag.errors import ModelError, RagError
 from rag.models.chat import ChatModel, open_chat
 from rag.models.deadline import Deadline
-from rag.records import Answer
+from rag.models.streamed import Part, Streamed
+from rag.records import Answer, Reply, Usage
 from rag.settings import Settings, load
 from rag.text import readable
 
@@ -74,13 +74,13 @@ class Kept(NamedTuple):
 
 
 class Recorder:
-    """A llama-index LLM as far as the assistant asks one: gives the replies that are kept, then asks the model.
+    """A chat model that gives the replies that are kept, then asks the model.
 
     `shown` is how many papers stood in the first prompt; without a model all replies must be there.
     """
 
     def __init__(self, name: str, chat: ChatModel | None = None) -> None:
-        self.metadata = SimpleNamespace(model_name=name)
+        self.name = name
         self.shown = 0
         self.replies: list[str] = []
         self._left: list[str] = []
@@ -90,8 +90,8 @@ class Recorder:
         """Another question, with what was said to it before."""
         self.replies, self._left = [], list(replies)
 
-    def chat(self, messages: Sequence[Any]) -> Any:
-        system, user = (message.content for message in messages)
+    def ask(self, system: str, user: str, *, deadline: Deadline | None = None) -> Reply:
+        """The next reply. Raises ModelError when there is none and no model to ask."""
         if not self.replies:
             self.shown = len(re.findall(r"^\[\d+\] ", user, re.MULTILINE))
         if self._left:
@@ -102,12 +102,16 @@ class Recorder:
             raise ModelError("a draft lacks a reply; type: verification.py draft")
         return _reply(self.replies[-1])
 
+    def stream(self, system: str, user: str, *, deadline: Deadline | None = None) -> Streamed:
+        """The same in one piece."""
+        reply = self.ask(system, user, deadline=deadline)
+        return Streamed(iter([Part(reply.text, reply.finish, reply.usage)]))
 
-def _reply(text: str) -> Any:
-    """As llama-index gives it; a reply without an end was cut off by the limit."""
+
+def _reply(text: str) -> Reply:
+    """A reply without an end was cut off by the limit."""
     ended = re.search(r"[.!?\])\"'”*`]\s*$|^[^.]{,40}$", text)
-    choice = SimpleNamespace(finish_reason="stop" if ended else "length")
-    return SimpleNamespace(message=SimpleNamespace(content=text), raw=SimpleNamespace(usage=None, choices=[choice]))
+    return Reply(text, Usage(1), "stop" if ended else "length")
 
 
 def draft(arguments: argparse.Namespace) -> None:
@@ -241,7 +245,7 @@ def _bare(row: Kept, known: Sequence[tuple[str, str]], question: Question) -> Sh
     known = known[: len(sentences_of(row, 1))]
     text = " ".join(text for text, _ in known)
     status = "refused" if "not in this library" in text.casefold() else "answered"
-    answer = {"status": status, "text": text, "claims": [], "evidence": [], "retrieved": None}
+    answer: dict[str, Any] = {"status": status, "text": text, "claims": [], "evidence": [], "retrieved": None}
     right = metrics.correct(question, answer, {}) if question.answerable else float(status == "refused")
     return Shown(tuple(label for _, label in known), right or 0.0, False)
 
@@ -253,7 +257,7 @@ def _verified(row: Kept, known: Sequence[tuple[str, str]], question: Question, l
     answer = assistant.answer(row.question)
     if [e.paper.id for e in answer.evidence[: len(row.papers)]] != list(row.papers):
         raise SystemExit(f"{row.id}: other papers are found now than the model was shown; draft it again")
-    labels = ()
+    labels: tuple[str, ...] = ()
     if answer.model != "extractive":
         labels = tuple(_label(claim.text, known, row.id) for claim in answer.claims)
     return Shown(labels, _right(question, answer), bool(answer.model == "extractive"))

@@ -114,7 +114,7 @@ def _headline(summary: Summary) -> list[tuple[str, list[Row]]]:
     ends = [abs(end) for delta in shown for end in (delta.change.low, delta.change.high) if end is not None]
     scale = max([0.05, *ends])
     stages: list[tuple[str, list[Row]]] = []
-    for stage in reversed(STAGES):
+    for stage in reversed(list(STAGES)):
         mine = sorted((d for d in shown if d.metric in STAGES[stage]), key=lambda d: d.metric not in PRIMARY)
         rows = [_row(delta, scale, summary.candidate) for delta in mine]
         if rows:

@@ -158,7 +158,7 @@ def _changes(summary: Summary, room: int) -> str:
     if not summary.changed:
         return ""
     counts = ", ".join(f"{n} {how}" for how in HOW if (n := sum(item.how == how for item in summary.changed)))
-    text, left = f"\n### {len(summary.changed)} questions changed: {counts}\n\n", []
+    text, left = f"\n### {len(summary.changed)} questions changed: {counts}\n\n", list[str]()
     for item in summary.changed:
         entry = "\n".join(_question(item)) + "\n"
         if left or len((text + entry).encode()) > room:
