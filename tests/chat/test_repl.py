@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from running import RAG, environment, run, silent_server
+from running import RAG, called, environment, silent_server
 
 from rag import open_library
 from rag.chat.repl import HELP
@@ -298,7 +298,7 @@ def test_a_home_that_cannot_be_written_is_told_and_answers_all_the_same(tmp_path
 
 def test_piped_each_line_is_a_question_with_those_before_in_mind():
     lines = f"{QUESTION}\n\nand how fast is it?\n/new\n?!\nand how fast is it?"
-    code, out, err = run("chat", "--json", stdin=lines.encode())
+    code, out, err = called("chat", "--json", stdin=lines.encode())
     first, second, third = _values(out)
     assert code == 1
     assert err.splitlines()[-1] == "rag: the question '?!' has no word in it; ask in words"
@@ -308,7 +308,7 @@ def test_piped_each_line_is_a_question_with_those_before_in_mind():
 
 
 def test_piped_commands_work_and_load_no_prompt(python):
-    code, out, err = run(stdin=f"{QUESTION}\n/sources\n/cite 1\n".encode())
+    code, out, err = called(stdin=f"{QUESTION}\n/sources\n/cite 1\n".encode())
     assert (code, err) == (0, "")
     assert out.count("[1] FlashAttention: Fast and Memory-Efficient Exact Attention with IO-Awareness") == 2
     assert "@misc{flashattention-ab71d384aa75," in out
@@ -320,7 +320,7 @@ def test_piped_commands_work_and_load_no_prompt(python):
 
 
 def test_a_chat_may_be_begun_with_a_filter():
-    code, out, err = run("chat", "--year", "2020-", stdin=f"{QUESTION}\n/where off\n{QUESTION}\n".encode())
+    code, out, err = called("chat", "--year", "2020-", stdin=f"{QUESTION}\n/where off\n{QUESTION}\n".encode())
     assert code == 0
     refused, answered = out.split("\n\n", 1)
     assert "has year>=2020; none of its 213 papers has a year" in refused
@@ -330,18 +330,18 @@ def test_a_chat_may_be_begun_with_a_filter():
 
 def test_a_filter_is_replayed_with_its_question(tmp_path):
     (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
-    run("chat", "--year", "2020-", stdin=QUESTION.encode(), RAG_HOME=tmp_path)
-    (row,) = json.loads(run("replay", "1.1", "--json", RAG_HOME=tmp_path)[1])
+    called("chat", "--year", "2020-", stdin=QUESTION.encode(), RAG_HOME=tmp_path)
+    (row,) = json.loads(called("replay", "1.1", "--json", RAG_HOME=tmp_path)[1])
     assert row["old"]["where"] == row["new"]["where"] == "year>=2020"
 
 
 def test_the_last_chat_goes_on_from_a_pipe(tmp_path):
     (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
-    assert run("chat", stdin=QUESTION.encode(), RAG_HOME=tmp_path)[0] == 0
-    code, out, _ = run("chat", "-c", "--json", stdin=b"and how fast is it?", RAG_HOME=tmp_path)
+    assert called("chat", stdin=QUESTION.encode(), RAG_HOME=tmp_path)[0] == 0
+    code, out, _ = called("chat", "-c", "--json", stdin=b"and how fast is it?", RAG_HOME=tmp_path)
     assert code == 0
     assert QUESTION in json.loads(out)["query"]
-    assert run("chat", "-c", "7", stdin=b"", RAG_HOME=tmp_path)[0::2] == (1, "rag: no chat 7; type: rag log\n")
+    assert called("chat", "-c", "7", stdin=b"", RAG_HOME=tmp_path)[0::2] == (1, "rag: no chat 7; type: rag log\n")
 
 
 def _values(text: str) -> list[dict]:
@@ -362,24 +362,24 @@ def kept(tmp_path) -> dict[str, object]:
     """The environment of a home with one chat: two questions, one of them judged, one that failed."""
     (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
     lines = f"{QUESTION}\nand how fast is it?\n/feedback bad no [bold]number\x1b[2J\n"
-    assert run("chat", stdin=lines.encode(), RAG_HOME=tmp_path)[0] == 0
+    assert called("chat", stdin=lines.encode(), RAG_HOME=tmp_path)[0] == 0
     return {"RAG_HOME": tmp_path}
 
 
 def test_the_log_lists_finds_and_prints_chats(kept):
-    code, out, err = run("log", **kept)
+    code, out, err = called("log", **kept)
     assert (code, err) == (0, "")
     assert re.search(rf"^1 +\d{{4}}-\d\d-\d\d \d\d:\d\d  shipped abstracts\n1\.1 {re.escape(QUESTION)}\n1\.2 ", out)
     assert "bad: no [bold]number\ufffd[2J" in out
-    assert "1.1" not in run("log", "--feedback", **kept)[1]
-    assert run("log", "zebras", **kept)[1:] == ("", "rag: no chat holds that; type: rag log\n")
-    (chat,) = json.loads(run("log", "SRAM", "--json", **kept)[1])
+    assert "1.1" not in called("log", "--feedback", **kept)[1]
+    assert called("log", "zebras", **kept)[1:] == ("", "rag: no chat holds that; type: rag log\n")
+    (chat,) = json.loads(called("log", "SRAM", "--json", **kept)[1])
     assert [turn["question"] for turn in chat["turns"]] == [QUESTION, "and how fast is it?"]
     assert chat["turns"][1]["verdict"] == "bad"
 
 
 def test_a_replay_shows_what_changed_since(kept):
-    code, out, err = run("replay", "1", **kept)
+    code, out, err = called("replay", "1", **kept)
     assert (code, err) == (0, "")
     assert out.count("the same sentences, and nothing else changed") == 2
     store = Chats(Path(str(kept["RAG_HOME"])) / "data" / FILE)
@@ -388,12 +388,12 @@ def test_a_replay_shows_what_changed_since(kept):
     old = turn.answer.to_dict() | {"run": "before", "model": "a model"}
     old["claims"] = [dict(claim, text="It was slow.") for claim in old["claims"]]
     store.answer(turn.id, type(turn.answer).from_dict(old))
-    out = run("replay", "1.2", **kept)[1]
+    out = called("replay", "1.2", **kept)[1]
     assert re.search(r"fingerprint: before -> [0-9a-f]{12}\n", out)
     assert "model: a model -> extractive" in out
     assert re.search(r"^- +It was slow\.$", out, re.MULTILINE)
     assert re.search(r"^\+ +FlashAttention trains", out, re.MULTILINE)
-    (row,) = json.loads(run("replay", "1.2", "--json", **kept)[1])
+    (row,) = json.loads(called("replay", "1.2", "--json", **kept)[1])
     assert (row["old"]["run"], row["old"]["question"]) == ("before", row["new"]["question"])
 
 
@@ -402,7 +402,7 @@ def test_a_replay_shows_what_changed_since(kept):
     [("x", 2, "names no chat"), ("7", 1, "no chat 7"), ("1.9", 2, "has no answer"), ("-1", 2, "names no chat")],
 )
 def test_what_cannot_be_replayed(kept, name, code, why):
-    ran = run("replay", name, **kept)
+    ran = called("replay", name, **kept)
     assert ran[0] == code
     assert why in ran[2]
     assert len(ran[2].splitlines()) == 1
