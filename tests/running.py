@@ -10,18 +10,22 @@ import socket
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 import pytest
+from prompt_toolkit.application import create_app_session
 
 from rag.cli.common import notice
 from rag.cli.main import _say_how_to_add_a_model, main
 
 ROOT = Path(__file__).parents[1]
+PROMPT = "\x1b[?2004h"  # how a prompt says that it takes keys: it asks for pasted text to be marked
+CTRL_D = "\x04"
 PATIENCE = 120  # seconds a process may take on a machine that is busy with other work
 RAG = [sys.executable, "-P", "-m", "rag"]  # -P: found through PYTHONPATH, not in the current folder
 
@@ -41,31 +45,54 @@ def called(*argv: str, stdin: bytes = b"", **env: object) -> tuple[int, str, str
     return code, out.getvalue().decode("utf-8"), err.getvalue().decode("utf-8")
 
 
-def typed(*argv: str, keys: str = "", columns: int = 100, **env: object) -> tuple[int, str]:
-    """(exit code, all that is seen) of `rag argv` in this process, at a real terminal of that width.
+def typed(
+    *argv: str, keys: str = "", lines: Iterable[str] | None = None, columns: int = 100, **env: object
+) -> tuple[int, str]:
+    """(exit code, all that is written) of `rag argv` in this process, at a real terminal of that width.
 
-    `keys` are typed ahead.
+    `keys` are typed ahead; each of `lines` when a prompt is there, and after the last one Ctrl-D.
     """
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, columns))
     os.write(ours, keys.encode())
+    answers = iter([] if lines is None else [*(f"{line}\r" for line in lines), CTRL_D])
     with ThreadPoolExecutor(1) as pool:
-        written = pool.submit(_all_of, ours)
-        streams = [open(os.dup(theirs), mode, buffering=0) for mode in ("rb", "wb", "wb")]  # noqa: SIM115  closed below
-        try:
-            with _as_a_process(*streams, env):
-                code = main(argv)
-        finally:
-            for stream in streams:
-                stream.close()
-            os.close(theirs)
+        written = pool.submit(_typing, ours, answers)
+        with _standing_at(theirs), ExitStack() as opened:
+            streams = [
+                opened.enter_context(open(n, mode, 0, closefd=False)) for n, mode in enumerate(("rb", "wb", "wb"))
+            ]
+            opened.enter_context(_as_a_process(*streams, env))
+            opened.enter_context(create_app_session())  # prompts otherwise keep to the first terminal
+            code = main(argv)
         return code, written.result().decode("utf-8")
 
 
-def _all_of(terminal: int) -> bytes:
-    """What was written to a terminal until all have closed it."""
-    with open(terminal, "rb", buffering=0) as file:
-        return b"".join(iter(lambda: _some_of(file), b""))
+@contextmanager
+def _standing_at(terminal: int) -> Iterator[None]:
+    """The file descriptors of the standard streams lead to a terminal, which is closed at the end."""
+    before = [os.dup(n) for n in range(3)]
+    try:
+        for n in range(3):
+            os.dup2(terminal, n)
+        os.close(terminal)
+        yield
+    finally:
+        for n, file in enumerate(before):
+            os.dup2(file, n)
+            os.close(file)
+
+
+def _typing(terminal: int, answers: Iterator[str]) -> bytes:
+    """What was written to a terminal until all have closed it; each prompt gets the next answer."""
+    seen = b""
+    with open(terminal, "r+b", buffering=0) as file:
+        while some := _some_of(file):
+            prompts = (seen[-len(PROMPT) + 1 :] + some).count(PROMPT.encode())
+            seen += some
+            for answer in islice(answers, prompts):
+                file.write(answer.encode())
+    return seen
 
 
 def _some_of(file: io.FileIO) -> bytes:
