@@ -37,10 +37,10 @@ def environment(**changes: object) -> dict[str, str]:
     return {k: str(v) for k, v in (os.environ | chosen).items() if v is not None}
 
 
-def called(*argv: str, stdin: bytes = b"", **env: object) -> tuple[int, str, str]:
+def called(*argv: str, stdin: bytes = b"", encoding: str = "utf-8", **env: object) -> tuple[int, str, str]:
     """(exit code, stdout, stderr) of `rag argv`, its streams piped. In this process: a tenth of the time of `run`."""
     out, err = io.BytesIO(), io.BytesIO()
-    with _as_a_process(io.BytesIO(stdin), out, err, env):
+    with _as_a_process(io.BytesIO(stdin), out, err, env, encoding):
         code = main(argv)
     return code, out.getvalue().decode("utf-8"), err.getvalue().decode("utf-8")
 
@@ -103,10 +103,12 @@ def _some_of(file: io.FileIO) -> bytes:
 
 
 @contextmanager
-def _as_a_process(stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], env: dict[str, object]) -> Iterator[None]:
+def _as_a_process(
+    stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes], env: dict[str, object], encoding: str = "utf-8"
+) -> Iterator[None]:
     """Streams, environment and "once a process" as a new process would have them."""
     raw = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-    streams = {name: io.TextIOWrapper(stream, "utf-8", write_through=True) for name, stream in raw.items()}
+    streams = {name: io.TextIOWrapper(stream, encoding, write_through=True) for name, stream in raw.items()}
     for said_once in (notice, _say_how_to_add_a_model):
         said_once.cache_clear()
     changed = environment(**env)
