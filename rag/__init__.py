@@ -34,6 +34,7 @@ from rag.errors import (
     UsageError,
 )
 from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, FrozenMap, Hit, Paper, Usage
+from rag.remedies import Remedy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,11 +163,11 @@ def add(
 
     name = load(library=str(library) if library is not None else None, model="extractive").library
     if name is None:
-        raise UsageError('the shipped library is never changed; name one of your own: library="mine"')
+        raise UsageError("the shipped library is never changed", Remedy.NAME_LIBRARY)
     files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     report = added(files, name, open_embedder(), Way(format, columns or {}), dry_run=dry_run, progress=progress)
     if report.problem:
-        raise ReadError(report.problem)
+        raise report.problem
     return report
 
 

@@ -14,17 +14,40 @@
     +-- PromptError         a prompt file is missing, or a variable in it
     +-- Cancelled           the caller asked to stop
 
-A message is one line for the reader: what is wrong, where, and what to type next. Errors of
-other packages are translated at the module that calls them, so that `except RagError` is enough.
+An error says what is wrong and where, and names what to do next (`rag.remedies`), which each door words
+in its own way: `str(error)` is one line for Python. Errors of other packages are translated at the module
+that calls them, so that `except RagError` is enough.
 """
 
 from __future__ import annotations
 
+from rag.remedies import Door, Remedy
+
 
 class RagError(Exception):
-    """Base of every error this package raises on purpose. `str(error)` is one line."""
+    """Base of every error this package raises on purpose. `str(error)` is one line.
+
+    message    what is wrong, and where
+    remedies   what to do; of several, any will do
+    values     what the words of the remedies name, such as library="mine"
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", *remedies: Remedy, **values: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedies = remedies
+        self.values = values
+
+    def worded(self, door: Door, **known: object) -> str:
+        """The error with what to do at that door. `known` is what the door knows besides: the library it was given."""
+        todo = ", or ".join(remedy.words(door, known | self.values) for remedy in self.remedies)
+        gap = " " if self.message.endswith("?") else "; "
+        return f"{self.message}{gap}{todo}" if todo else self.message
+
+    def __str__(self) -> str:
+        return self.worded("python")
 
 
 class UsageError(RagError):

@@ -172,7 +172,7 @@ def wrong(file: Path, format: str | None = None) -> str:
     began = time.process_time()
     try:
         reading = gather([file], format=format)
-        why = _unsound(reading, nothing([file], reading) if not reading.papers else "")
+        why = _unsound(reading, str(nothing([file], reading)) if not reading.papers else "")
     except (Exception, Stuck) as error:  # noqa: BLE001  that is the question
         return f"{type(error).__name__}: {str(error)[:200]}"
     seconds = time.process_time() - began

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag import filters
@@ -56,6 +55,7 @@ from rag.records import (
     Usage,
     Where,
 )
+from rag.remedies import Remedy
 from rag.settings import SAME, Settings
 from rag.text import looks_english, printable, readable
 
@@ -576,9 +576,9 @@ def checked(question: str) -> str:
         raise UsageError(f"the question is {type(question).__name__}, not text")
     question = question.strip()
     if not question:
-        raise UsageError('the question is empty; type: rag ask "your question"')
+        raise UsageError("the question is empty", Remedy.ASK)
     if "\0" in question or printable(question).count("\ufffd") > max(3, len(question) // 20):
-        raise UsageError("the question is not text but binary data; type it, or pipe a text file")
+        raise UsageError("the question is not text but binary data", Remedy.GIVE_TEXT)
     if len(question) > LONGEST_QUESTION:
         raise UsageError(
             f"the question has {len(question):,} characters; at most {LONGEST_QUESTION:,}, ask in fewer words"
@@ -587,9 +587,7 @@ def checked(question: str) -> str:
         raise UsageError(f"the question {question[:20]!r} has no word in it; ask in words")
     text, where = filters.split(question)
     if not any(char.isalnum() for char in text):
-        raise UsageError(
-            f"{str(where)!r} is a filter and asks nothing; add a question, or type: rag list {quote(str(where))}"
-        )
+        raise UsageError(f"{str(where)!r} is a filter and asks nothing", Remedy.ASK_BESIDE_FILTER, where=str(where))
     return printable(question)
 
 

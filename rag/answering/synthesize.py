@@ -20,6 +20,7 @@ from rag.answering.relevance import Asked, Scored, announces
 from rag.errors import ModelError
 from rag.prompting import fence, numbered
 from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply, Status, Usage
+from rag.remedies import Remedy
 from rag.text import Span, folded, harmless, readable, title_key
 
 DECLINED = "NOT IN THIS LIBRARY"
@@ -171,7 +172,7 @@ def _read(said: Said, passages: tuple[Evidence, ...], prompt: Prompt, model: str
             sentences.append(f"{_unmarked(text)} {''.join(f'[{n}]' for n in numbers)}".strip())
             yield sentences[-1]
     if empty:
-        raise ModelError(_UNREAD.get(said.reply.finish, _UNREAD["unknown"]).format(model))
+        raise _unread(said.reply.finish, model)
     nothing = declined or (missing and not sentences)
     status: Status = "refused" if nothing else "partial" if missing else "answered"
     return Draft(tuple(sentences), passages, status, model, said.reply.usage, missing)
@@ -254,12 +255,17 @@ def _drained(written: Generator[str, None, Draft]) -> Draft | None:
         return None
 
 
-_UNREAD: dict[str, str] = {
-    "refused": "{} refused to answer; ask in other words, or leave the model out with --model extractive",
-    "tools": "{} called a tool that it was not offered, and said nothing; try another model",
-    "length": "{} used up the room for its reply before it had said one sentence; try another model",
-    "unknown": "{} answered with nothing to read; try again or another model",
+_UNREAD: dict[str, tuple[str, tuple[Remedy, ...]]] = {
+    "refused": ("refused to answer", (Remedy.REPHRASE, Remedy.WITHOUT_MODEL)),
+    "tools": ("called a tool that it was not offered, and said nothing", (Remedy.OTHER_MODEL,)),
+    "length": ("used up the room for its reply before it had said one sentence", (Remedy.OTHER_MODEL,)),
+    "unknown": ("answered with nothing to read", (Remedy.AGAIN, Remedy.OTHER_MODEL)),
 }
+
+
+def _unread(finish: str, model: str) -> ModelError:
+    problem, remedies = _UNREAD.get(finish, _UNREAD["unknown"])
+    return ModelError(f"{model} {problem}", *remedies)
 
 
 def _sentences(said: Said) -> Iterator[Marked]:

@@ -138,7 +138,7 @@ def _papers(chat: Conversation, screen: Screen, argument: str) -> None:
     from rag.show import lines
 
     if not argument:
-        raise RagError("which? type /papers QUERY; rag list prints them all")
+        raise RagError("which? type /papers QUERY")
     with screen.telling() as told:
         found = chat.assistant(told.stage).search(argument, NEAREST, chat.where)
     screen.put(lines.hits(found, _marks(chat)) or [lines.line("no paper shares a word with it", "dim")])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.chat.store import Chat, Chats
-from rag.errors import Cancelled, PaperNotFound, RagError
+from rag.errors import Cancelled, RagError
 from rag.filters import ALL, Filter, split
 from rag.records import Answer, Paper
 from rag.text import printable
@@ -185,11 +185,7 @@ class Conversation:
             if int(bare) not in self.numbers:
                 raise RagError(f"no paper bears [{bare}] in this chat; {self._known()}")
             return int(bare), self.numbers[int(bare)]
-        try:
-            paper = self.assistant().library.paper(name)
-        except PaperNotFound as error:  # it says what to type in a shell
-            said = str(error).replace("rag show", "/open").replace("rag list", "/papers QUERY")
-            raise PaperNotFound(said) from error
+        paper = self.assistant().library.paper(name)
         return next((number for number, known in self.numbers.items() if known.id == paper.id), None), paper
 
     def _known(self) -> str:
@@ -224,7 +220,7 @@ class Conversation:
             return keep(self._store)
         except RagError as error:
             self._store = None
-            self._say(printable(f"rag: {error}; this chat is not kept"))
+            self._say(printable(f"rag: {error.worded('chat')}; this chat is not kept"))
             return None
 
 

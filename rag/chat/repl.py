@@ -126,7 +126,7 @@ def converse(talk: Conversation, screen: Screen, read: Callable[[], str], *, typ
         except RagError as error:
             if typed and not talk.history and talk.opening.error is error:
                 raise
-            screen.say(f"rag: {' '.join(str(error).split())}")
+            screen.say(f"rag: {' '.join(error.worded('chat').split())}")
             code = 0 if typed else 1
 
 
@@ -160,7 +160,7 @@ def _store(screen: Screen, *, needed: bool) -> Chats | None:
     except RagError as error:
         if needed:
             raise
-        screen.say(f"rag: {error}; this chat is not kept")
+        screen.say(f"rag: {error.worded('chat')}; this chat is not kept")
         return None
 
 

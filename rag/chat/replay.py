@@ -19,6 +19,7 @@ from rag.chat.store import FILE, Chat, Chats, Turn
 from rag.errors import UsageError
 from rag.filters import ALL, parse
 from rag.places import home
+from rag.remedies import Remedy
 from rag.settings import Settings
 from rag.show import lines
 from rag.show.render import shown
@@ -75,12 +76,12 @@ def replay(
 def _named(name: str) -> tuple[Chat, list[tuple[Turn, Any]]]:
     parts = re.fullmatch(r"(\d{1,9})(?:\.(\d{1,9}))?", name)
     if not parts:
-        raise UsageError(f"{name[:40]!r} names no chat; give 3, or 3.2 for its second question, see: rag log")
+        raise UsageError(f"{name[:40]!r} names no chat; give 3, or 3.2 for its second question", Remedy.SEE_CHATS)
     chat = Chats(home("data") / FILE).chat(int(parts[1]))
     wanted = chat.turns if parts[2] else chat.standing
     turns = [(turn, turn.answer) for turn in wanted if turn.answer and parts[2] in (None, str(turn.number))]
     if not turns:
-        raise UsageError(f"{name} has no answer; type: rag log")
+        raise UsageError(f"{name} has no answer", Remedy.SEE_CHATS)
     return chat, turns
 
 

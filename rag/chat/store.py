@@ -19,6 +19,7 @@ from typing import Any
 
 from rag.errors import RagError
 from rag.records import Answer
+from rag.remedies import Remedy
 from rag.text import printable
 
 FILE = "chats.sqlite"
@@ -86,7 +87,7 @@ class Chats:
     def _prepare(self) -> None:
         version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA:
-            raise RagError(f"{self.file} was written by a later version; type: pip install --upgrade abstracts-rag")
+            raise RagError(f"{self.file} was written by a later version", Remedy.UPGRADE)
         self._db.execute("PRAGMA journal_mode = WAL")
         if version == SCHEMA:
             return
@@ -136,7 +137,9 @@ class Chats:
         wanted = "ORDER BY id DESC LIMIT 1" if id is None else "WHERE id = ?"
         rows = self._read(f"SELECT id, at, library FROM chats {wanted}", *([] if id is None else [min(id, MOST)]))
         if not rows:
-            raise RagError("no chat is kept yet; type: rag chat" if id is None else f"no chat {id}; type: rag log")
+            raise RagError(
+                *(("no chat is kept yet", Remedy.BEGIN_CHAT) if id is None else (f"no chat {id}", Remedy.SEE_CHATS))
+            )
         ((found, at, library),) = rows
         return Chat(found, at, library, self._turns(found))
 

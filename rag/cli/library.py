@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag import formats
 from rag.cli import common
-from rag.errors import PaperNotFound, ReadError, UsageError
+from rag.errors import PaperNotFound, UsageError
 
 if TYPE_CHECKING:
     from rag.library.report import Added
@@ -76,7 +76,7 @@ def export(arguments: argparse.Namespace) -> int:
         papers = [paper for paper in papers if paper.id in admitted]
         common.say_where(library, where)
     if file:
-        export.write(file, export.write_papers(form, papers), over=arguments.force, remedy="add --force to replace it")
+        export.write(file, export.write_papers(form, papers), over=arguments.force)
     else:
         sys.stdout.write(export.write_papers(form, papers))
     to = f" written to {file}" if file else ""
@@ -236,7 +236,7 @@ def _reported(report: Added, arguments: argparse.Namespace) -> int:
     """Print a report; the exit code."""
     _print_report(report.to_dict(), report.lines(), arguments)
     if report.problem:
-        raise ReadError(report.problem)
+        raise report.problem
     return 1 if arguments.strict and report.of_kind("refused") else 0
 
 

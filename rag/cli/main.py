@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RagError as error:
-        print(f"rag: {common.one_line(_of_library(str(error), arguments))}", file=sys.stderr)
+        asked = getattr(arguments, "library", None)
+        print(f"rag: {common.one_line(error.worded('terminal', library=asked))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         kept = "; what was done so far is kept, the same command goes on" if _is_adding(arguments) else ""
@@ -279,18 +280,6 @@ def _hit(hit: Any) -> dict[str, Any]:
         "chunk": {"id": hit.chunk.id, "start": hit.chunk.start, "end": hit.chunk.end, "text": hit.chunk.text},
         "found": [{"search": f.search, "rank": f.rank, "score": f.score, "part": f.part} for f in hit.found],
     }
-
-
-def _of_library(message: str, arguments: argparse.Namespace | None) -> str:
-    """What an error says to type, for the library that was asked."""
-    from shlex import quote
-
-    name = getattr(arguments, "library", None)
-    if not name:
-        return message
-    return re.sub(
-        r"type: rag (?:list|show)\b(?! --library)", lambda found: f"{found[0]} --library {quote(name)}", message
-    )
 
 
 # --- the command line ---------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from rag.library.write import Embedded, Entry, vector_key
 from rag.places import home, libraries, resource
 from rag.readers import Reading, Skipped, read
 from rag.records import Paper
+from rag.remedies import Remedy
 from rag.text import readable, sentences
 
 CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
@@ -89,8 +90,8 @@ def open_named(name: str) -> Library:
             raise
         near = get_close_matches(name, known, 1)
         more = f" and {len(known) - NAMED:,} more" if len(known) > NAMED else ""
-        there = f"did you mean {near[0]}?" if near else f"there is {', '.join(known[:NAMED])}{more};"
-        raise LibraryMissing(f"no library at {folder}; {there} to make one type: rag add FILE --library NAME") from None
+        there = f"did you mean {near[0]}?" if near else f"there is {', '.join(known[:NAMED])}{more}"
+        raise LibraryMissing(f"no library at {folder}; {there}", Remedy.MAKE_LIBRARY) from None
 
 
 def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Library:

@@ -29,6 +29,7 @@ from rag.library.vectors import Collection, Stale, collection_folder, open_colle
 from rag.places import home
 from rag.readers import Way
 from rag.records import Paper
+from rag.remedies import Remedy
 
 __all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
 
@@ -191,7 +192,7 @@ def undo(name: str, embedder: Embedder) -> dict[str, Any]:
     with _writing(own_folder(name), embedder, create=False) as library:
         last = _last(library.journal())
         if last is None:
-            raise LibraryError(f"no change to undo in {library.path}; rag status --library {name} tells what it holds")
+            raise LibraryError(f"no change to undo in {library.path}", Remedy.SEE_STATUS, library=name)
         back = [Paper.from_dict(paper) for paper in last["before"]["back"]]
         gone = last["before"]["gone"]
         lines = last["before"].get("moved", {})
@@ -211,17 +212,17 @@ def _last(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def own_folder(name: str | None) -> Path:
     """The folder of a library that may be changed. Raises UsageError for the shipped one, or a folder of other files."""
     if name is None:
-        raise UsageError("the shipped library is never changed; name one of your own: add --library NAME")
+        raise UsageError("the shipped library is never changed", Remedy.NAME_LIBRARY)
     if not name.strip():
-        raise UsageError("the library's name is empty; name one of your own: --library NAME")
+        raise UsageError("the library's name is empty", Remedy.NAME_LIBRARY)
     folder = named_folder(name)
     real = Path(os.path.realpath(folder))
     if real.name.startswith("shipped-") and real.parent == Path(os.path.realpath(home("cache"))):
-        raise UsageError("the shipped library is never changed; name one of your own: --library NAME")
+        raise UsageError("the shipped library is never changed", Remedy.NAME_LIBRARY)
     if os.path.isfile(folder):
-        raise UsageError(f"{folder} is a file; a library is a folder: --library NAME")
+        raise UsageError(f"{folder} is a file, no library", Remedy.NAME_ANOTHER)
     if os.path.isdir(folder) and not os.path.isfile(folder / FILE) and _is_foreign(folder):
-        raise UsageError(f"{folder} is a folder of other files, no library; name another one: --library NAME")
+        raise UsageError(f"{folder} is a folder of other files, no library", Remedy.NAME_ANOTHER)
     return folder
 
 
@@ -238,7 +239,7 @@ def _is_foreign(folder: Path) -> bool:
 def _writing(folder: Path, embedder: Embedder, *, create: bool = True) -> Iterator[Library]:
     """The library, alone. Raises LibraryBusy, LibraryMissing or another LibraryError."""
     if not create and not os.path.isfile(folder / FILE):
-        raise LibraryMissing(f"no library at {folder}; type: rag add FILE --library NAME")
+        raise LibraryMissing(f"no library at {folder}", Remedy.MAKE_LIBRARY)
     with writer(folder), closing(Library.create(folder, embedder.name, embedder.dimensions)) as library:
         if library.embedder != embedder.name:
             raise LibraryError(

@@ -5,7 +5,6 @@ What was read of the library is remembered until it changes: the generation numb
 
 from __future__ import annotations
 
-import shlex
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError
 from rag.records import Paper
+from rag.remedies import Remedy
 
 if TYPE_CHECKING:
     from rag.filters import Filter, Selected
@@ -108,8 +108,8 @@ class Database:
         return self._memory
 
     def damaged(self, what: str) -> LibraryDamaged:
-        """The error that says what is wrong with the file, and what to type."""
-        return LibraryDamaged(f"{self.file} is damaged ({what}); {remedy(self.folder)}")
+        """The error that says what is wrong with the file, and what to do."""
+        return LibraryDamaged(f"{self.file} is damaged ({what})", Remedy.EXAMINE, library=self.folder)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -125,8 +125,3 @@ class Database:
             raise LibraryError(f"{self.file}: {text}; check the disk's space and permissions") from error
         except sqlite3.DatabaseError as error:
             raise self.damaged(str(error)) from error
-
-
-def remedy(folder: Path) -> str:
-    """What to type when a library is damaged."""
-    return f"type: rag doctor --library {shlex.quote(str(folder))}"

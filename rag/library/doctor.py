@@ -106,7 +106,7 @@ def examine(folder: Path, name: str | None, embedder: Embedder) -> Health:
                 found = _found(library, embedder)
                 advice = _advice(found, folder, name)
         except LibraryDamaged as error:
-            return Health(str(folder), (Check("file", str(error).partition(";")[0]),), (), 0,
+            return Health(str(folder), (Check("file", error.message),), (), 0,
                           _anew(folder, name))  # fmt: skip
         return Health(str(folder), tuple(found.checks), (), 0, advice)
 
@@ -134,7 +134,7 @@ def _found(library: Library, embedder: Embedder) -> _Found:
         try:
             problem, fact = look(library, embedder, found)
         except LibraryDamaged as error:
-            problem, fact = str(error).partition(";")[0], ""
+            problem, fact = error.message.partition(";")[0], ""
         found.checks.append(Check(name, problem, fact))
         if name == "file" and problem:  # whatever else is asked of it may be wrong
             break

@@ -15,12 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rag.errors import LibraryError
+from rag.errors import LibraryError, ReadError
 from rag.library.origins import Origin, Origins, Source, digest, way_dict
 from rag.library.report import Added
 from rag.library.store import Library
 from rag.readers import File, Reading, Skipped, Taken, Way, file_of, joined, listed, nothing, take, version
 from rag.records import Paper
+from rag.remedies import Remedy
 
 Progress = Callable[[str, int, int], None]
 
@@ -68,9 +69,7 @@ def named(paths: Sequence[Path], way: Way, before: Origins) -> Looked:
 def every(before: Origins, prune: bool) -> Looked:
     """What to do for all that was ever named: what is there, what changed, what is gone."""
     if not before.files:
-        raise LibraryError(
-            "no file is known to have made this library; add its files again: rag add FILE --library NAME"
-        )
+        raise LibraryError("no file is known to have made this library", Remedy.ADD_FILES_AGAIN)
     there = {given: way for given, way in before.given.items() if os.path.exists(given)}
     listing = [(file, way) for given, way in there.items() for file in listed([Path(given)])[0]]
     found = _called(listing, before) | _there(before, set())
@@ -171,10 +170,10 @@ def _differing(read: Mapping[str, Paper], known: Mapping[str, Paper]) -> tuple[t
     return tuple(p for p in differ if p.id not in moved), tuple(p for p in differ if p.id in moved)
 
 
-def _problem(looked: Looked, reading: Reading) -> str:
-    """Why there is nothing to add, "" if there is, or nothing was to be."""
+def _problem(looked: Looked, reading: Reading) -> ReadError | None:
+    """Why there is nothing to add; None if there is, or nothing was to be."""
     if looked.sync or looked.kept or reading.papers:
-        return ""
+        return None
     return nothing([file.path for file, _ in looked.read.values()], reading)
 
 

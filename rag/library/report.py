@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rag.errors import ReadError
 from rag.library.origins import Origin, Source
 from rag.readers import Merged, Skipped
 
@@ -30,7 +31,7 @@ class Added:
     removed   ids of such papers that `--prune` took out
     left_out  ids of papers that were removed by hand and not taken up again
     pruned    whether what is gone was to be forgotten
-    problem   why there was nothing to add at all
+    problem   why there was nothing to add at all, None if there was
     """
 
     library: str
@@ -49,7 +50,7 @@ class Added:
     left_out: tuple[str, ...] = ()
     pruned: bool = False
     dry_run: bool = False
-    problem: str = ""
+    problem: ReadError | None = None
 
     def all_skipped(self) -> tuple[Skipped, ...]:
         """The pieces of files that are no paper, also of files not read again."""
@@ -111,7 +112,7 @@ class Added:
         left = [*self.of_kind("refused"), *self.of_kind("no abstract")]
         for piece in left[:SHOWN]:
             named = f" {short(piece.text, 60)!r}:" if piece.text else ""
-            yield f"  {piece.source}:{named} {piece.reason}"
+            yield f"  {piece.source}:{named} {piece.told('terminal')}"
         if len(left) > SHOWN:
             yield f"  and {len(left) - SHOWN:,} more; --json lists them all"
         yield from self._missed()
@@ -163,4 +164,6 @@ def _merge(one: Merged) -> Mapping[str, str]:
 
 
 def _piece(piece: Skipped) -> Mapping[str, str]:
-    return {"source": piece.source, "text": short(piece.text, LONGEST), "reason": piece.reason, "kind": piece.kind}
+    named = {"remedy": piece.remedy} if piece.remedy else {}
+    text = short(piece.text, LONGEST)
+    return {"source": piece.source, "text": text, "reason": piece.reason, "kind": piece.kind} | named

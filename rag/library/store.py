@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.library import words
-from rag.library.database import FILE, PIECE, Database, remedy
+from rag.library.database import FILE, PIECE, Database
 from rag.library.subsets import Subsets
 from rag.library.words import Words
 from rag.records import Chunk, Paper, Sentence
+from rag.remedies import Remedy
 from rag.text import Span, printable, readable, title_key
 
 if TYPE_CHECKING:
@@ -63,11 +64,9 @@ class Library:
         """The library in that folder. Raises LibraryMissing, LibraryDamaged or LibraryNewer."""
         folder = Path(path)
         if os.path.isfile(folder):  # unlike Path's own, never raises
-            raise LibraryMissing(f"{folder} is a file; a library is a folder, see: rag status")
+            raise LibraryMissing(f"{folder} is a file; a library is a folder", Remedy.SEE_LIBRARIES)
         if not os.path.isfile(folder / FILE):
-            raise LibraryMissing(
-                f"no library at {folder}; make one with: rag add FILE --library NAME, or leave --library out"
-            )
+            raise LibraryMissing(f"no library at {folder}", Remedy.MAKE_OR_LEAVE_OUT)
         library = cls(Database(folder))
         try:
             library._check()
@@ -104,11 +103,12 @@ class Library:
         try:
             schema = int(self.meta("schema"))
         except (LibraryDamaged, ValueError) as error:
-            raise LibraryDamaged(f"{self.path / FILE} is not a library of this package; {remedy(self.path)}") from error
+            raise LibraryDamaged(
+                f"{self.path / FILE} is not a library of this package", Remedy.EXAMINE, library=self.path
+            ) from error
         if schema > SCHEMA:
             raise LibraryNewer(
-                f"{self.path} was written by a later version (schema {schema}, this reads {SCHEMA}); "
-                "type: pip install --upgrade abstracts-rag"
+                f"{self.path} was written by a later version (schema {schema}, this reads {SCHEMA})", Remedy.UPGRADE
             )
         if schema < SCHEMA:
             raise LibraryError(
@@ -189,9 +189,13 @@ class Library:
             return papers[0]
         if papers:
             raise PaperNotFound(
-                f"{wanted!r} fits several papers: {', '.join(p.id for p in papers)}; type more of the id"
+                f"{wanted!r} fits several papers: {', '.join(p.id for p in papers)}; give more of the id"
             )
-        raise PaperNotFound(f"no paper {_short(wanted)!r} in this library{self._nearest(wanted)}")
+        problem, near = f"no paper {_short(wanted)!r} in this library", self._nearest(wanted)
+        if near is None:
+            raise PaperNotFound(problem, Remedy.LIST_PAPERS)
+        title = _short(readable(near.title))
+        raise PaperNotFound(f"{problem}; the nearest title is {title!r}", Remedy.SHOW_PAPER, id=near.id)
 
     def _paper(self, record: str) -> Paper:
         try:
@@ -199,12 +203,9 @@ class Library:
         except (ValueError, KeyError, TypeError) as error:
             raise self.database.damaged(f"a record: {error}") from error
 
-    def _nearest(self, name: str) -> str:
+    def _nearest(self, name: str) -> Paper | None:
         found = self.words.lexical(name, 1)
-        if not found:
-            return "; type: rag list"
-        near = self.papers([found[0][0]])[found[0][0]]
-        return f"; the nearest title is {_short(readable(near.title))!r}, type: rag show {near.id}"
+        return self.papers([found[0][0]])[found[0][0]] if found else None
 
     def papers(self, ids: Iterable[str]) -> dict[str, Paper]:
         """The papers with those ids; an unknown id is left out."""

@@ -22,6 +22,7 @@ from rag.models.failures import is_too_long, line, translated
 from rag.models.servers import is_remote, key_of
 from rag.models.streamed import Around, Part, Streamed
 from rag.records import Finish, Reply, Usage
+from rag.remedies import Remedy
 
 CONTEXT = 8192  # assumed of a model; the prompt is kept well below by its own budget
 CONNECT = 10.0  # seconds to reach a server
@@ -83,7 +84,7 @@ def _openai_like(model: str, url: str, sent: _Sent) -> Any:
             openai_client=_http_client(url),
         )
     except ValueError as error:  # a model that llama-index knows to have no chat
-        raise ModelError(f"{model!r} cannot be used for chat ({line(str(error))}); choose another --model") from error
+        raise ModelError(f"{model!r} cannot be used for chat ({line(str(error))})", Remedy.OTHER_MODEL) from error
 
 
 def _http_client(url: str) -> Any:

@@ -8,6 +8,7 @@ import re
 from rag.errors import ModelError, RagError
 from rag.models.deadline import Deadline, wished
 from rag.models.servers import shown
+from rag.remedies import Remedy
 
 
 def translated(
@@ -21,39 +22,41 @@ def translated(
         return error
     where = shown(url) if url else f"the LLM object {model}"
     kind, status = type(error).__name__, getattr(error, "status_code", None)
+    pause = wished(error) if status is not None else None
     if status is not None and url:
-        problem = _of_status(status, error, model, where)
+        problem, remedy = _of_status(status, error, model, pause)
     elif type(error.__cause__).__name__ == "ConnectTimeout":
-        problem = "cannot be reached; check --base-url and the network"
+        problem, remedy = "cannot be reached", Remedy.CHECK_NETWORK
     elif isinstance(error, TimeoutError) or kind == "APITimeoutError":
         limit = "in time" if math.isinf(deadline.seconds) else f"within {deadline.seconds:g} s"
-        problem = f"did not {'finish' if begun else 'answer'} {limit}; give it longer with --deadline"
+        problem, remedy = f"did not {'finish' if begun else 'answer'} {limit}", Remedy.GIVE_LONGER
     elif begun:
-        problem = "broke off in the middle of its answer; try again"
+        problem, remedy = "broke off in the middle of its answer", Remedy.AGAIN
     elif kind == "APIConnectionError":
-        problem = "cannot be reached; is the server running? check --base-url"
+        problem, remedy = "cannot be reached", Remedy.CHECK_RUNNING
     elif url and isinstance(error, AttributeError | LookupError | TypeError | ValueError | EOFError):
-        problem = f"answered, but not as an OpenAI-compatible server does ({kind}); check that --base-url ends in /v1"
+        problem, remedy = f"answered, but not as an OpenAI-compatible server does ({kind})", Remedy.CHECK_V1
     else:
-        problem = f"gave no usable answer ({kind}: {line(str(error))}); try again"
-    return ModelError(f"{where} {problem}" + (", or leave --model out" if model else ""))
+        problem, remedy = f"gave no usable answer ({kind}: {line(str(error))})", Remedy.AGAIN
+    remedies = (remedy, Remedy.WITHOUT_MODEL) if model else (remedy,)
+    return ModelError(f"{where} {problem}", *remedies, server=where, seconds=f"{math.ceil(pause or 0):,}")
 
 
-def _of_status(status: int, error: Exception, model: str | None, where: str) -> str:
-    detail, pause = _detail(error), wished(error)
+def _of_status(status: int, error: Exception, model: str | None, pause: float | None) -> tuple[str, Remedy]:
+    detail = _detail(error)
     if status in (401, 403):
-        return f"refused the key (HTTP {status}); set RAG_API_KEY or OPENAI_API_KEY to a valid one"
+        return f"refused the key (HTTP {status})", Remedy.VALID_KEY
     if status == 404 and model is None:
-        return "lists no models (HTTP 404); check that --base-url ends in /v1"
+        return "lists no models (HTTP 404)", Remedy.CHECK_V1
     if status == 404:
-        return f"has no model {model!r} (HTTP 404); type: rag models --base-url {where}, choose one of those"
+        return f"has no model {model!r} (HTTP 404)", Remedy.OFFERED_MODEL
     if status == 429 and pause and pause > 1:
-        return f"says too many requests (HTTP 429); try again in {math.ceil(pause):,} s"
+        return "says too many requests (HTTP 429)", Remedy.AGAIN_IN
     if status == 429:
-        return "says too many requests or no credit left (HTTP 429); try again later"
+        return "says too many requests or no credit left (HTTP 429)", Remedy.AGAIN_LATER
     if is_too_long(error):
-        return f"has too short a context for this (HTTP {status}: {detail}); lengthen it there, or try -k 2"
-    return f"failed (HTTP {status}: {detail}); try again"
+        return f"has too short a context for this (HTTP {status}: {detail})", Remedy.LESS_TEXT
+    return f"failed (HTTP {status}: {detail})", Remedy.AGAIN
 
 
 def is_too_long(error: Exception) -> bool:

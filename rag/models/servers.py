@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from rag.errors import ModelError, UsageError
+from rag.remedies import Remedy
 
 OPENAI = "https://api.openai.com/v1"
 SERVERS = {  # short names, with the ports that these servers listen on unless told otherwise
@@ -67,5 +68,5 @@ def key_of(url: str) -> str:
     if urlsplit(url).hostname != urlsplit(OPENAI).hostname:
         return own or NO_KEY
     if not (own or general):
-        raise ModelError("OpenAI's models need a key: set OPENAI_API_KEY, or name a local server: --base-url ollama")
+        raise ModelError("OpenAI's models need a key", Remedy.KEY_OR_LOCAL)
     return own or general

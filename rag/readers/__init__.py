@@ -27,6 +27,7 @@ from rag.readers.merge import Merged, file_of, merged
 from rag.readers.record import Found, Record, Skipped
 from rag.readers.sniff import Unknown, sniff
 from rag.records import FrozenMap, Paper
+from rag.remedies import Remedy
 
 __all__ = [
     "File",
@@ -140,7 +141,7 @@ def read(
     paths = list(paths)
     reading = gather(paths, format=format, columns=columns, known=known)
     if not reading.papers:
-        raise ReadError(nothing(paths, reading))
+        raise nothing(paths, reading)
     return reading
 
 
@@ -219,7 +220,10 @@ def _one(file: File, name: str, text: str | Refused, forced: Format | None, colu
     try:
         kind = forced or sniff(plainly, columns)
     except Unknown as unknown:
-        return "", ([], [Skipped(f"{name}:1", "", str(unknown), "passed over" if foreign else "refused")])
+        return "", (
+            [],
+            [Skipped(f"{name}:1", "", str(unknown), "passed over" if foreign else "refused", unknown.remedy)],
+        )
     is_prose = kind.name in ("pages", "text")
     if is_prose and foreign and not forced:
         why = "in no known format; if it is text, name the file itself to have it read"
@@ -236,8 +240,8 @@ def _reader(kind: Format) -> Reader:
     return read if takes_columns else lambda text, name, _: read(text, name)
 
 
-def nothing(paths: Iterable[Path], reading: Reading) -> str:
-    """One line: why there is no paper, by the first thing that was refused."""
+def nothing(paths: Iterable[Path], reading: Reading) -> ReadError:
+    """Why there is no paper, by the first thing that was refused."""
     refused = [piece for piece in reading.skipped if piece.kind == "refused"]
     names = re.sub(
         r"\s+",
@@ -246,12 +250,17 @@ def nothing(paths: Iterable[Path], reading: Reading) -> str:
     )
     if refused:
         more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
-        return " ".join(f"{refused[0].source}: {refused[0].reason}{more}".split())
+        return _said(refused[0], more)
     if not reading.files:
-        return f"no file in {names}"
+        return ReadError(f"no file in {names}")
     if any(piece.kind == "no abstract" for piece in reading.skipped):
-        return f"no abstract in {names}: titles alone say too little to answer from; {_WITH_ABSTRACTS}"
+        return ReadError(f"no abstract in {names}: titles alone say too little to answer from; {_WITH_ABSTRACTS}")
     binary = [piece for piece in reading.skipped if piece.reason.startswith("is a ")]
     if binary and len(binary) == len(reading.files):
-        return " ".join(f"{binary[0].source}: {binary[0].reason}".split())
-    return f"no title with an abstract below it found in {names}; if it is an export, add --format NAME"
+        return _said(binary[0])
+    return ReadError(f"no title with an abstract below it found in {names}", Remedy.NAME_FORMAT)
+
+
+def _said(piece: Skipped, more: str = "") -> ReadError:
+    remedies = [Remedy[piece.remedy]] if piece.remedy else []
+    return ReadError(" ".join(f"{piece.source}: {piece.reason}{more}".split()), *remedies)

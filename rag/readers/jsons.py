@@ -16,6 +16,7 @@ from typing import Any
 from rag.readers.fields import TITLE_LENGTH, Columns, arxiv_id, flat, gathered, is_id, names, pmid_in, roles, stored
 from rag.readers.record import Found, Record, Skipped
 from rag.records import FrozenMap
+from rag.remedies import Remedy
 
 BROKEN = 500  # places in one list after which it is read no further
 DEPTH = 5  # how deep in objects and lists records are looked for
@@ -218,8 +219,8 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
     held = roles(value, columns) | roles([key for key, part in value.items() if part], columns)
     if "title" not in held:
         keys = ", ".join(list(value)[:8])[:100]
-        reason = f"no key for the title among: {keys}; say which with --map title=NAME" if keys else "an empty record"
-        return Skipped(source, json.dumps(value)[:200], reason, "refused")
+        reason = f"no key for the title among: {keys}" if keys else "an empty record"
+        return Skipped(source, json.dumps(value)[:200], reason, "refused", Remedy.NAME_TITLE.name if keys else "")
     got: dict[str, Any] = {role: _bare(value[key]) for role, key in held.items()}
     if _is_column(got["title"]) and _is_column(got.get("abstract")):
         reason = 'a table by columns, not by papers; from pandas: to_json(FILE, orient="records")'

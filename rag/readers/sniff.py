@@ -11,6 +11,7 @@ import re
 from rag.formats import BY_LABEL, FORMATS, Format
 from rag.readers import plain, tables, xmls
 from rag.readers.fields import Columns
+from rag.remedies import Remedy
 
 HEAD = 200_000  # characters looked at
 _PUBMED_PAGE = re.compile(r"\A\s*1[.:] \S.{0,20000}?\bPMID: ?\d", re.DOTALL)
@@ -20,7 +21,11 @@ _HTML = re.compile(r"\s*(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html|head|body)\b"
 
 
 class Unknown(Exception):
-    """Why a text is in no format that is read."""
+    """Why a text is in no format that is read, and the name of a remedy if there is one."""
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 def sniff(text: str, columns: Columns) -> Format:
@@ -60,7 +65,7 @@ def _loose(text: str, head: str, columns: Columns) -> Format:
         return BY_LABEL["table"]
     if header and _is_regular(head, header):
         shown = ", ".join(header.cells)[:200]
-        raise Unknown(f"is a table without a column for the title among: {shown}; say which with --map title=NAME")
+        raise Unknown(f"is a table without a column for the title among: {shown}", Remedy.NAME_TITLE.name)
     return BY_LABEL["plain text" if plain.is_wrapped(head) else "pages"]
 
 

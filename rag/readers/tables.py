@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from rag.readers.fields import Columns, arxiv_id, gathered, names, pmid_in, roles
 from rag.readers.record import Found, Record, Skipped
+from rag.remedies import Remedy
 
 SEPARATORS = ",;\t|"
 HEADER = 50_000  # characters; no line that names columns is longer
@@ -56,8 +57,8 @@ def read(text: str, name: str, columns: Columns) -> Found:
     head = header(text, columns)
     if head is None or "title" not in head.roles:
         shown = ", ".join(head.cells if head else [text.split("\n")[0]])[:200]
-        reason = f"no column for the title among: {shown}; say which with --map title=NAME"
-        return [], [Skipped(f"{name}:{head.line if head else 1}", "", reason, "refused")]
+        reason = f"no column for the title among: {shown}"
+        return [], [Skipped(f"{name}:{head.line if head else 1}", "", reason, "refused", Remedy.NAME_TITLE.name)]
     at = {role: head.cells.index(column.strip()) for role, column in head.roles.items()}
     for number, row in _rows(text, head):
         source = f"{name}:{number}"

@@ -29,6 +29,7 @@ from urllib.parse import quote
 from rag.errors import RagError
 from rag.formats import Format
 from rag.records import Answer, Paper
+from rag.remedies import Remedy
 from rag.text import IN_LATEX, UNSAFE, printable, readable
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!&])")
@@ -284,17 +285,17 @@ def _family(author: str) -> str:
 # --- files --------------------------------------------------------------------------------------
 
 
-def write(file: Path, text: str, *, over: bool = False, remedy: str = "give another name") -> None:
+def write(file: Path, text: str, *, over: bool = False) -> None:
     """Write a file whole, or not at all.
 
-    Raises RagError when it is there already (unless `over`; `remedy` says what to do), or cannot be written.
+    Raises RagError when it is there already (unless `over`), or cannot be written.
     """
     try:
         file = Path(os.path.realpath(file))
         if file.exists() and not file.is_file():
             raise RagError(f"{file} is no ordinary file; give another name")
         if file.exists() and not over:
-            raise RagError(f"{file} is there already; {remedy}")
+            raise RagError(f"{file} is there already", Remedy.REPLACE_FILE)
         part = file.with_name(f".{file.name[:100]}.{os.getpid()}.part")
         try:
             part.write_text(text, "utf-8", newline="\n")

@@ -80,7 +80,7 @@ class Talk:
         try:
             respond(line, self.chat, self.screen)
         except RagError as error:
-            return f"rag: {error}"
+            return f"rag: {error.worded('chat')}"
         return "\n".join(shown.text for shown in self.screen)
 
 

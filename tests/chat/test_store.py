@@ -68,7 +68,7 @@ def test_chats_are_found_by_words_of_questions_answers_and_notes_latest_first(st
 
 @pytest.mark.parametrize("id", [None, 7, 0, 10**30])
 def test_a_chat_that_is_not_there_is_told(store, id):
-    with pytest.raises(RagError, match=r"no chat .*; type: rag (chat|log)"):
+    with pytest.raises(RagError, match=r"no chat .*; at a terminal type: rag (chat|log)"):
         store.chat(id)
 
 
@@ -121,7 +121,7 @@ def later_version(file: Path) -> None:
         (lambda file: file.write_bytes(os.urandom(5000)), "is damaged .*; move it away"),
         (lambda file: file.mkdir(), "unable to open database file; check"),
         (another_table, "has no column|no such table"),
-        (later_version, "later version; type: pip install --upgrade"),
+        (later_version, "later version; at a terminal type: pip install --upgrade"),
     ],
 )
 def test_a_file_that_fails_says_so_in_one_line(tmp_path, harm, why):

@@ -416,14 +416,14 @@ def test_a_paper_is_found_by_id_beginning_of_id_or_title(name: str, library: Lib
 def test_a_beginning_that_fits_several_ids_names_them(library: Library) -> None:
     twins = [replace(MAMBA, id="abcd11111111", title="A"), replace(STIM, id="abcd22222222", title="B")]
     store(library, twins)
-    with pytest.raises(PaperNotFound, match="abcd11111111, abcd22222222; type more of the id"):
+    with pytest.raises(PaperNotFound, match="abcd11111111, abcd22222222; give more of the id"):
         library.paper("abcd")
     assert library.paper("abcd1") == twins[0]
 
 
 def test_an_unknown_paper_is_refused_with_the_nearest_title(library: Library) -> None:
     store(library, [STIM, MAMBA])
-    with pytest.raises(PaperNotFound, match=f"nearest title is 'Mamba: .*', type: rag show {MAMBA.id}"):
+    with pytest.raises(PaperNotFound, match=f"nearest title is 'Mamba: .*'; its id is '{MAMBA.id}'"):
         library.paper("mamba 2")
 
 

@@ -217,7 +217,7 @@ def test_a_passage_in_the_answer_cannot_put_marks_of_its_own(server):
         (400, 1, ["HTTP 400", "no luck"]),
         (401, 1, ["refused the key", "RAG_API_KEY"]),
         (403, 1, ["refused the key", "RAG_API_KEY"]),
-        (404, 1, ["no model 'test'", "type: rag models --base-url http://localhost"]),
+        (404, 1, ["no model 'test'", "rag models --base-url http://localhost"]),
         (429, 3, ["too many requests", "try again"]),
         (500, 3, ["HTTP 500", "try again"]),
         (503, 3, ["HTTP 503", "try again"]),
@@ -287,11 +287,11 @@ def test_nobody_there_is_told():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    fails(lambda: at(port).answer(POKER), f"127.0.0.1:{port}", "cannot be reached", "--base-url")
+    fails(lambda: at(port).answer(POKER), f"127.0.0.1:{port}", "cannot be reached", "base_url")
 
 
 def test_a_slow_server_is_given_up(listening):
-    fails(lambda: at(listening.port, timeout=2).answer(POKER), "did not answer within", "--deadline")
+    fails(lambda: at(listening.port, timeout=2).answer(POKER), "did not answer within", "RAG_DEADLINE")
     assert listening.count == 1
 
 
@@ -364,7 +364,7 @@ def test_a_refusal_that_nothing_mends_ends(server, told):
 )
 def test_a_context_that_is_too_short_is_told(server, told):
     chat = server.says(refusal(told)).chat()
-    fails(lambda: asked(chat), "too short a context", told[:60], "-k 2")
+    fails(lambda: asked(chat), "too short a context", told[:60], "k=2")
     assert len(server.requests) == 1
 
 
@@ -382,7 +382,10 @@ def test_a_server_that_cannot_stream_is_asked_for_the_whole(server):
 
 
 def test_a_model_that_has_no_chat_is_told():
-    fails(lambda: open_chat("gpt-5.2-pro", "http://localhost:1/v1", reply_tokens=1, temperature=None), "--model")
+    fails(
+        lambda: open_chat("gpt-5.2-pro", "http://localhost:1/v1", reply_tokens=1, temperature=None),
+        "name another model",
+    )
 
 
 def test_what_stays_here_goes_through_no_proxy(server, monkeypatch):
@@ -559,7 +562,7 @@ def test_a_stream_whose_connection_is_cut_gives_what_came(listening):
 @pytest.mark.parametrize("way", [asked, streamed])
 def test_a_slow_first_byte_is_not_waited_for(listening, way):
     error = said(way, chat_at(listening.url), 0.4)
-    assert "did not answer within 0.4 s; give it longer with --deadline" in error
+    assert "did not answer within 0.4 s; set RAG_DEADLINE to more seconds" in error
     assert listening.count == 1
 
 
@@ -709,7 +712,7 @@ def test_another_model_is_another_run(server):
 
 
 def test_openais_own_models_need_a_key():
-    fails(lambda: rag.answer(POKER, model="gpt-5-mini"), "OPENAI_API_KEY", "--base-url")
+    fails(lambda: rag.answer(POKER, model="gpt-5-mini"), "OPENAI_API_KEY", "base_url")
 
 
 # --- llama-index objects ------------------------------------------------------------------------

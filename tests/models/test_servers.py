@@ -89,7 +89,7 @@ def test_which_key_goes_where(monkeypatch, own, general, to_openai, to_others):
 
 
 def test_openai_needs_a_key():
-    with pytest.raises(ModelError, match="set OPENAI_API_KEY, or name a local server: --base-url ollama"):
+    with pytest.raises(ModelError, match='set OPENAI_API_KEY, or name a local server: base_url="ollama"'):
         key_of(OPENAI)
 
 

@@ -345,7 +345,7 @@ def test_wrapped_abstracts_under_titles_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_format_may_be_named_and_columns_too(tmp_path: Path) -> None:
     file = put(tmp_path, f"Kopf|Inhalt\n{ONE}|{ONE_TEXT}\n")
-    with pytest.raises(ReadError, match="no column for the title among: Kopf, Inhalt; say which with --map title="):
+    with pytest.raises(ReadError, match="no column for the title among: Kopf, Inhalt; say which with columns="):
         read([file], format="csv")
     (paper,) = read([file], columns={"title": "kopf", "abstract": "Inhalt"}).papers
     assert (paper.title, paper.abstract) == (ONE, ONE_TEXT)
@@ -560,7 +560,7 @@ def test_a_bad_file_ends_no_run(tmp_path: Path) -> None:
         str(tmp_path / "missing.ris"): "no such file or folder; check the spelling",
         "bad.bib": "is a binary file, not text",
         "locked.ris": "cannot be read (No such file or directory); check its permissions",
-        "numbers.csv:1": "is a table without a column for the title among: a, b, c; say which with --map title=NAME",
+        "numbers.csv:1": "is a table without a column for the title among: a, b, c",
         "page.xml:1": "is a web page; save it as text",
     }
     assert said(reading, "passed over") == [
