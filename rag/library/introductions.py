@@ -49,13 +49,14 @@ _MAKE = (
     "open-sourc(?:e|es|ed|ing)|present(?:s|ed|ing)?|propos(?:e|es|ed|ing)|provid(?:e|es|ed|ing)|"
     "publish(?:es|ed|ing)?|releas(?:e|es|ed|ing)|report(?:s|ed|ing)?|synthesi[sz](?:e|es|ed|ing)|unveil(?:s|ed|ing)?"
 )
+_WEAK = re.compile("report|describ|provid|collect|offer|publish|deriv")  # of what is not always new
 _OURS = re.compile(
     r"\b(?:we|our|ours|i|us|here|this (?:\w+ )?(?:paper|work|study|article|report|research|thesis|project|survey|"
     r"demonstration|demo|chapter|document|package|letter)|the (?:resulting|proposed) [a-z]+|"
     r"(?:the|present) (?:authors?|paper|study|work|article))\b",
     re.IGNORECASE,
 )
-_MADE = re.compile(rf"(?<![\w-])(?<!\bthe )(?<!\bour )(?<!\bnewly )(?<!\ba )(?:{_MAKE})(?=[\s:,])", re.IGNORECASE)
+_MADE = re.compile(rf"(?<![\w-])(?<!\b[Tt]he )(?<!\b[Oo]ur )(?<!\bnewly )(?<!\b[Aa] )(?:{_MAKE})(?=[\s:,])")
 _MAKES = re.compile(rf"\b(?:{_MAKE}) (?:[\w-]+ ){{0,6}}?(?:{KINDS})s?\b", re.IGNORECASE)
 _KIND = re.compile(rf"(?:{KINDS})s?\b", re.IGNORECASE)
 _NEAR_KIND = re.compile(rf" ?(?:[a-z][\w-]* ){{0,2}}?(?:{KINDS})s?\b")
@@ -80,7 +81,7 @@ _BRACKET = re.compile(r"[\"”’'*>]? ?\([^()]*\)")
 _GOES = re.compile(r" (?:which|that|to|for|as|and)\b")
 _WHOLE = re.compile(  # after a bracket: nothing more of the words before it
     r" ?(?:[,.;:—–]|--|-(?!\w)|(?:which|that|to|for|and|with|is|by|in|on|as|from|using|based on|where|under|via|of|at|"
-    rf"consist\w*|compris\w*|contain\w*|(?:{KINDS})s?)\b|$)"
+    rf"consist\w*|compris\w*|contain\w*|(?:{KINDS}))\b|$)"
 )
 
 # what stands beside an object
@@ -90,7 +91,7 @@ _BESIDE = re.compile(
 _BESIDE_ENDS = re.compile(
     r"\s?(?:[,.;:)(—–-]|which|that|to|for|and|with|is|consist|compris|contain|by|as|where|in|from|on)|\s*$"
 )
-_EXPLAINED = re.compile(r",\s(?:a|an|the|which)\b|\s?\([A-Z]")
+_EXPLAINED = re.compile(rf"(?: (?:{KINDS}))?,\s(?:a|an|the|which)\b|\s?\([A-Z]")
 _BORROWING = re.compile(  # what comes after one of these is not what was made
     r"\b(?:using|with|leverag\w+|utili[sz]\w+|via|by|based|through|like|such as|includ\w+|e\.g|from|over|that|which|it|"
     r"than|outperform\w*|compar(?:ed|ing)|focus(?:ed|ing|es)|(?:evaluated|trained|tested|tuned) on|find|show|"
@@ -113,7 +114,8 @@ _WE_CALL = re.compile(
     r"\b(?:which|that|what|technique|method|approach) we (?:call|name|term|dub|coin|denote|refer to as)(?: as)? $"
 )
 _BORROWED = re.compile(
-    r"\b(?:using|use[sd]?|on|via|from|than|like|over|leverag\w+|utili[sz]\w+|such as|variants? of|version of) "
+    r"\b(?:using|use[sd]?|on|via|from|than|like|over|across|among|(?<!resulting )in|leverag\w+|utili[sz]\w+|"
+    r"such as|variants? of|version of) "
     r"(?:[\w-]+ ){0,5}?(?:[\w-]+, ?)?$"
 )
 _COINED = re.compile(r"([a-z][\w-]{3,20})(?=[,.;:(]|$)")
@@ -188,7 +190,8 @@ def _given(text: str, context: Context) -> Iterator[str]:
     ours = _OURS.search(text)
     if ours:
         for verb in _MADE.finditer(text, ours.start()):
-            yield from _object(text, verb.end(), context)
+            if not (verb[0].endswith("ed") and text[: verb.start()].endswith("ly ")):  # "recently proposed"
+                yield from _object(text, verb.end(), context, weak=bool(_WEAK.match(verb[0])))
         for called in _CALLED.finditer(text, ours.start()):
             yield from _called(text, called)
         yield from _our(text, context)
@@ -198,7 +201,7 @@ def _given(text: str, context: Context) -> Iterator[str]:
 # --- after a verb -------------------------------------------------------------------------------
 
 
-def _object(text: str, start: int, context: Context) -> Iterator[str]:
+def _object(text: str, start: int, context: Context, weak: bool) -> Iterator[str]:
     """Names among the words that a verb of making takes as its object, and in what stands beside them."""
     ended = _ENDS.search(text, start)
     while ended and _ADJECTIVES.fullmatch(text, start, ended.start()) and _GOES_ON.match(text, ended.start()):
@@ -207,18 +210,22 @@ def _object(text: str, start: int, context: Context) -> Iterator[str]:
     phrase = _PLAIN.match(text, start)
     if phrase and STOPWORDS.isdisjoint(phrase[1].split()) and not (phrase[1].isalpha() and is_word(phrase[1])):
         yield phrase[1]
-    yield from _in_object(text, start, stop, context)
+    yield from _in_object(text, start, stop, context, weak)
     yield from _beside(text, start, stop, context)
 
 
-def _in_object(text: str, start: int, stop: int, context: Context) -> Iterator[str]:
-    """Names in "a scheduler NAME", "NAME", "the A and B models", "a large-scale NAME dataset"."""
+def _in_object(text: str, start: int, stop: int, context: Context, weak: bool) -> Iterator[str]:
+    """Names in "a scheduler NAME", "NAME", "the A and B models", "a large-scale NAME dataset".
+
+    Of a weak verb ("we report NAME") only what is explained or in the title.
+    """
     at = start
     while token := TOKEN.search(text, at, stop):
         opened = text[token.start() - 1] in _OPENING
         name, end = _name_at(text, token.start() - opened)
         plural = text[end - 1 : end] == "s" and name[-1:].isupper()  # "distilled SLMs"
-        if name and not plural and _made(text[start : token.start()], name, text[end:], end >= stop, context):
+        sure = not weak or name_key(name) in context.titled or _EXPLAINED.match(text, end)
+        if name and sure and not plural and _made(text[start : token.start()], name, text[end:], end >= stop, context):
             yield name
             yield from _listed(text, end)
             return
@@ -232,9 +239,11 @@ def _made(before: str, name: str, after: str, ends: bool, context: Context) -> b
     bracket = _BRACKET.match(after)
     if (bracket and not _WHOLE.match(after[bracket.end() :])) or (ADJECTIVE.fullmatch(first) and not titled):
         return False
+    if after.startswith((" based", "-based")):
+        return False
     last = ends or bool(_CLOSES.match(after))  # nothing of the object follows
     if not before.strip(" \"“‘'`*<"):
-        return last or camel(first) or bool(_NEAR_KIND.match(after))
+        return last or camel(first) or (bool(_NEAR_KIND.match(after)) and (strong(first) or several))
     if last:
         return (titled and "-" in first) or strong(first) or several or bool(_KIND_BEFORE.search(before))
     if name_key(name) in context.titled and _GOES.match(after):
@@ -341,7 +350,7 @@ def _name_at(text: str, at: int) -> tuple[str, int]:
         at += 1
     words = 0
     end = stop = at
-    first, joined = "", False
+    first, joined, parted = "", False, 0
     while words < LONGEST and (token := TOKEN.match(text, end + bool(words and text[end : end + 1] == " "))):
         if words and text[end : token.start()] != " ":
             break
@@ -349,9 +358,12 @@ def _name_at(text: str, at: int) -> tuple[str, int]:
             first, joined, stop = first or token[0], False, token.end()
         elif words and token[0] in JOINING and not joined and not strong(first):
             joined = True  # "Wizard of Oz"
+            parted = stop if token[0] == "and" else parted
         else:
             break
         words += 1
         end = token.end()
+    if 0 < parted < stop and text[stop : stop + 2] != " (":
+        stop = parted  # "A and B" are two, unless they have one short form
     name = clean(text[at:stop])
     return (name, stop) if named(name) else ("", at)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from rag.library.introductions import KINDS, NO_NAMES, Context, defined, introduced, makes
 from rag.library.spellings import (
+    HOWS,
     JOINING,
     TOKEN,
     WORD,
+    How,
     camel,
     clean,
+    initials,
     is_word,
     name_key,
     named,
@@ -27,8 +30,6 @@ from rag.library.spellings import (
 )
 from rag.text import Span, readable, sentences
 
-How = Literal["both", "introduced", "title", "defined", "spelt"]
-HOWS: tuple[How, ...] = ("both", "introduced", "title", "defined", "spelt")  # surest first
 SENTENCE = 2000  # characters that are read of one
 TITLE_WORDS = 5  # of a name before a colon
 
@@ -53,11 +54,14 @@ def namings(title: str, abstract: str) -> tuple[Naming, ...]:
     found: dict[str, Naming] = {}
     for naming in _told(shown, parts):
         _keep(found, naming)
-    for name in _titled(shown, [text for _, text in parts]):
+    for name, short in _titled(shown, [text for _, text in parts]):
         before = found.pop(name_key(name), None)
         how: How = "both" if before and before.how == "introduced" else "title"
-        span = before.span if before else _first_saying(name, parts)
+        brief = found.get(name_key(short)) if short else None
+        span = (before or brief or Naming(name, how, _first_saying(short or name, parts))).span
         found[name_key(name)] = Naming(name, how, span, before.long if before else "")
+        if brief:
+            found[name_key(short)] = brief._replace(long=brief.long or name)
     return tuple(sorted(found.values(), key=lambda naming: HOWS.index(naming.how)))
 
 
@@ -75,9 +79,9 @@ def _told(title: str, parts: Sequence[tuple[Span, str]]) -> Iterator[Naming]:
                 if form and not cut:
                     yield Naming(form, "introduced", span, longs.get(name_key(form), ""))
         if subject := defined(text):
-            yield Naming(subject, "defined", span, longs.get(name_key(subject), ""))
+            yield Naming(clean(subject), "defined", span, longs.get(name_key(subject), ""))
         for short, long in spelt:
-            yield Naming(short, "spelt", span, long)
+            yield Naming(clean(short), "spelt", span, long)
         known.update(name_key(token) for token in TOKEN.findall(text) if named(token))
 
 
@@ -112,23 +116,34 @@ _LAST_KIND = re.compile(rf"(?:{KINDS})s?$", re.IGNORECASE)
 _INSIDE = re.compile(r"[\w,][ ][(“\"'‘`]?$|[(“\"'‘`]$")  # what stands before a word that begins no sentence
 
 
-def _titled(title: str, texts: Sequence[str]) -> Iterator[str]:
-    """The names in a title: before its colon, after it, in a bracket, or the whole of it."""
+def _titled(title: str, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The names in a title: before its colon, after it, in a bracket, or the whole of it; each with its short form or ""."""
     title = title.strip(' "“”')
     head, *tail = _COLON.split(title, maxsplit=1)
     head = _ARTICLE.sub("", clean(head))
-    if tail and _heads(head, texts):
-        yield head
+    if tail and (short := _short_for(head, texts)):
+        yield head, short
+    elif tail and _heads(head, texts):
+        yield head, ""
     if tail and strong(tail[0].strip()) and " " not in tail[0].strip():
-        yield tail[0].strip()
+        yield tail[0].strip(), ""
     team, first = _TEAM.match(title), _FIRST.match(title)
     if team and named(team[1].split()[0]):
-        yield team[1]
+        yield team[1], ""
     if first and camel(first[1]):
-        yield first[1]
-    yield from (short for short, long in pairs(title) if title.startswith(long))
-    if not tail:
-        yield from _whole(title, texts)
+        yield first[1], ""
+    yield from ((short, "") for short, long in pairs(title) if title.startswith(long))
+    if not tail and (whole := _whole(title, texts)):
+        yield whole, ""
+
+
+def _short_for(head: str, texts: Sequence[str]) -> str:
+    """The short form under which an abstract goes on about what its title spells out ("Long Range Arena": LRA)."""
+    words = head.split()
+    if not 1 < len(words) <= TITLE_WORDS or not all(named(word) or word in JOINING for word in words):
+        return ""
+    odd = dict.fromkeys(token for text in texts for token in TOKEN.findall(text) if strong(token))
+    return next((clean(token) for token in odd if initials(clean(token), head)), "")
 
 
 def _heads(head: str, texts: Sequence[str]) -> bool:
@@ -149,15 +164,16 @@ def _heads(head: str, texts: Sequence[str]) -> bool:
     return inside or len(raised) > 1
 
 
-def _whole(title: str, texts: Sequence[str]) -> Iterator[str]:
+def _whole(title: str, texts: Sequence[str]) -> str | None:
     """A short title that is a name itself: "Oktoberfest Food Dataset", "Layer Normalization"."""
     words = title.split()
     capitals = _CAPITALS.fullmatch(title)
     if not 1 < len(words) <= TITLE_WORDS or words[0].endswith("ing"):
-        return
+        return None
     if capitals and _LAST_KIND.search(title):
-        yield capitals[1]
-    elif len(words) < TITLE_WORDS and all(named(word) for word in words if word not in JOINING):
+        return capitals[1]
+    if len(words) < TITLE_WORDS and all(named(word) for word in words if word not in JOINING):
         raised = any(re.search(rf"\w,? [“\"‘']?{re.escape(title)}(?!\w)", text) for text in texts)
         if raised or " ".join(texts).lower().count(title.lower()) > 1:
-            yield title
+            return title
+    return None

@@ -10,11 +10,13 @@ import json
 import re
 import unicodedata
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from rag.places import resource
 from rag.text import STOPWORDS
 
+How = Literal["both", "introduced", "title", "defined", "spelt"]  # see `namings.Naming`
+HOWS: tuple[How, ...] = ("both", "introduced", "title", "defined", "spelt")  # surest first
 LONGEST = 6  # words of a name
 WIDEST = 60  # characters of a name
 BEFORE = 150  # characters before a bracket that may hold a long form
@@ -41,22 +43,32 @@ def pieces(name: str) -> list[str]:
     return _PIECE.findall(unicodedata.normalize("NFKC", name))
 
 
-def spelling(name: str) -> re.Pattern[str]:
+def spelling(name: str, cased: bool | None = None) -> re.Pattern[str]:
     """Finds a name in a text as a whole word, however its parts are joined: "GPT 4" and "GPT-4", not "GPT-4o".
 
-    Case counts only for a name that is a word of the language in another case ("BRIGHT").
+    Without a word on `cased`, case counts for a name that is a word of the language in another case ("BRIGHT").
     """
     plain = unicodedata.normalize("NFKC", name)
-    found = list(_PIECE.finditer(plain))
+    if cased is None:
+        cased = len(plain.split()) == 1 and name != name.lower() and is_word(name)
+    plural = "s?" if plain[-1:].isalnum() and not plain.endswith(("s", "S")) else ""
+    joined, parted = _body(plain, "-?"), _body(plain, r"[\s-]")
+    body = joined if cased else f"(?i:{joined})"
+    either = body if joined == parted else f"{body}|(?<!-){parted}"  # "Batch LLM", not "batch LLM", is BatchLLM
+    return re.compile(rf"(?<![\w'’])(?<!\d[.])(?:{either}){plural}(?!\w)(?![.]\d)")
+
+
+def _body(name: str, inside: str) -> str:
+    """A pattern of a name's parts; `inside` may stand where a capital begins a part within a word."""
+    found = list(_PIECE.finditer(name))
     body = ""
     for part, after in zip(found, [*found[1:], None], strict=False):
         body += re.escape(part[0])
-        if after:
-            wide = part.end() < after.start() or (len(part[0]) > 1 and (len(after[0]) > 1 or after[0].isdigit()))
-            body += r"[\s.'’‐-]{0,2}" if wide else "-?"
-    plural = "s?" if plain[-1:].isalnum() and not plain.endswith(("s", "S")) else ""
-    cased = len(plain.split()) == 1 and name != name.lower() and is_word(name)
-    return re.compile(rf"(?<![\w'’])(?<!\d[.])(?:{body}){plural}(?!\w)(?![.]\d)", 0 if cased else re.IGNORECASE)
+        if after and (part.end() < after.start() or (len(part[0]) > 1 and after[0].isdigit())):
+            body += r"[\s.'’‐-]{0,2}"
+        elif after:
+            body += inside if len(part[0]) > 1 and len(after[0]) > 1 else "-?"
+    return body
 
 
 @lru_cache(maxsize=1)
@@ -112,14 +124,10 @@ def clean(name: str) -> str:
 
 
 def usable(name: str) -> bool:
+    """Can that be kept as a name: two letters or signs at least, no number of a version, no initials alone?"""
     key = name_key(name)
-    return (
-        len(key) > 1
-        and not re.fullmatch(r"v\d[\d.]*", key)
-        and len(name) <= WIDEST
-        and any(c.isalpha() for c in key)
-        and name.lower() not in STOPWORDS
-    )
+    odd = re.fullmatch(r"v?\d[\d.]*", key) or re.fullmatch(r"(?:[A-Z]\.)+", name)
+    return len(key) > 1 and not odd and len(name) <= WIDEST and not key.isdigit() and name.lower() not in STOPWORDS
 
 
 # --- short and long forms -----------------------------------------------------------------------
@@ -172,16 +180,22 @@ def _long_form(short: str, before: str) -> str:
     return ""
 
 
+def initials(short: str, long: str) -> bool:
+    """Is a short form made of the first letters of a long one, those of "of" and "the" or not?"""
+    parts = re.findall(r"[^\W\d_]+", long.lower())
+    content = [part for part in parts if part not in JOINING]
+    return len(parts) > 1 and _letters(short) in ("".join(p[0] for p in parts), "".join(p[0] for p in content))
+
+
 def _spells(short: str, long: str) -> bool:
     """Do the letters of the short form stand in the long one in order, the first at a word's beginning?"""
     letters = _letters(short)
     parts = re.findall(r"[^\W\d_]+|\d+", long)
     if len(letters) < 2 or not parts or any(name_key(part) == name_key(short) for part in parts):
         return False
-    initials = "".join(part[0].lower() for part in parts)
-    content = "".join(part[0].lower() for part in parts if part.lower() not in JOINING)
-    if letters in (initials, content):
+    if initials(short, long):
         return True
+    content = "".join(part[0].lower() for part in parts if part.lower() not in JOINING)
     at = len(long) - 1
     low = long.lower()
     for n in range(len(letters) - 1, -1, -1):

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
-from rag.library import words
+from rag.library import names, words
 from rag.library.database import FILE, PIECE, Database
+from rag.library.names import Names
 from rag.library.subsets import Subsets
 from rag.library.words import Words
 from rag.records import Chunk, Paper, Sentence
@@ -55,6 +56,7 @@ class Library:
         self.path = database.folder
         self.database = database
         self.words = Words(database)
+        self.names = Names(database, self.words)
         self.subsets = Subsets(database)
 
     # --- opening --------------------------------------------------------------------------------
@@ -95,6 +97,7 @@ class Library:
             for statement in _TABLES:
                 db.execute(statement)
             words.create(db)
+            names.create(db)
             db.executemany("INSERT INTO meta VALUES (?, ?)", [(k, str(v)) for k, v in meta.items()])
         os.replace(folder / f"{FILE}.new", folder / FILE)
         return cls.open(folder)

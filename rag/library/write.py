@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag.library import words
+from rag.library import names, words
 from rag.library.database import Database
 from rag.records import Chunk, Paper
 from rag.text import readable, terms, title_key
@@ -69,6 +69,7 @@ def replace(
     `records` are papers of the library whose title and abstract are as stored: all else of them is replaced.
     """
     with database.transaction() as db:
+        names.ensure(db)
         content = int(database.meta("content"))
         content -= sum(_delete(db, id) for id in dict.fromkeys(gone))
         content += sum(_insert(db, entry) - before for entry, before in _cleared(db, entries))
@@ -103,8 +104,11 @@ def mend(database: Database, mending: Callable[[Connection], None], detail: Mapp
         db.execute("BEGIN IMMEDIATE")
         mending(db)
         words.create(db)
+        names.create(db)
         for number, record in db.execute("SELECT number, record FROM papers ORDER BY number").fetchall():
-            words.insert(db, number, Paper.from_dict(json.loads(record)))
+            paper = Paper.from_dict(json.loads(record))
+            words.insert(db, number, paper)
+            names.insert(db, number, paper)
         generation = database.generation + 1
         _set(db, content=content(database), generation=generation)
         _note(db, generation, "repair", detail)
@@ -134,6 +138,7 @@ def _delete(db: Connection, id: str) -> int:
     digest = 0
     for number, record in db.execute("SELECT number, record FROM papers WHERE id = ?", (id,)).fetchall():
         words.delete(db, number)
+        names.delete(db, number)
         digest += _digest(record)
     db.execute("DELETE FROM papers WHERE id = ?", (id,))
     for table in ("chunks", "sentences"):
@@ -163,6 +168,7 @@ def _insert(db: Connection, entry: Entry) -> int:
         (paper.id, paper.title, title_key(paper.title), record),
     ).lastrowid
     words.insert(db, number, paper)
+    names.insert(db, number, paper)
     chunks = [(c.id, paper.id, c.start, c.end, c.tokens, key) for c, key in entry.chunks]
     db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", chunks)
     sentences = [
