@@ -272,16 +272,23 @@ class Prompt:
         return template.substitute(values)
 
 
+class Marked(NamedTuple):
+    """A sentence as it was drafted: one line without its marks, and the numbers they name, in order, once each."""
+
+    text: str
+    numbers: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """An answer before it is checked, sentence by sentence.
 
-    A mark `[n]` in a sentence names `passages[n-1]`. `status` is what the writer makes of it: "refused"
+    A number n of a sentence names `passages[n-1]`, if there is one. `status` is what the writer makes of it: "refused"
     when it found no answer in the passages, "partial" when it found some, and `missing` says what it did
     not find ("" otherwise). `model` is "extractive" or the chat model's name.
     """
 
-    sentences: tuple[str, ...]
+    sentences: tuple[Marked, ...]
     passages: tuple[Evidence, ...]
     status: Status
     model: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from rag.library.build import fill, store
@@ -9,7 +10,7 @@ from rag.library.embed import open_embedder
 from rag.library.store import Library, writer
 from rag.library.vectors import open_collection
 from rag.readers import Reading
-from rag.records import Chunk, Evidence, Hit, Paper
+from rag.records import Chunk, Evidence, Hit, Marked, Paper
 from rag.text import paper_id
 
 
@@ -26,6 +27,12 @@ def whole(one: Paper) -> Chunk:
 def evidence(*papers: Paper, score: float = 0.8) -> tuple[Evidence, ...]:
     """Each paper as evidence, best first, all with one score."""
     return tuple(Evidence(whole(one), rank, score) for rank, one in enumerate(papers, 1))
+
+
+def drafted(line: str) -> Marked:
+    """A sentence of a draft from one with its marks: "S4 does [1][3]." """
+    numbers = dict.fromkeys(int(n) for n in re.findall(r"\[(\d+)\]", line))
+    return Marked(" ".join(re.sub(r"\s*\[\d+\]", "", line).split()), tuple(numbers))
 
 
 def hits(*papers: Paper, scores: tuple[float, ...] = ()) -> tuple[Hit, ...]:

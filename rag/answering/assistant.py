@@ -29,7 +29,8 @@ from rag.answering.rerank import covered, explain, gather, rerank
 from rag.answering.retrieve import retrieve
 from rag.answering.shape import Shape, asking, shape
 from rag.answering.synthesize import Part, confirm, extract, write, write_together
-from rag.answering.verify import Judge, Verified, Verifier, by_support, in_words_of, verify
+from rag.answering.verify import Judge, Verified, Verifier, by_support, verify
+from rag.answering.wording import in_words_of, nothing_selected, refusal, unanswered
 from rag.errors import Cancelled, LibraryError, RagError, UsageError
 from rag.filters import ALL, Filter, Selected
 from rag.library import build
@@ -48,16 +49,16 @@ from rag.records import (
     Explained,
     FrozenMap,
     Hit,
+    Marked,
     Paper,
     Sentence,
     Status,
     Traced,
     Usage,
-    Where,
 )
 from rag.remedies import Remedy
 from rag.settings import SAME, Settings
-from rag.text import looks_english, printable, readable
+from rag.text import printable, readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,7 +71,6 @@ LIST_PAPERS = 12  # papers a list may name, at least
 FIRST = 5  # papers that say how well the library fits a follow-up taken by itself
 OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
 QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
-NEAREST = 3  # papers a refusal names
 BEST = 2  # papers shown to a model that found no answer among more
 AT_ONCE = 4  # questions of a batch that a chat model is asked at the same time
 
@@ -259,7 +259,7 @@ class Assistant:
         )
 
     def _told_from(
-        self, case: _Case, written: Generator[str, None, Draft], passages: Sequence[Evidence] | None = None
+        self, case: _Case, written: Generator[Marked, None, Draft], passages: Sequence[Evidence] | None = None
     ) -> Generator[str, None, Answer]:
         """The rest of the way, from the sentences of a draft; their marks name `passages`, else the case's evidence."""
         verifier = self._verifier(case, case.evidence if passages is None else passages)
@@ -371,7 +371,7 @@ class Assistant:
     def _sentences(self, papers: Iterable[Paper], history: Sequence[followup.Turn] = ()) -> _Sentences:
         return _Sentences(self.library.sentences([paper.id for paper in papers]), followup.quoted(history))
 
-    def _draft(self, case: _Case) -> Generator[str, None, Draft]:
+    def _draft(self, case: _Case) -> Generator[Marked, None, Draft]:
         if self._model is None:
             return (yield from _sentences_of(self._extract(case)))
         prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
@@ -394,7 +394,7 @@ class Assistant:
         return Part(self._asked(text, vector), {hit.paper.id: hit.score for hit in hits})
 
     def _checked(
-        self, written: Generator[str, None, Draft], verifier: Verifier, clock: _Clock
+        self, written: Generator[Marked, None, Draft], verifier: Verifier, clock: _Clock
     ) -> Generator[str, None, Draft]:
         """What the claims add to the text, each as soon as it has passed; the value is the draft."""
         while True:
@@ -521,8 +521,7 @@ class Assistant:
 
     def _refusal(self, case: _Case) -> str:
         if case.within and not case.within.ids:
-            why = self.library.subsets.nothing(filters.parse(case.within.where.text))
-            return f"{why[0].upper()}{why[1:]}. Ask with another filter, or without."
+            return nothing_selected(self.library.subsets.nothing(filters.parse(case.within.where.text)))
         return refusal([e.paper for e in case.evidence], case.own, case.within and case.within.where)
 
     def _run(self) -> str:
@@ -591,30 +590,7 @@ def checked(question: str) -> str:
     return printable(question)
 
 
-def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None) -> str:
-    """What is said when the library, or what a filter leaves of it, does not hold the answer."""
-    names = "; ".join(f"“{readable(paper.title)}”" for paper in nearest[:NEAREST])
-    said = f"{_asked_papers(where)} not say." if where else "This library does not say."
-    said += f" The nearest papers are {names}." if names else " It holds no paper near it."
-    said += f" Without the filter all {where.of:,} are asked." if where else ""
-    return said if looks_english(question) else f"{said} The question does not look like English; ask it in English."
-
-
-def _asked_papers(where: Where) -> str:
-    return (
-        f"The {where.papers:,} papers with {where.text} do"
-        if where.papers > 1
-        else f"The one paper with {where.text} does"
-    )
-
-
-def unanswered(missing: str, filtered: bool = False) -> str:
-    """What is said of a part of a question that the papers asked do not answer; "" is a part that has no name."""
-    who = "The papers with that filter do not" if filtered else "This library does not"
-    return f"{who} say: {missing}." if missing else f"{who} answer all of the question."
-
-
-def _sentences_of(draft: Draft) -> Generator[str, None, Draft]:
+def _sentences_of(draft: Draft) -> Generator[Marked, None, Draft]:
     yield from draft.sentences
     return draft
 

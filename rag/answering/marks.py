@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
+from rag.records import Marked
 from rag.text import sentences
 
 LARGEST = 999  # a larger number in brackets is a year, not a mark
@@ -22,13 +23,6 @@ WIDEST = 20  # passages a range may span
 LARGEST_ROUND = 30  # in round brackets, where other numbers stand too
 NESTED = 5  # marks within marks that are looked for
 WINDOW = 120  # characters before a stop that tell whether it ends a sentence
-
-
-class Marked(NamedTuple):
-    """A sentence, one line without its marks, and the numbers they name, in order, once each."""
-
-    text: str
-    numbers: tuple[int, ...]
 
 
 def marked(text: str) -> tuple[Marked, ...]:
@@ -349,7 +343,6 @@ _FRAMES = tuple(
         (rf"\s*{_TOKEN}\s*", " "),
     )
 )
-_BARE = re.compile(r"\[(\s*\^?\d[\d\s,;–-]*)\]")  # a year, an interval: nobody shall take it for a mark
 _PREFIX = re.compile(
     r"^\s*(?:>\s*)*(?:\#{1,6}\s+)?(?:(?:[-*+•‣▪◦–—]|\(?\d{1,2}[.)]|\(?[a-z]\))\s+)*"
     r"(?:(?:(?:final|short|direct|brief)\s+)?(?:answer|response|reply|assistant|output|a)\s*[:：]\s*)?",
@@ -369,8 +362,6 @@ def _read(raw: str) -> tuple[str, tuple[int, ...]]:
     for at, (pattern, kept) in enumerate(_FRAMES):
         shorter = pattern.sub(kept, bare)
         bare = shorter[:1].upper() + shorter[1:] if at < 2 and shorter != bare and shorter[1:2].islower() else shorter
-    while (again := _BARE.sub(r"(\1)", bare)) != bare:
-        bare = again
     return " ".join(bare.split()).lstrip(":,;|–—- ") if numbers else bare.strip(), tuple(numbers)
 
 

@@ -2,10 +2,10 @@
 
 `extract` picks the sentences that answer and returns them as they stand: it can be incomplete, it
 cannot invent. `write` lets a chat model phrase the answer from numbered passages; its draft is a
-proposal that `verify` has yet to check. Both give sentences whose marks `[n]` name the n-th
-passage, and both may decline. What stands in a passage is data: it is fenced with a marker made
-for the request, its own brackets and invisible characters are taken out, so that it can neither
-end the fence nor forge a mark.
+proposal that `verify` has yet to check. Both give sentences with the numbers of
+the passages they come from, and both may decline. What stands in a passage is data: it is fenced
+with a line made for the request, its own brackets and invisible characters are taken out, so that
+it can neither end the fence nor forge a mark.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from rag.answering.marks import Marked, Marks
+from rag.answering.marks import Marks
 from rag.answering.relevance import Asked, Scored, announces
 from rag.errors import ModelError
 from rag.prompting import fence, numbered
-from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Prompt, Reply, Status, Usage
+from rag.records import EXTRACTIVE, Draft, Evidence, Marked, Paper, Prompt, Reply, Status, Usage
 from rag.remedies import Remedy
 from rag.text import Span, folded, harmless, readable, title_key
 
@@ -73,8 +73,8 @@ def extract(
         ]
     chosen = [s for at, s in enumerate(chosen) if not any(_alike(s, other) for other in chosen[:at])]
     number = {e.paper.id: n for n, e in enumerate(passages, 1)}
-    texts = (f"{_unmarked(readable(s.text))} [{number[s.paper.id]}]" for s in chosen)
-    return Draft(tuple(texts), passages, "answered", EXTRACTIVE)
+    said = (Marked(" ".join(readable(s.text).split()), (number[s.paper.id],)) for s in chosen)
+    return Draft(tuple(said), passages, "answered", EXTRACTIVE)
 
 
 def _belonging(question: Part, passages: Sequence[Evidence]) -> list[Paper]:
@@ -145,7 +145,7 @@ Count = Callable[[str], int]  # a text -> how many tokens it has
 
 def write(
     question: str, evidence: Sequence[Evidence], prompt: Prompt, say: Say, *, model: str, tokens: int, count: Count
-) -> Generator[str, None, Draft]:
+) -> Generator[Marked, None, Draft]:
     """A chat model's sentences as it writes them, from the evidence, of which at most `tokens` are shown to it.
 
     The generator's value is the whole draft. Raises ModelError when the model gives nothing to read, and
@@ -159,18 +159,19 @@ def write(
     return (yield from _read(said, passages, prompt, model))
 
 
-def _read(said: Said, passages: tuple[Evidence, ...], prompt: Prompt, model: str) -> Generator[str, None, Draft]:
+def _read(said: Said, passages: tuple[Evidence, ...], prompt: Prompt, model: str) -> Generator[Marked, None, Draft]:
     """The sentences of a reply that say something of the passages; the value is the draft."""
-    sentences, declined, missing, empty = [], False, "", True
-    for text, numbers in _sentences(said):
+    sentences, declined, missing, empty = list[Marked](), False, "", True
+    for sentence in _sentences(said):
+        text, numbers = sentence
         empty = False
         if DECLINED.casefold() in folded(text):
             declined = True
         elif (lacking := _lacking(text)) is not None and not numbers:
             missing = missing or lacking
         elif text and not _recites(text, prompt.system):
-            sentences.append(f"{_unmarked(text)} {''.join(f'[{n}]' for n in numbers)}".strip())
-            yield sentences[-1]
+            sentences.append(sentence)
+            yield sentence
     if empty:
         raise _unread(said.reply.finish, model)
     nothing = declined or (missing and not sentences)
@@ -215,15 +216,15 @@ def write_together(
 
 
 def confirm(
-    question: str, sentences: Sequence[str], prompt: Prompt, ask: Callable[[str, str], Reply]
+    question: str, sentences: Sequence[Marked], prompt: Prompt, ask: Callable[[str, str], Reply]
 ) -> tuple[bool, Usage]:
-    """Does a chat model say that the sentences (with or without marks) answer the question? Not asked of none.
+    """Does a chat model say that the sentences answer the question? Not asked of none.
 
     A reply that is neither yes nor no, or none at all for want of time or of a server, is a no. The usage is that of the call.
     """
     if not sentences:
         return False, Usage()
-    shown = "\n".join(f"- {harmless(re.sub(_MARK, '', sentence)).strip()}" for sentence in sentences)
+    shown = "\n".join(f"- {harmless(sentence.text)}" for sentence in sentences)
     try:
         reply = ask(prompt.system, prompt.fill(fence=fence(), sentences=shown, question=harmless(question)))
     except ModelError:
@@ -244,7 +245,7 @@ def _parts(reply: str) -> dict[int, str]:
     return parts
 
 
-def _drained(written: Generator[str, None, Draft]) -> Draft | None:
+def _drained(written: Generator[Marked, None, Draft]) -> Draft | None:
     try:
         while True:
             next(written)
@@ -300,11 +301,3 @@ def _lacking(sentence: str) -> str | None:
 def _recites(sentence: str, instructions: str) -> bool:
     """Is a sentence one of the instructions? It answers nothing, whatever an abstract may hold."""
     return f" {title_key(sentence)} " in f" {title_key(instructions)} "
-
-
-_MARK = r"\[\s*\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*\s*\]"
-
-
-def _unmarked(text: str) -> str:
-    """An abstract's own "[38]" as "(38)", which no reader takes for a mark; `verify` finds it all the same."""
-    return re.sub(_MARK, lambda mark: f"({mark[0][1:-1]})", text)

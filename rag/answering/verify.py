@@ -1,7 +1,7 @@
 """Draft -> Claims: no sentence is passed on as fact unless its support was found.
 
-Each sentence of a draft is read for its marks. A mark that names no passage is dropped and counted; a
-passage's title says nothing and is left out. A sentence that stands in a cited abstract word for word
+A number of a sentence that names no passage is dropped and counted; a passage's title says nothing and is
+left out. A sentence that stands in a cited abstract word for word
 is "quoted". Otherwise the sentences of the cited abstracts that come nearest to it are its quotes, and a
 judge says whether they support it: every number and name, enough of its words, and what `rag.answering.support`
 makes of it. A sentence that its marks do not support, or that has none, is looked for in the other passages
@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 from rag.answering.judge import Asserted, Opinion
 from rag.answering.support import Encode, Quote, judged, kept, missing_names, missing_numbers
-from rag.records import Citation, Claim, Draft, Evidence, Paper, Sentence, Verdict
-from rag.text import Span, folded, folded_view, printable, readable, sentences, terms
+from rag.answering.wording import markless, marks
+from rag.records import Citation, Claim, Draft, Evidence, Marked, Paper, Sentence, Verdict
+from rag.text import Span, folded, folded_view, readable, sentences, terms
 
 WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
 QUOTES = 2  # sentences of one abstract that a claim may rest on
@@ -36,7 +37,6 @@ _LEANS = re.compile(  # a sentence that means little without the one before it
     r"(?:this|these|those|it|its|they|their|such|that|he|she|both|the (?:former|latter|same))\b", re.IGNORECASE
 )
 _TELLING = re.compile(r"\d|[A-Z].*[A-Z]")  # an acronym, or a name with a number: "S4", "MoE"
-_MARK = re.compile(r"\s*\[\s*(\d{1,3}(?:\s*[,;\-–]\s*\d{1,3})*)\s*\]")
 
 Located = Sequence[tuple[Paper, Span]]
 
@@ -98,15 +98,15 @@ class Verifier:
         """The claims so far, each followed by its marks."""
         return self._text
 
-    def check(self, sentence: str) -> Claim | None:
+    def check(self, sentence: Marked) -> Claim | None:
         """The sentence as a claim of the answer; None when it was taken out or says nothing."""
-        bare, marks = _marks(sentence)
-        papers = tuple(self._papers[n - 1] for n in marks if 1 <= n <= len(self._papers))
-        self._unknown += len(marks) - len(papers)
+        bare, numbers = markless(sentence.text), sentence.numbers
+        papers = tuple(self._papers[n - 1] for n in numbers if 1 <= n <= len(self._papers))
+        self._unknown += len(numbers) - len(papers)
         if not self._says(bare := self._untitled(bare)):
             self._headed = papers or self._headed
             return None
-        if marks:
+        if numbers:
             self._headed = ()
         papers = papers or self._headed
         self._before = self._taken(bare, papers, leans=bool(_LEANS.match(bare)))
@@ -145,7 +145,7 @@ class Verifier:
             return None
         citations = tuple(_citation(paper, span, self._given) for paper, span in located)
         start = len(self._text) + (1 if self._text else 0)
-        self._text += (" " if self._text else "") + bare + " " + _marked(citations)
+        self._text += (" " if self._text else "") + bare + " " + marks(citation.number for citation in citations)
         self._claims.append(Claim(bare, start, start + len(bare), citations, verdict, reason))
         return self._claims[-1]
 
@@ -198,11 +198,6 @@ def verify(draft: Draft, *, judge: Judge, numbers: Mapping[str, int]) -> Verifie
     for sentence in draft.sentences:
         verifier.check(sentence)
     return verifier.verified()
-
-
-def in_words_of(question: str, text: str) -> str:
-    """A text that says nothing but what the question says; "" for any other: nobody has checked it."""
-    return printable(text) if text and set(terms(text)) <= set(terms(question)) else ""
 
 
 def by_words(least: float) -> Judge:
@@ -262,16 +257,6 @@ def by_support(
         return judgement._replace(reason=f"{judgement.reason}; support {found.probability:.2f}")
 
     return judge
-
-
-def _marks(sentence: str) -> tuple[str, list[int]]:
-    """The sentence without its marks, and the numbers they name, in order, once each."""
-    found: list[int] = []
-    for match in _MARK.finditer(sentence):
-        for part in re.split(r"\s*[,;]\s*", match[1]):
-            ends = [int(n) for n in re.findall(r"\d+", part)]
-            found += range(ends[0], min(ends[-1], ends[0] + 20) + 1) if len(ends) == 2 else ends
-    return " ".join(_MARK.sub("", sentence).split()), list(dict.fromkeys(found))
 
 
 def locate(quote: str, source: str) -> Span | None:
@@ -335,7 +320,3 @@ def _share(wanted: set[str], held: set[str]) -> float:
 def _citation(paper: Paper, span: Span, given: dict[str, int]) -> Citation:
     number = given.setdefault(paper.id, max(given.values(), default=0) + 1)
     return Citation(number, paper, paper.abstract[span.start : span.end], span.start, span.end)
-
-
-def _marked(citations: Sequence[Citation]) -> str:
-    return "".join(f"[{number}]" for number in dict.fromkeys(c.number for c in citations))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made import FLASH, POKER, S4, evidence, paper
+from made import drafted as sentence_of
 
 from rag.answering.relevance import asked, score_sentences, sentence
 from rag.answering.synthesize import Part, extract, write
@@ -15,7 +16,7 @@ from rag.answering.verify import by_words, verify
 from rag.errors import ModelError
 from rag.library.embed import open_embedder
 from rag.models.tokens import counter
-from rag.records import EXTRACTIVE, Reply, Usage
+from rag.records import EXTRACTIVE, Marked, Reply, Usage
 from rag.settings import load
 from rag.text import readable, sentences
 
@@ -46,10 +47,6 @@ def extracted(question, *papers, parts=(), listing=False, score=0.8, least=0.3):
     return extract(whole, cut, found, scored, listing=listing, least_support=least)
 
 
-def bare(sentence):
-    return re.sub(r" \[\d+\]$", "", sentence)
-
-
 @pytest.mark.parametrize(("score", "status"), [(0.29, "refused"), (0.0, "refused"), (0.3, "answered")])
 def test_under_the_threshold_nothing_is_said(score, status):
     draft = extracted("Which model solves Path-X?", S4, FLASH, score=score)
@@ -66,44 +63,47 @@ def test_sentences_stand_as_in_the_abstract_in_readable_form_with_the_passage_th
     asks = ("How much faster does S4 generate text", "what is FlashAttention")
     draft = extracted(", and ".join(asks), S4, POKER, parts=asks)
     assert draft.model == EXTRACTIVE
-    assert "S4 reaches 91% accuracy on sequential CIFAR-10, and generates text 60× faster. [1]" in draft.sentences
+    assert (
+        sentence_of("S4 reaches 91% accuracy on sequential CIFAR-10, and generates text 60× faster. [1]")
+        in draft.sentences
+    )
     for said in draft.sentences:
-        number = int(re.search(r"\[(\d+)\]$", said)[1])
-        assert bare(said) in readable(draft.passages[number - 1].paper.abstract)
+        (number,) = said.numbers
+        assert said.text in readable(draft.passages[number - 1].paper.abstract)
 
 
 def test_each_part_of_a_question_may_have_a_paper_of_its_own():
     asks = ("Which model solves Path-X", "how many scenarios does PokerBench hold")
     draft = extracted(", and ".join(asks), S4, POKER, parts=asks)
-    assert {s[-2] for s in draft.sentences} == {"1", "2"}
+    assert {s.numbers for s in draft.sentences} == {(1,), (2,)}
 
 
 def test_a_question_for_a_point_is_answered_by_the_best_paper_in_at_most_three_sentences():
     draft = extracted("Which model is fast on long sequences?", S4, FLASH, POKER)
-    assert {s[-2] for s in draft.sentences} == {"1"}
+    assert {s.numbers for s in draft.sentences} == {(1,)}
     assert 1 <= len(draft.sentences) <= 3
 
 
 def test_a_list_takes_one_sentence_from_each_paper_that_fits():
     draft = extracted("Which models handle long sequences?", S4, FLASH, listing=True)
-    assert [s[-2] for s in draft.sentences] == ["1", "2"]
+    assert [s.numbers for s in draft.sentences] == [(1,), (2,)]
 
 
 def test_the_sentence_that_answers_is_among_them():
     draft = extracted("How many poker scenarios does PokerBench hold?", POKER, S4, FLASH)
-    assert "PokerBench is a benchmark of 11,000 poker scenarios. [1]" in draft.sentences
+    assert sentence_of("PokerBench is a benchmark of 11,000 poker scenarios. [1]") in draft.sentences
 
 
 def test_the_same_sentence_is_not_said_twice():
     twin = paper("A twin", POKER.abstract)
     draft = extracted("How many poker scenarios does PokerBench hold?", POKER, twin, listing=True)
-    assert len({bare(sentence) for sentence in draft.sentences}) == len(draft.sentences)
+    assert len({sentence.text for sentence in draft.sentences}) == len(draft.sentences)
 
 
 def test_sentences_of_one_paper_stay_together_and_in_order():
     one = paper("Ovens", "An oven bakes bread. Bread needs salt. Salt comes from the sea. The oven is hot.")
     draft = extracted("What has bread, salt and an oven?", one, S4)
-    positions = [one.abstract.find(bare(s)) for s in draft.sentences if s.endswith("[1]")]
+    positions = [one.abstract.find(s.text) for s in draft.sentences if s.numbers == (1,)]
     assert positions == sorted(positions)
 
 
@@ -179,7 +179,7 @@ def test_the_passages_are_numbered_inside_the_fence_and_the_question_stands_outs
     assert "91% accuracy" in model.passages
     assert "Which model solves Path-X?" in model.user
     assert "Which model solves Path-X?" not in model.passages
-    assert draft.sentences == ("S4 solves Path-X. [1]",)
+    assert draft.sentences == (Marked("S4 solves Path-X.", (1,)),)
     assert draft.usage == Usage(1, 20, 5)
 
 
@@ -243,7 +243,7 @@ def test_a_dollar_is_harmless(text):
     ],
 )
 def test_the_draft_has_the_sentences_that_a_model_marked(said, read):
-    assert drafted(S4, says=said)[0].sentences == read
+    assert drafted(S4, says=said)[0].sentences == tuple(map(sentence_of, read))
 
 
 @pytest.mark.parametrize("said", ["", " \n", "<think>only this</think>", "<think>cut short"])
@@ -275,15 +275,15 @@ def test_a_model_may_decline(said):
 )
 def test_what_a_model_does_not_find_is_told_apart_from_what_it_says(said, sentences, status, missing):
     draft, _ = drafted(S4, says=said)
-    assert (draft.sentences, draft.status, draft.missing) == (sentences, status, missing)
+    assert (draft.sentences, draft.status, draft.missing) == (tuple(map(sentence_of, sentences)), status, missing)
 
 
 def test_a_sentence_comes_as_soon_as_it_is_whole():
     model = Model("S4 do", "es [1]. It is", " fast [1", "]. Zebras")
     written = write("Which model?", evidence(S4), PROMPT, model, model="m", tokens=3000, count=COUNT)
-    assert (next(written), model.told) == ("S4 does. [1]", 2)
-    assert (next(written), model.told) == ("It is fast. [1]", 4)
-    assert next(written) == "Zebras"
+    assert (next(written), model.told) == (Marked("S4 does.", (1,)), 2)
+    assert (next(written), model.told) == (Marked("It is fast.", (1,)), 4)
+    assert next(written) == Marked("Zebras", ())
     with pytest.raises(StopIteration):
         next(written)
 
@@ -298,7 +298,7 @@ def test_a_sentence_comes_as_soon_as_it_is_whole():
     ],
 )
 def test_a_sentence_that_the_limit_cut_off_is_left_out(said, read):
-    assert drafted(S4, says=said, finish="length")[0].sentences == read
+    assert drafted(S4, says=said, finish="length")[0].sentences == tuple(map(sentence_of, read))
 
 
 @pytest.mark.parametrize(
@@ -320,4 +320,4 @@ def test_a_list_says_of_a_paper_what_it_announces():
         "Sheep", "Counting sheep has 91% accuracy on sheep benchmarks. We present SheepBench, of sheep. It is large."
     )
     draft = extracted("Which sheep benchmarks have 91% accuracy?", one, listing=True)
-    assert draft.sentences == ("We present SheepBench, of sheep. [1]",)
+    assert draft.sentences == (Marked("We present SheepBench, of sheep.", (1,)),)

@@ -7,21 +7,21 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made import FLASH, POKER, S4, evidence, paper
+from made import FLASH, POKER, S4, drafted, evidence, paper
 
 from rag.answering.relevance import sentence
 from rag.answering.verify import by_support, by_words, locate, verify
 from rag.library.embed import open_embedder
 from rag.places import resource
 from rag.readers import read
-from rag.records import Draft
+from rag.records import Draft, Marked
 from rag.text import readable, sentences
 
 SHIPPED = read([resource("data")]).papers
 
 
 def checked(*lines, papers=(S4, FLASH, POKER), numbers=None, least=0.5):
-    draft = Draft(lines, evidence(*papers), "answered", "a model")
+    draft = Draft(tuple(map(drafted, lines)), evidence(*papers), "answered", "a model")
     return verify(draft, judge=by_words(least), numbers=numbers or {})
 
 
@@ -196,7 +196,7 @@ def test_a_few_words_that_stand_anywhere_are_credited_to_nobody(said):
 
 
 @pytest.mark.parametrize(
-    ("mark", "unknown"), [("[9]", 1), ("[0]", 1), ("[4]", 1), ("[9][8]", 2), ("[7-9]", 3), ("", 0), ("[a]", 0)]
+    ("mark", "unknown"), [("[9]", 1), ("[0]", 1), ("[4]", 1), ("[9][8]", 2), ("[7][8][9]", 3), ("", 0), ("[a]", 0)]
 )
 def test_a_sentence_with_no_mark_that_names_a_passage_is_uncited_and_unknown_ones_are_counted(mark, unknown):
     verified = checked(f"It solves the riddle of the Sphinx, which all prior work fails on. {mark}")
@@ -211,20 +211,16 @@ def test_an_unknown_mark_beside_a_known_one_is_dropped():
     assert verified.unknown_marks == 1
 
 
-@pytest.mark.parametrize("mark", ["[1][2]", "[1, 2]", "[1,2]", "[1-2]", "[1–2]", "[ 1 ; 2 ]", "[2][1][2]"])
+@pytest.mark.parametrize("mark", ["[1][2]", "[2][1][2]"])
 def test_one_sentence_may_rest_on_several_papers(mark):
     claim = only(checked(f"Path-X was approached with 61.4% accuracy, and all prior work fails on it. {mark}"))
     assert {citation.paper for citation in claim.citations} == {S4, FLASH}
 
 
-def test_a_range_names_every_passage_in_it():
+def test_a_sentence_that_stands_in_several_passages_is_quoted_from_each():
     twins = [paper(f"Twin {n}", "The very same sentence stands in each.") for n in (1, 2, 3)]
-    verified = checked("The very same sentence stands in each. [1-3]", papers=twins)
+    verified = checked("The very same sentence stands in each. [1][2][3]", papers=twins)
     assert verified.text == "The very same sentence stands in each. [1][2][3]"
-
-
-def test_an_enormous_range_is_cut_short():
-    assert checked("Word after word. [1-999]").unknown_marks < 100
 
 
 def test_marks_are_numbered_anew_in_order_of_first_mention():
@@ -264,22 +260,24 @@ def test_claims_stand_in_the_text_at_their_offsets_and_nothing_else_does():
     assert [(claim.start, claim.end) for claim in verified.removed] == [(0, 0)]
 
 
-LINE = st.tuples(
+LINE = st.builds(
+    Marked,
     st.sampled_from([s for one in (S4, FLASH, POKER) for s in re.split(r"(?<=\.) ", readable(one.abstract))])
     | st.text(alphabet="ab 19[].,$€\u200b–", max_size=30),
-    st.sampled_from(["[1]", "[2]", "[3]", "[1-3]", "[5]", "[2, 3]", ""]),
-).map(" ".join)
+    st.sampled_from([(1,), (2,), (3,), (1, 2, 3), (5,), (0, 999), ()]),
+)
 
 
 @given(st.lists(LINE, max_size=6).map(tuple))
 def test_whatever_the_draft_every_citation_is_verbatim_and_every_mark_names_one(lines):
-    verified = checked(*lines)
+    verified = verify(Draft(lines, evidence(S4, FLASH, POKER), "answered", "m"), judge=by_words(0.5), numbers={})
     cited = [citation for claim in verified.claims for citation in claim.citations]
     assert all(c.paper.abstract[c.start : c.end] == c.quote != "" for c in cited)
     assert all(claim.citations for claim in verified.claims)
     assert all(verified.text[claim.start : claim.end] == claim.text for claim in verified.claims)
     ends = [claim.start for claim in verified.claims] + [len(verified.text)]
     for claim, end in zip(verified.claims, ends[1:], strict=True):
+        assert not re.search(r"\[\s*\^?\d+(\s*[,;–-]\s*\d+)*\s*\]", claim.text)
         assert set(re.findall(r"\[(\d+)\]", verified.text[claim.end : end])) == {str(c.number) for c in claim.citations}
 
 
@@ -374,7 +372,7 @@ def supported(line, *papers, least=0.4, common=()):
         return MANY // 2 if word in common else 1
 
     judge = by_support(least, sentences_of, EMBEDDER.encode, frequency=frequency, papers=MANY)
-    draft = Draft((line,), evidence(*(papers or (S4, FLASH, POKER))), "answered", "a model")
+    draft = Draft((drafted(line),), evidence(*(papers or (S4, FLASH, POKER))), "answered", "a model")
     return verify(draft, judge=judge, numbers={})
 
 

@@ -1,0 +1,60 @@
+"""What stands in the text of an answer besides its claims: their marks, and what was not found.
+
+In that text `[n]` is a mark and nothing else is: what is put into it passes through `markless`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rag.records import Paper, Where
+from rag.text import looks_english, printable, readable, terms
+
+NEAREST = 3  # papers a refusal names
+_BRACKETED = re.compile(r"\[(\s*\^?\d[\d\s,;–-]*)\]")
+
+
+def marks(numbers: Iterable[int]) -> str:
+    """The marks of a claim: "[1][3]"; each number once."""
+    return "".join(f"[{number}]" for number in dict.fromkeys(numbers))
+
+
+def markless(text: str) -> str:
+    """A text of others on one line, its own "[38]" as "(38)"."""
+    while (again := _BRACKETED.sub(r"(\1)", text)) != text:
+        text = again
+    return " ".join(text.split())
+
+
+def in_words_of(question: str, text: str) -> str:
+    """A text that says nothing but what the question says; "" for any other: nobody has checked it."""
+    return markless(printable(text)) if text and set(terms(text)) <= set(terms(question)) else ""
+
+
+def unanswered(missing: str, filtered: bool = False) -> str:
+    """What is said of a part of a question that the papers asked do not answer; "" is a part that has no name."""
+    who = "The papers with that filter do not" if filtered else "This library does not"
+    return f"{who} say: {missing}." if missing else f"{who} answer all of the question."
+
+
+def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None) -> str:
+    """What is said when the library, or what a filter leaves of it, does not hold the answer."""
+    names = "; ".join(f"“{markless(readable(paper.title))}”" for paper in nearest[:NEAREST])
+    said = f"{_asked_papers(where)} not say." if where else "This library does not say."
+    said += f" The nearest papers are {names}." if names else " It holds no paper near it."
+    said += f" Without the filter all {where.of:,} are asked." if where else ""
+    return said if looks_english(question) else f"{said} The question does not look like English; ask it in English."
+
+
+def _asked_papers(where: Where) -> str:
+    return (
+        f"The {where.papers:,} papers with {where.text} do"
+        if where.papers > 1
+        else f"The one paper with {where.text} does"
+    )
+
+
+def nothing_selected(why: str) -> str:
+    """What is said when a filter leaves no paper; `why` says for which of its conditions."""
+    return f"{why[0].upper()}{why[1:]}. Ask with another filter, or without."
