@@ -25,7 +25,7 @@ from evals.gold import GoldError, Question
 from evals.records import Record
 from evals.run import Stop
 from evals.statistics import RESAMPLES, SEED, Estimate, estimate
-from rag.answering.judge import Asserted, Opinion, asking, opinions
+from rag.answering.judge import Asserted, Opinion, opinions, prompted
 from rag.errors import RagError
 from rag.records import Paper, Prompt
 from rag.settings import load
@@ -40,7 +40,7 @@ LEAST_KAPPA, LEAST_SPECIFICITY = 0.6, 0.9  # from which a judge's figure is wort
 
 def judged(client: Client, prompt: Prompt, claims: Sequence[Asserted]) -> tuple[Opinion, ...]:
     """A verdict for each claim, by one call. Raises Stop when no later call would fare better."""
-    system, user = asking(prompt, claims)
+    system, user = prompted(prompt, claims)
     try:
         reply = client.ask(system, user, 0)
     except Stop:

@@ -173,7 +173,7 @@ def add(
 
 def open_library(name: str | None = None) -> Library:
     """The library of that name or path; None is the shipped one, which is built if need be."""
-    from rag.answering.assistant import open_library
+    from rag.answering.opening import open_library
     from rag.library.embed import open_embedder
 
     return open_library(name, open_embedder())
@@ -235,7 +235,7 @@ def _filter(where: str | None) -> Filter:
 
 
 def _assistant(library: str | None, model: Any, base_url: str | None, k: int | None) -> Assistant:
-    from rag.answering.assistant import shared_assistant
+    from rag.answering.opening import shared_assistant
     from rag.settings import load
 
     name = model if isinstance(model, str) else None

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from rag.errors import PromptError
 from rag.places import resource
-from rag.records import Evidence, Paper, Prompt
+from rag.records import Evidence, Paper, Prompt, Reply
 from rag.text import harmless, readable, sentences
 
+Ask = Callable[[str, str], Reply]  # (system, user) -> what a chat model says
 LEAST_ROOM = 40  # tokens for one passage, however many there are
 
 

@@ -333,6 +333,15 @@ class Claim:
         return _brief(self, self.text, self.verdict, citations=len(self.citations), reason=self.reason)
 
 
+class Verified(NamedTuple):
+    """What became of a draft: the text with its claims in it, what was taken out, and marks that named nothing."""
+
+    text: str
+    claims: tuple[Claim, ...]
+    removed: tuple[Claim, ...]
+    unknown_marks: int
+
+
 @dataclass(frozen=True, slots=True)
 class Traced:
     """One line of a trace: a chunk or paper id with its rank and score at a stage."""

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from rag.answering.assistant import shared_assistant
+from rag.answering.opening import shared_assistant
 from rag.chat.conversation import Conversation
 from rag.chat.repl import Terminal, respond
 from rag.errors import RagError

@@ -28,8 +28,9 @@ from evals.compare import scored
 from evals.report.terminal import interval, number
 from evals.run import ask_one, tasks
 from evals.statistics import estimate
-from rag.answering.assistant import Assistant, open_assistant
+from rag.answering.assistant import Assistant
 from rag.answering.followup import Query
+from rag.answering.opening import open_assistant
 from rag.answering.retrieve import retrieve
 from rag.answering.shape import Shape, shape
 from rag.settings import load
@@ -48,8 +49,8 @@ def _no_list(question: str) -> Shape:
 
 SEARCHING: Mapping[str, Mapping[str, Any]] = {  # what is left out: the names patched, each with what takes its place
     ALL: {},
-    "dense search": {"rag.answering.assistant.retrieve": lambda q, **k: retrieve(q, **k | {"dense": lambda n: []})},
-    "lexical search": {"rag.answering.assistant.retrieve": lambda q, **k: retrieve(q, **k | {"lexical": lambda n: []})},
+    "dense search": {"rag.answering.search.retrieve": lambda q, **k: retrieve(q, **k | {"dense": lambda n: []})},
+    "lexical search": {"rag.answering.search.retrieve": lambda q, **k: retrieve(q, **k | {"lexical": lambda n: []})},
     "nearest sentence in the ranking": {"rag.answering.rerank.SENTENCE_SHARE": 0.0},
     "words held in the ranking": {"rag.answering.rerank.COVERED_SHARE": 0.0},
     "both of these": {"rag.answering.rerank.SENTENCE_SHARE": 0.0, "rag.answering.rerank.COVERED_SHARE": 0.0},
@@ -68,7 +69,7 @@ ANSWERING: Mapping[str, Mapping[str, Any]] = {
     },
     "follow-ups (searched as typed)": {"rag.answering.followup.resolve": lambda text, history, fits: Query(text, text)},
     "a follow-up's own words first": {
-        "rag.answering.assistant.OWN_SHARE": 0.0,
+        "rag.answering.search.OWN_SHARE": 0.0,
         "rag.answering.relevance.CONTEXT_SHARE": 1.0,
     },
     "refusing": {"rag.answering.rerank.OFFSET": 99.0},

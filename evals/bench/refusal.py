@@ -14,8 +14,10 @@ import numpy as np
 from scipy.optimize import minimize
 
 from evals import gold
-from rag.answering.assistant import CONSIDERED, open_assistant
+from rag.answering.opening import open_assistant
+from rag.answering.relevance import Sentences
 from rag.answering.rerank import covered
+from rag.answering.search import CONSIDERED
 from rag.settings import load
 
 ELSEWHERE = (
@@ -44,9 +46,10 @@ def main() -> None:
 
     def features(text: str) -> list[tuple[float, float]]:
         """(mean cosine, squared share of words held) of each paper that could be evidence."""
-        vector = assistant._vector(text)
-        hits = assistant._retrieve(text, vector, None, assistant.settings.pool)[:CONSIDERED]
-        question, sentences, found = assistant._asked(text, vector), assistant._sentences(hit.paper for hit in hits), []
+        search, found = assistant._search, []
+        vector = search.vector(text)
+        hits, question = search.retrieved(text, vector, None)[:CONSIDERED], search.compared(text, vector)
+        sentences = Sentences(assistant.library.sentences([hit.paper.id for hit in hits]), frozenset())
         for hit in hits[: assistant.settings.k]:
             near = sentences.matched(question, hit.paper)
             nearest = max(s.cosine for s in near)

@@ -26,8 +26,8 @@ from scipy.optimize import minimize
 
 import rag
 from evals import gold
-from rag.answering.assistant import OWN_SHARE
 from rag.answering.relevance import Asked, Signals, asked, sentence, signals
+from rag.answering.search import OWN_SHARE
 from rag.answering.shape import asking
 from rag.library.embed import open_embedder
 from rag.records import Sentence

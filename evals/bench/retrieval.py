@@ -29,7 +29,8 @@ import rag
 from evals import plain
 from evals.report.terminal import interval, number
 from evals.statistics import Estimate, estimate
-from rag.answering.assistant import Assistant, open_assistant
+from rag.answering.assistant import Assistant
+from rag.answering.opening import open_assistant
 from rag.library.build import fill, store
 from rag.library.embed import open_embedder
 from rag.library.store import SCHEMA, Library, writer

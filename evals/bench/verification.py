@@ -33,8 +33,9 @@ from evals.gold import Question
 from evals.gold import load as questions_of
 from evals.run import slim
 from evals.statistics import estimate
-from rag.answering.assistant import Assistant, open_assistant
+from rag.answering.assistant import Assistant
 from rag.answering.marks import marked
+from rag.answering.opening import open_assistant
 from rag.errors import ModelError, RagError
 from rag.models.chat import ChatModel, open_chat
 from rag.models.deadline import Deadline

@@ -9,16 +9,75 @@ vote between equal strings, since answers are sentences). Voting happens after t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
-from rag.records import Claim
+from rag.errors import Cancelled, RagError
+from rag.records import Answer, Claim, Draft
 from rag.text import terms
 
 ROUNDS = 3  # times that a group is asked
 LEAST = ROUNDS + 1  # questions in a group: fewer cost no fewer calls than asking each by itself
-MOST = 8  # ... a model loses track of more
+MOST = 8  # questions in a group: a model loses track of more
+AT_ONCE = 4  # groups that a chat model is asked about at the same time
 ALIKE = 0.5  # least share of a question's papers that its group has already
 PAPERS = 12  # that a group's prompt may hold
+
+Case = TypeVar("Case")
+
+
+def answers(
+    cases: Sequence[Case],
+    papers: Callable[[Case], Sequence[str]],
+    *,
+    begin: Callable[[Case], Case],
+    alone: Callable[[Case], Answer],
+    ask: Callable[[Sequence[Case]], Sequence[Draft | None]],
+    vote: Callable[[Sequence[Draft], Case], Answer],
+) -> tuple[Answer | RagError, ...]:
+    """An answer to each case, or the error that it ended with. Raises Cancelled.
+
+    `papers` gives the ids of those that a case leads to, `begin` the case with its deadline counted from now.
+    `alone` answers one case; `ask` drafts for a group of them by one call, None where the reply has nothing on
+    a case, and `vote` makes an answer of its drafts. A case without a draft is answered alone.
+    """
+
+    def of_group(members: Sequence[int]) -> Sequence[Answer | RagError]:
+        group = [begin(cases[at]) for at in members]
+        if len(group) == 1:
+            return [tried(alone, group[0])]
+        drafts: list[list[Draft]] = [[] for _ in group]
+        try:
+            for order in orders(len(group)):
+                for at, draft in zip(order, ask([group[at] for at in order]), strict=True):
+                    drafts[at] += [draft] if draft else []
+        except Cancelled:
+            raise
+        except RagError as error:
+            return [error] * len(group)
+        return [
+            tried(partial(vote, own), case) if own else tried(alone, begin(case))
+            for case, own in zip(group, drafts, strict=True)
+        ]
+
+    found: dict[int, Answer | RagError] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        members = groups([papers(case) for case in cases])
+        for group, answered in zip(members, pool.map(of_group, members), strict=True):
+            found.update(zip(group, answered, strict=True))
+    return tuple(found[at] for at in range(len(cases)))
+
+
+def tried(answer: Callable[[Case], Answer], case: Case) -> Answer | RagError:
+    """The answer, or the error that it ended with; Cancelled is raised."""
+    try:
+        return answer(case)
+    except Cancelled:
+        raise
+    except RagError as error:
+        return error
 
 
 def groups(papers: Sequence[Sequence[str]]) -> list[list[int]]:

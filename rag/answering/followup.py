@@ -21,8 +21,8 @@ from rag.answering.marks import marked
 from rag.answering.shape import shape
 from rag.errors import UsageError
 from rag.filters import split
-from rag.prompting import fence
-from rag.records import Answer, Paper, Prompt, Reply, Usage
+from rag.prompting import Ask, fence
+from rag.records import Answer, Paper, Prompt
 from rag.text import folded, harmless, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
@@ -240,20 +240,17 @@ def respelled(question: str, spelled: Callable[[str], str | None]) -> str:
     return _TYPED.sub(lambda word: (not word[0].istitle() and spelled(folded(word[0]))) or word[0], question)
 
 
-Ask = Callable[[str, str], Reply]  # (system, user) -> reply
-
-
-def reworded(query: Query, history: Sequence[Turn], prompt: Prompt, ask: Ask) -> tuple[Query, Usage]:
+def reworded(query: Query, history: Sequence[Turn], prompt: Prompt, ask: Ask) -> Query:
     """The query in a chat model's words; as it is when the question stands alone, or the model says too much.
 
     Raises what `ask` raises.
     """
     if not history or query.text == query.own:
-        return query, Usage()
+        return query
     told = "\n".join(line for turn in _leant_on(history)[::-1] for line in _lines(turn))
     reply = ask(prompt.system, prompt.fill(fence=fence(), conversation=told, question=harmless(query.own)))
     said = " ".join(sentence.text for sentence in marked(reply.text))
-    return (replace(query, text=said) if _says_the_same(said, query, told) else query), reply.usage
+    return replace(query, text=said) if _says_the_same(said, query, told) else query
 
 
 def _lines(turn: Turn) -> list[str]:

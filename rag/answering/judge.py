@@ -1,6 +1,6 @@
 """A second opinion on claims: a model is shown them with their quotes, and says which the quotes state.
 
-    claims -ask-> prompt, whose reply -opinions-> one for each claim
+    claims -prompted-> prompt, whose reply -opinions-> one for each claim
 
 An opinion that is missing or malformed is none, never a no; "supported" counts only when the words that
 the model copies as its evidence stand in the claim's own quotes. Claims and quotes are data: they are put
@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rag.prompting import fence
+from rag.prompting import Ask, fence
 from rag.records import Prompt
 from rag.text import folded, printable, readable
 
@@ -37,7 +37,7 @@ class Opinion(NamedTuple):
     why: str = ""
 
 
-def asking(prompt: Prompt, claims: Sequence[Asserted]) -> tuple[str, str]:
+def prompted(prompt: Prompt, claims: Sequence[Asserted]) -> tuple[str, str]:
     """(system, user): the prompt that asks for opinions on all the claims."""
     shown = "\n\n".join(_shown(n, claim) for n, claim in enumerate(claims, 1))
     return prompt.system, prompt.fill(fence=fence(), claims=shown, count=str(len(claims)))
@@ -51,6 +51,12 @@ def _shown(number: int, claim: Asserted) -> str:
 def on_one_line(text: str) -> str:
     """On one line, and with nothing in it that could be taken for the fence."""
     return re.sub(r"={3,}", "=", " ".join(printable(readable(text)).split()))
+
+
+def opinion(claim: Asserted, prompt: Prompt, ask: Ask) -> Opinion:
+    """The opinion of a model on one claim. Raises whatever `ask` raises."""
+    (said,) = opinions(ask(*prompted(prompt, [claim])).text, [claim])
+    return said
 
 
 def opinions(reply: str, claims: Sequence[Asserted]) -> tuple[Opinion, ...]:

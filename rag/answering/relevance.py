@@ -13,8 +13,8 @@ new in it, to an opening sentence that merely repeats the topic.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -124,6 +124,7 @@ WEIGHTS = Signals(
     novelty=-0.217,
 )
 BIAS = -6.213
+QUOTED_SHARE = 0.8  # of the score of a sentence quoted before
 CONTEXT_SHARE = 0.2  # of the weight of a word that was only asked before
 
 
@@ -166,6 +167,13 @@ class Scored(Matched):
     """... and how well it answers, 0..1."""
 
     score: float
+
+
+class Part(NamedTuple):
+    """A question, or a part of one, with how well papers fit it (0..1, by paper id)."""
+
+    asked: Asked
+    merits: Mapping[str, float]
 
 
 def asked(
@@ -232,6 +240,36 @@ def signals(question: Asked, title: str, abstract: str, sentences: Sequence[Sent
     texts = [readable(abstract[s.span.start : s.span.end]) for s in sentences]
     titled = frozenset(terms(readable(title)))
     return [_signals(question, titled, at, texts[at], sentences) for at in range(len(texts))]
+
+
+class Sentences:
+    """The sentences of some papers next to questions, each compared once.
+
+    `kept` has those of a paper by its id. Those `quoted` earlier in a conversation, (paper id, start), are less
+    likely to be asked for.
+    """
+
+    def __init__(self, kept: Mapping[str, Sequence[Sentence]], quoted: frozenset[tuple[str, int]]) -> None:
+        self._kept, self._quoted = kept, quoted
+        self._matched: dict[tuple[str, str], Sequence[Matched]] = {}
+        self._scored: dict[tuple[str, str], Sequence[Scored]] = {}
+
+    def matched(self, question: Asked, paper: Paper) -> Sequence[Matched]:
+        """How near each sentence of the paper is to the question, in meaning and words."""
+        key = question.text, paper.id
+        if key not in self._matched:
+            self._matched[key] = match_sentences(question, paper, self._kept.get(paper.id, ()))
+        return self._matched[key]
+
+    def scored(self, question: Asked, paper: Paper) -> Sequence[Scored]:
+        """How well each sentence of the paper answers the question."""
+        key = question.text, paper.id
+        if key not in self._scored:
+            self._scored[key] = tuple(
+                replace(s, score=QUOTED_SHARE * s.score) if (paper.id, s.span.start) in self._quoted else s
+                for s in score_sentences(question, paper, self._kept.get(paper.id, ()))
+            )
+        return self._scored[key]
 
 
 def announces(text: str) -> bool:

@@ -23,11 +23,11 @@ from rag.text import compound_stem, compounds, readable, stem, terms, words
 SENTENCE_SHARE, COVERED_SHARE = 0.23, 0.23  # of the nearest sentence and of the words held; the rest is the fused score
 COSINE, COVERED, OFFSET = 18.6, 6.1, -6.9  # of the logistic
 
-Sentences = Callable[[Paper], Sequence[Matched]]
+Near = Callable[[Paper], Sequence[Matched]]
 
 
 def rerank(
-    hits: Sequence[Hit], question: Asked, sentences: Sentences, *, depth: int, first: Collection[Paper] = ()
+    hits: Sequence[Hit], question: Asked, sentences: Near, *, depth: int, first: Collection[Paper] = ()
 ) -> tuple[Hit, ...]:
     """The hits in the order of how well their papers fit; scores are 0..1 within the question.
 
@@ -50,7 +50,7 @@ def _weighed(hit: Hit, *signals: Found) -> Hit:
     return replace(hit, score=rest * hit.score + sum(signal.part for signal in signals), found=found)
 
 
-def gather(hits: Sequence[Hit], question: Asked, sentences: Sentences, k: int) -> tuple[Evidence, ...]:
+def gather(hits: Sequence[Hit], question: Asked, sentences: Near, k: int) -> tuple[Evidence, ...]:
     """The first `k` hits as evidence, each with how sure one may be that it speaks of what is asked."""
     return tuple(
         Evidence(hit.chunk, rank, confidence(hit, question, sentences(hit.paper)))

@@ -11,14 +11,14 @@ it can neither end the fence nor forge a mark.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from rag.answering.marks import Marks
-from rag.answering.relevance import Asked, Scored, announces
+from rag.answering.relevance import Asked, Part, Scored, announces
 from rag.errors import ModelError
-from rag.prompting import fence, numbered
+from rag.prompting import Ask, fence, numbered
 from rag.records import EXTRACTIVE, Draft, Evidence, Marked, Paper, Prompt, Reply, Status, Usage
 from rag.remedies import Remedy
 from rag.text import Span, folded, harmless, readable, title_key
@@ -33,13 +33,6 @@ SAME = 0.8  # sentences that share this much of their words say the same
 
 
 # --- without a model ----------------------------------------------------------------------------
-
-
-class Part(NamedTuple):
-    """A question, or a part of one, with how well papers fit it (0..1, by paper id)."""
-
-    asked: Asked
-    merits: Mapping[str, float]
 
 
 Score = Callable[[Asked, Paper], Sequence[Scored]]
@@ -193,15 +186,15 @@ def write_together(
     questions: Sequence[str],
     evidence: Sequence[Evidence],
     prompt: Prompt,
-    ask: Callable[[str, str], Reply],
+    ask: Ask,
     *,
     model: str,
     tokens: int,
     count: Count,
-) -> tuple[list[Draft | None], Usage]:
+) -> list[Draft | None]:
     """A draft for each of several questions that share their evidence, by one call; None where the reply has none.
 
-    The usage is that of the call; the drafts have none. Raises whatever `ask` raises.
+    The drafts have no usage. Raises whatever `ask` raises.
     """
     passages = tuple(evidence)
     shown = numbered(passages, tokens, count)
@@ -212,24 +205,22 @@ def write_together(
     for n in range(1, len(questions) + 1):
         written = _read(_Whole(Reply(parts.get(n, ""), Usage())), passages, prompt, model)
         drafts.append(_drained(written) if parts.get(n, "").strip() else None)
-    return drafts, reply.usage
+    return drafts
 
 
-def confirm(
-    question: str, sentences: Sequence[Marked], prompt: Prompt, ask: Callable[[str, str], Reply]
-) -> tuple[bool, Usage]:
+def confirm(question: str, sentences: Sequence[Marked], prompt: Prompt, ask: Ask) -> bool:
     """Does a chat model say that the sentences answer the question? Not asked of none.
 
-    A reply that is neither yes nor no, or none at all for want of time or of a server, is a no. The usage is that of the call.
+    A reply that is neither yes nor no, or none at all for want of time or of a server, is a no.
     """
     if not sentences:
-        return False, Usage()
+        return False
     shown = "\n".join(f"- {harmless(sentence.text)}" for sentence in sentences)
     try:
         reply = ask(prompt.system, prompt.fill(fence=fence(), sentences=shown, question=harmless(question)))
     except ModelError:
-        return False, Usage()
-    return re.match(r"\W*yes\b", _THOUGHTS.sub("", reply.text), re.IGNORECASE) is not None, reply.usage
+        return False
+    return re.match(r"\W*yes\b", _THOUGHTS.sub("", reply.text), re.IGNORECASE) is not None
 
 
 _THOUGHTS = re.compile(r".*</think>|<think>.*", re.DOTALL | re.IGNORECASE)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from rag.answering.judge import Asserted, Opinion
 from rag.answering.support import Encode, Quote, judged, kept, missing_names, missing_numbers
 from rag.answering.wording import markless, marks
-from rag.records import Citation, Claim, Draft, Evidence, Marked, Paper, Sentence, Verdict
+from rag.records import Citation, Claim, Draft, Evidence, Marked, Paper, Sentence, Verdict, Verified
 from rag.text import Span, folded, folded_view, readable, sentences, terms
 
 WORDS = 3  # of a quote that is no whole sentence: "No" stands in many an abstract
@@ -51,15 +51,6 @@ class Judgement(NamedTuple):
 
 
 Judge = Callable[[str, Sequence[Paper]], Judgement]
-
-
-class Verified(NamedTuple):
-    """The outcome: the text with its claims in it, what was taken out, and marks that named nothing."""
-
-    text: str
-    claims: tuple[Claim, ...]
-    removed: tuple[Claim, ...]
-    unknown_marks: int
 
 
 class Verifier:
@@ -233,6 +224,12 @@ def by_support(
     `frequency(word)` is in how many of the library's `papers` a word stands.
     """
     words, encode = by_words(HELD), kept(encode)
+    known: dict[str, Sequence[Sentence]] = {}
+
+    def of(paper: Paper) -> Sequence[Sentence]:
+        if paper.id not in known:
+            known[paper.id] = sentences(paper)
+        return known[paper.id]
 
     def generic(name: str) -> bool:
         """Does a name tell no paper from another?"""
@@ -248,7 +245,7 @@ def by_support(
         quotes = [
             Quote(readable(paper.abstract[one.span.start : one.span.end]), one.vector)
             for paper in cited
-            for one in sentences(paper)
+            for one in of(paper)
         ]
         found = judged(claim, quotes, encode=encode, frequency=frequency, papers=papers)
         told = f"{found.reason}; support {found.probability:.2f}"

@@ -1,6 +1,7 @@
-"""What stands in the text of an answer besides its claims: their marks, and what was not found.
+"""What stands in the text of an answer beside its claims: their marks, and what was not found.
 
-In that text `[n]` is a mark and nothing else is: what is put into it passes through `markless`.
+In that text `[n]` is a mark. Whoever reads it may rely on that, so a "[38]" that an abstract, a title or a question
+holds is written "(38)": all that is put into the text passes through `markless`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from rag.records import Paper, Where
 from rag.text import looks_english, printable, readable, terms
 
 NEAREST = 3  # papers a refusal names
-_BRACKETED = re.compile(r"\[(\s*\^?\d[\d\s,;–-]*)\]")
+_BRACKETED = re.compile(
+    r"\[(\s*\^?\d{1,3}(?:[\s,;–-]+\d{1,3})*[\s,;–-]*)\]"
+)  # four digits are a year: no paper bears it
 
 
 def marks(numbers: Iterable[int]) -> str:
@@ -22,9 +25,7 @@ def marks(numbers: Iterable[int]) -> str:
 
 def markless(text: str) -> str:
     """A text of others on one line, its own "[38]" as "(38)"."""
-    while (again := _BRACKETED.sub(r"(\1)", text)) != text:
-        text = again
-    return " ".join(text.split())
+    return " ".join(_BRACKETED.sub(r"(\1)", text).split())
 
 
 def in_words_of(question: str, text: str) -> str:

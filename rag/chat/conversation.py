@@ -120,9 +120,9 @@ class Conversation:
 
         A filter in the question stands, for this question, in the place of the chat's for the same field.
         """
-        from rag.answering.assistant import checked
+        from rag.answering.question import accepted
 
-        assistant, self.asked = self.assistant(stage), checked(question)
+        assistant, self.asked = self.assistant(stage), accepted(question)
         turn = self._keep_question(question)
         where = self.where.besides(split(question).where)
         answer = yield from assistant.stream(question, self.history, where=where, stage=stage)

@@ -54,7 +54,7 @@ def assistant_of(arguments: argparse.Namespace, model: str | None = None) -> Ass
 
 def opened(settings: Settings) -> Assistant:
     """An assistant, with a bar for what that takes and a notice of where text goes."""
-    from rag.answering.assistant import open_assistant
+    from rag.answering.opening import open_assistant
     from rag.show.progress import Bar
 
     with Bar() as bar:

@@ -164,7 +164,7 @@ def replay(arguments: argparse.Namespace) -> int:
 
 
 def _opened(settings: Settings, progress: Callable[[str, int, int], None]) -> Assistant:
-    from rag.answering.assistant import open_assistant
+    from rag.answering.opening import open_assistant
 
     return open_assistant(settings, progress=progress)
 
@@ -232,9 +232,10 @@ def _say_how_to_add_a_model() -> None:
 
 def _question(words: Sequence[str]) -> str:
     """The question typed or piped, before anything is opened or built for it. Raises UsageError."""
-    from rag.answering.assistant import checked
 
-    return checked(_text(words))
+    from rag.answering.question import accepted
+
+    return accepted(_text(words))
 
 
 def _text(words: Sequence[str]) -> str:

@@ -17,7 +17,8 @@ from running import ROOT
 
 import rag
 from rag import Answer, Cancelled, FrozenMap, LibraryMissing, RagError, UsageError, text
-from rag.answering.assistant import LONGEST_QUESTION, open_assistant, open_library
+from rag.answering.opening import open_assistant, open_library
+from rag.answering.question import LONGEST_QUESTION
 from rag.library.embed import open_embedder
 from rag.library.store import Library
 from rag.settings import load

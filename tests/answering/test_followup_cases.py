@@ -13,7 +13,8 @@ from running import ROOT
 
 from evals.gold import Question, load
 from rag import Answer
-from rag.answering.assistant import Assistant, open_assistant
+from rag.answering.assistant import Assistant
+from rag.answering.opening import open_assistant
 from rag.settings import load as settings
 
 SHARE = 0.8  # of the cases, at least

@@ -19,7 +19,7 @@ from pytest_httpserver import HTTPServer
 from rich.console import Console
 from werkzeug import Response
 
-from rag.answering.assistant import open_assistant
+from rag.answering.opening import open_assistant
 from rag.settings import load
 from rag.show.render import plain_answer, rich_answer
 from rag.text import folded, sentences

@@ -10,7 +10,7 @@ from serving import GOOD, HEAD, NOT_HERE, POKER, chunked, completion, end, event
 
 import rag
 from rag import ModelError, UsageError
-from rag.answering.assistant import open_assistant
+from rag.answering.opening import open_assistant
 from rag.records import EXTRACTIVE
 from rag.settings import load
 from rag.show.render import plain_answer
@@ -171,7 +171,7 @@ def test_a_judge_without_a_verdict_stands_in_nobodys_way(server):
 
 def test_a_judge_is_part_of_what_made_an_answer(server):
     runs = {
-        open_assistant(load(model="test", base_url=server.url, judge=judge))._run() for judge in (None, "same", "other")
+        open_assistant(load(model="test", base_url=server.url, judge=judge)).run for judge in (None, "same", "other")
     }
     assert len(runs) == 3
 

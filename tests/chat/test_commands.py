@@ -18,7 +18,7 @@ from made import FLASH, POKER, S4, library
 from serving import end, streaming
 
 from rag import Answer
-from rag.answering.assistant import open_assistant, shared_assistant
+from rag.answering.opening import open_assistant, shared_assistant
 from rag.chat.commands import COMMANDS, SHIPPED
 from rag.chat.conversation import Conversation
 from rag.chat.repl import Silent, converse, plain, respond

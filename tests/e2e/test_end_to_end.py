@@ -13,7 +13,7 @@ from running import run
 
 import rag
 from rag import ModelError
-from rag.answering.assistant import open_assistant
+from rag.answering.opening import open_assistant
 from rag.models.chat import list_models, open_chat
 from rag.models.deadline import Deadline
 from rag.settings import load

@@ -18,7 +18,7 @@ import made
 import pytest
 
 import rag
-from rag.answering.assistant import open_assistant
+from rag.answering.opening import open_assistant
 from rag.errors import EmbedError
 from rag.library.build import fill, named_folder, open_shipped, store
 from rag.library.database import FILE

@@ -36,7 +36,7 @@ from werkzeug import Response
 
 import rag
 from rag import Cancelled, ModelError, UsageError
-from rag.answering.assistant import open_assistant
+from rag.answering.opening import open_assistant
 from rag.cli.main import main
 from rag.models.chat import open_chat
 from rag.models.client import MORE_ROOM

@@ -14,7 +14,7 @@ from exports import PROGRAMS, TEXT, TITLE
 from readers.test_formats import EXPORTS, ONE, ONE_TEXT, TWO, TWO_TEXT
 
 from rag import Answer
-from rag.answering import assistant
+from rag.answering import opening
 from rag.cli.main import main
 from rag.library import embed
 from rag.text import folded
@@ -58,7 +58,7 @@ def _one_embedder():
     """Loaded once: a process has one, and this is many processes in one."""
     shared = embed.open_embedder()
     with pytest.MonkeyPatch.context() as patch:
-        for module in (embed, assistant):
+        for module in (embed, opening):
             patch.setattr(module, "open_embedder", lambda: shared)
         yield
 

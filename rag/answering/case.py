@@ -1,0 +1,135 @@
+"""One question on its way: what is known of it so far, its time, what chat models were asked; and the Answer at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from rag.answering.relevance import Part, Sentences
+from rag.answering.shape import Shape
+from rag.answering.wording import in_words_of, nothing_selected, refusal, unanswered
+from rag.errors import Cancelled
+from rag.filters import ALL, Filter, Selected, parse
+from rag.models.chat import ChatModel
+from rag.models.deadline import Deadline
+from rag.prompting import Ask
+from rag.records import Answer, Draft, Evidence, FrozenMap, Hit, Reply, Status, Traced, Usage, Verified
+
+
+class Clock:
+    """Wall seconds per stage; before each stage the caller may have asked to stop."""
+
+    def __init__(self, cancelled: Callable[[], bool] | None, told: Callable[[str], None] | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.cancelled, self._told = cancelled, told
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        if self.cancelled and self.cancelled():
+            raise Cancelled(f"stopped before {stage}; nothing was lost")
+        if self._told:
+            self._told(stage)
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+
+
+class Calls:
+    """What chat models are asked for one question besides its draft: until when, and what it cost."""
+
+    def __init__(self, seconds: float, cancelled: Callable[[], bool] | None, spent: Usage | None = None) -> None:
+        self.deadline = Deadline(seconds, cancelled)
+        self.spent = spent or Usage()
+
+    def to(self, model: ChatModel) -> Ask:
+        """Asking that model, with the cost written down."""
+
+        def ask(system: str, user: str) -> Reply:
+            reply = model.ask(system, user, deadline=self.deadline)
+            self.spent += reply.usage
+            return reply
+
+        return ask
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is to be answered, from what.
+
+    question, own     as asked, and without the filter in it
+    within            the papers that may be looked at; None is all
+    query             the form that is searched
+    hits              for that, as the searches gave them
+    wanted, whole     what kind of answer, and how well papers fit the question
+    evidence          what the answer may rest on, best first
+    sentences         of the papers, compared with the question
+    numbers           those that papers have on screen, by paper id
+    piecemeal         whether a reply is read as it comes
+    """
+
+    question: str
+    own: str
+    within: Selected | None
+    query: str
+    hits: tuple[Hit, ...]
+    wanted: Shape
+    whole: Part
+    evidence: tuple[Evidence, ...]
+    sentences: Sentences
+    numbers: dict[str, int]
+    clock: Clock
+    calls: Calls
+    piecemeal: bool = False
+
+    @property
+    def where(self) -> Filter:
+        """The filter that was used."""
+        return parse(self.within.where.text) if self.within else ALL
+
+    def begun(self, seconds: float) -> Case:
+        """The case with its deadline counted from now."""
+        return replace(self, calls=Calls(seconds, self.clock.cancelled, self.calls.spent))
+
+
+def outcome(case: Case, draft: Draft, verified: Verified, *, nothing: str, model: str, run: str) -> Answer:
+    """The answer to a case. `nothing` says why its filter leaves no paper ("" if it leaves some)."""
+    where = case.within and case.within.where
+    status: Status = "answered" if draft.status != "partial" else "partial"
+    text = verified.text
+    if not verified.claims:
+        status = "refused"
+        papers = [evidence.paper for evidence in case.evidence]
+        text = nothing_selected(nothing) if nothing else refusal(papers, case.own, where)
+    elif status == "partial":
+        text += f" {unanswered(in_words_of(case.own, draft.missing), bool(where))}"
+    return Answer(
+        question=case.question,
+        query=case.query,
+        text=text,
+        status=status,
+        claims=verified.claims,
+        removed=verified.removed,
+        citations=tuple(dict.fromkeys(citation for claim in verified.claims for citation in claim.citations)),
+        evidence=draft.passages,
+        model=model,
+        usage=draft.usage,
+        seconds=FrozenMap(case.clock.seconds),
+        trace=_trace(case.hits, draft.passages, verified),
+        run=run,
+        where=where,
+    )
+
+
+def _trace(hits: Sequence[Hit], evidence: Sequence[Evidence], verified: Verified) -> FrozenMap[tuple[Traced, ...]]:
+    stages: dict[str, tuple[Traced, ...]] = {}
+    for search in ("dense", "lexical"):
+        found = [(f.rank, f.score, h.chunk.id) for h in hits for f in h.found if f.search == search]
+        stages[search] = tuple(Traced(id, rank, score) for rank, score, id in sorted(found))
+    stages["retrieve"] = tuple(Traced(h.chunk.id, h.rank, h.score) for h in hits)
+    stages["rerank"] = tuple(Traced(e.chunk.id, e.rank, e.score) for e in evidence)
+    stages["unknown marks"] = (Traced("", verified.unknown_marks, 0.0),) if verified.unknown_marks else ()
+    return FrozenMap(stages)

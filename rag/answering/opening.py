@@ -1,0 +1,69 @@
+"""Settings -> an Assistant: its library, its embedder; one a process for the same settings."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import partial
+from typing import Any
+
+from rag.answering.assistant import Assistant
+from rag.errors import LibraryError, UsageError
+from rag.library import build
+from rag.library.embed import Embedder, open_embedder
+from rag.library.store import Library
+from rag.models.chat import ChatModel, open_chat
+from rag.records import EXTRACTIVE
+from rag.settings import SAME, Settings
+
+SHARED = 8  # assistants one process keeps open
+
+
+def open_assistant(settings: Settings, model: Any = None, progress: build.Progress | None = None) -> Assistant:
+    """An assistant for the library that the settings name; the shipped one is built if need be.
+
+    Raises LibraryError for a library that is not there, is damaged, or was made by another embedder.
+    """
+    embedder = open_embedder()
+    library = open_library(settings.library, embedder, progress)
+    if library.embedder != embedder.name:
+        raise LibraryError(
+            f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}"
+        )
+    return Assistant(settings, library, embedder, *_open_models(settings, settings.model if model is None else model))
+
+
+_shared: dict[Any, Assistant] = {}
+_sharing = threading.Lock()
+
+
+def shared_assistant(settings: Settings, model: Any = None) -> Assistant:
+    """The assistant of this process for these settings, opened once; model objects are told by identity."""
+    made_by = tuple(os.environ.get(name) for name in ("RAG_HOME", "RAG_API_KEY", "OPENAI_API_KEY"))
+    key = (settings, made_by, id(model) if model is not None else None)
+    with _sharing:
+        if key not in _shared:
+            if len(_shared) >= SHARED:
+                _shared.pop(next(iter(_shared)))
+            _shared[key] = open_assistant(settings, model)
+        return _shared[key]
+
+
+def open_library(name: str | None, embedder: Embedder, progress: build.Progress | None = None) -> Library:
+    """The library of that name or path; None is the shipped one."""
+    if name is None:
+        return build.open_shipped(embedder, progress)
+    if not name.strip():
+        raise UsageError("the library's name is empty; leave it out to ask the shipped abstracts")
+    return build.open_named(name)
+
+
+def _open_models(settings: Settings, chosen: Any) -> tuple[ChatModel | None, ChatModel | None]:
+    """The chat model that writes and the one that judges; None is none."""
+    if chosen is None or chosen == EXTRACTIVE:
+        return None, None
+    opened = partial(
+        open_chat, base_url=settings.base_url, reply_tokens=settings.reply_tokens, temperature=settings.temperature
+    )
+    model = opened(chosen)
+    return model, None if not settings.judge else model if settings.judge == SAME else opened(settings.judge)
