@@ -211,7 +211,10 @@ def found(hit: Hit) -> str:
 
 
 def reasons(explained: Explained) -> list[str]:
-    """A line for each search and signal: what it adds to the score, the rank it gives, and from what."""
+    """A line for each search and signal: what it adds to the score, the rank it gives, and from what.
+
+    One that has no words here yet is shown by its own name.
+    """
     said = {
         "dense": "cosine of the abstract's nearest piece",
         "lexical": "BM25",
@@ -219,7 +222,10 @@ def reasons(explained: Explained) -> list[str]:
         "words": f"of the words' weight held: {shown(', '.join(explained.held)) or 'none'}"
         + (f"; not held: {shown(', '.join(explained.lacking))}" if explained.lacking else ""),
     }
-    return [f"+{f.part:.3f}  {f.search} #{f.rank}: {f.score:.2f} {said[f.search]}" for f in explained.hit.found]
+    lines = (
+        f"+{f.part:.3f}  {f.search} #{f.rank}: {f.score:.2f} {said.get(f.search, '')}" for f in explained.hit.found
+    )
+    return [line.rstrip() for line in lines]
 
 
 def details(paper: Paper) -> list[tuple[str, str]]:

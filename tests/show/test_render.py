@@ -13,12 +13,14 @@ from made import FLASH, S4, evidence, hits, paper
 from rich.console import Console
 
 from rag import Answer, Citation, Claim, FrozenMap, Paper, Usage
-from rag.records import Found, Traced, Where
+from rag.records import Explained, Found, Traced, Where
+from rag.show import lines
 from rag.show.render import (
     highlighted,
     plain_answer,
     plain_hits,
     plain_paper,
+    reasons,
     rich_answer,
     rich_hits,
     rich_paper,
@@ -210,3 +212,11 @@ def test_markup_and_emoji_codes_of_others_are_only_text():
     for out in [*everything(HOSTILE), drawn(rich_answer(answered(text=HOSTILE)))]:
         assert "[red]j[/red] :skull:" in " ".join(out.split())
         assert "\x1b" not in out
+
+
+def test_a_signal_without_words_of_its_own_is_explained_by_its_name():
+    (hit,) = hits(S4)
+    found = (Found("dense", 1, 0.8, 0.5), Found("citations", 2, 12.0, 0.125))
+    one = Explained(replace(hit, found=found), "It solves Path-X.", (), ())
+    assert reasons(one)[1] == "+0.125  citations #2: 12.00"
+    assert [line.pieces[0][0] for line in lines.explained(one)] == [reason.partition("  ")[2] for reason in reasons(one)]
