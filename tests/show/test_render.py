@@ -219,4 +219,6 @@ def test_a_signal_without_words_of_its_own_is_explained_by_its_name():
     found = (Found("dense", 1, 0.8, 0.5), Found("citations", 2, 12.0, 0.125))
     one = Explained(replace(hit, found=found), "It solves Path-X.", (), ())
     assert reasons(one)[1] == "+0.125  citations #2: 12.00"
-    assert [line.pieces[0][0] for line in lines.explained(one)] == [reason.partition("  ")[2] for reason in reasons(one)]
+    assert [line.pieces[0][0] for line in lines.explained(one)] == [
+        reason.partition("  ")[2] for reason in reasons(one)
+    ]
