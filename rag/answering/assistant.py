@@ -54,7 +54,6 @@ class Assistant:
     ) -> None:
         self.settings = settings
         self.library = library
-        self.embedder = embedder
         self._search = Search(library, embedder, pool=settings.pool, dense_weight=settings.dense_weight)
         self._model, self._judge = model, judge
 
@@ -318,7 +317,7 @@ class Assistant:
         return by_support(
             self.settings.claim_support,
             self._search.sentences_of,
-            self.embedder.encode,
+            self._search.embedder.encode,
             frequency=self.library.words.document_frequency,
             papers=len(self.library),
         )

@@ -290,7 +290,7 @@ def test_a_broken_collection_heals_between_two_questions_without_embedding(small
         before.close()
     harm(small / "chroma")
     after = before if is_open else open_assistant(load())
-    embedder = after.embedder = Counting()
+    embedder = after._search.embedder = Counting()
     again = after.answer(QUESTION)
     assert (again.text, again.citations, again.trace) == (said.text, said.citations, said.trace)
     assert embedder.texts == [QUESTION]
