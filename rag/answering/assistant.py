@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rag import filters
 from rag.answering import batch, followup
@@ -35,6 +35,9 @@ from rag.models.tokens import counter
 from rag.records import EXTRACTIVE, Answer, Claim, Draft, Evidence, Explained, Hit, Marked, Paper
 from rag.settings import Settings
 from rag.text import readable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SECOND = 3  # sentences without support that are searched again, and papers looked at for each
 LIST_PAPERS = 12  # papers a list may name, at least
@@ -168,18 +171,18 @@ class Assistant:
             if self._model:
                 query = followup.reworded(query, turns, self.settings.prompt("followup"), calls.to(self._model))
         with clock("retrieve"):
-            hits = search.retrieved(query.text, search.vector(query.text), within)
+            vector = search.vector(query.text)
+            hits = search.retrieved(query.text, vector, within)
             hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
-            wanted, whole, evidence, sentences = self._gathered(query, hits, turns)
+            wanted, whole, evidence, sentences = self._gathered(query, vector, hits, turns)
         numbers = followup.numbers(turns)
         return Case(question, own, within, query.text, hits, wanted, whole, evidence, sentences, numbers, clock, calls)
 
     def _gathered(
-        self, query: followup.Query, hits: Sequence[Hit], turns: Sequence[followup.Turn]
+        self, query: followup.Query, vector: np.ndarray, hits: Sequence[Hit], turns: Sequence[followup.Turn]
     ) -> tuple[Shape, Part, tuple[Evidence, ...], Sentences]:
         """What is wanted, how well papers fit it, and the evidence for it: the hits in their final order."""
-        vector = self._search.vector(query.text)
         compared, depth = self._search.compared(query.text, vector), max(CONSIDERED, 2 * self.settings.k)
         ranked = self._search.reranked(
             hits, compared, depth=depth, also=query.papers, first=query.papers, quoted=followup.quoted(turns)
