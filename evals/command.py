@@ -381,7 +381,7 @@ def _report(
 
 
 def _parser() -> Any:
-    from rag.cli.main import OneLineParser
+    from rag.cli.parser import OneLineParser
 
     parser = OneLineParser(
         prog="rag eval", description="Ask the gold questions and judge the answers against the baseline."

@@ -18,9 +18,10 @@ from rich.text import Text
 
 from rag.answering.opening import shared_assistant
 from rag.chat.conversation import Conversation
-from rag.chat.repl import Terminal, respond
+from rag.chat.repl import respond
 from rag.errors import RagError
 from rag.settings import load
+from rag.show.screen import Terminal
 
 LINES = (
     "Which benchmarks measure cultural knowledge?",

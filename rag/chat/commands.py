@@ -7,56 +7,23 @@ to be asked next. What it cannot do is a RagError of one line. The table is also
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag import formats
 from rag.chat.conversation import Conversation
 from rag.errors import RagError
 from rag.filters import ALL, parse
+from rag.show.screen import Screen
 
 if TYPE_CHECKING:
-    from rag.records import Answer, Paper
-    from rag.show.lines import Line
+    from rag.records import Paper
 
 NEAREST = 5  # papers that /papers and /like name
 OFF = "off"  # what takes a filter away
 SHIPPED = "shipped"  # the name by which /library goes back to the abstracts of the package
-
-
-class Told(Protocol):
-    """Where an answer appears as it comes."""
-
-    def stage(self, name: str) -> None:
-        """A stage begins."""
-
-    def sentence(self, piece: str) -> None:
-        """A piece of the answer has come."""
-
-
-class Screen(Protocol):
-    """What a chat writes on."""
-
-    def put(self, lines: Iterable[Line]) -> None:
-        """Show lines."""
-
-    def raw(self, text: str) -> None:
-        """Show text to be copied, neither wrapped nor styled."""
-
-    def say(self, text: str) -> None:
-        """A notice: what was done, or what is wrong."""
-
-    def answer(self, answer: Answer) -> None:
-        """Show an answer with its sources."""
-
-    def end(self) -> None:
-        """A turn is over."""
-
-    def telling(self) -> AbstractContextManager[Told]:
-        """While something is waited for."""
 
 
 class Command(NamedTuple):

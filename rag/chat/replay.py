@@ -14,7 +14,6 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from rag.chat.commands import Screen
 from rag.chat.store import FILE, Chat, Chats, Turn
 from rag.errors import UsageError
 from rag.filters import ALL, parse
@@ -23,6 +22,7 @@ from rag.remedies import Remedy
 from rag.settings import Settings
 from rag.show import lines
 from rag.show.render import shown
+from rag.show.screen import Screen
 
 if TYPE_CHECKING:
     from rag.answering.assistant import Assistant

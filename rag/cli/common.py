@@ -105,10 +105,9 @@ def show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
 def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     """Names with what belongs to them; at a terminal, what wraps stays beside its name."""
     if sys.stdout.isatty():
-        from rag.chat import repl
-        from rag.show import lines
+        from rag.show import lines, screen
 
-        repl.Terminal().put(lines.pairs(pairs))
+        screen.Terminal().put(lines.pairs(pairs))
     else:
         for name, text in pairs:
             print(f"{name}  {text}")

@@ -1,4 +1,4 @@
-"""The `rag` command: parse, call, print, exit code.
+"""The `rag` command: what each command does, and how it ends.
 
 Results go to stdout, progress and notices to stderr. Exit codes: 0 done, 1 failed, 2 usage,
 3 refused (`ask` only), 130 Ctrl-C. An error is one line that says what to type next; a traceback is
@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from rag import formats
 from rag.cli import common, library
+from rag.cli.parser import parsed
 from rag.errors import RagError, UsageError
-from rag.formats import Format
 
 if TYPE_CHECKING:
     from rag.answering.assistant import Assistant
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 REFUSED = 3
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
 INTERRUPTED = 130
-OWN = ("add", "sync", "remove", "undo")  # commands that change a library
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     arguments = None
     try:
-        arguments = _parsed(_with_command(sys.argv[1:] if argv is None else argv))
-        code: int = arguments.run(arguments)
+        arguments = parsed(sys.argv[1:] if argv is None else argv)
+        code = COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
         return code
     except RagError as error:
@@ -146,20 +142,22 @@ def chat(arguments: argparse.Namespace) -> int:
 
 def log(arguments: argparse.Namespace) -> int:
     """List the chats that were kept."""
-    from rag.chat import repl, replay
+    from rag.chat import replay
+    from rag.show.screen import screen
 
-    screen = repl.screen()
-    replay.log(" ".join(arguments.query), screen, limit=arguments.n, judged=arguments.feedback, as_json=arguments.json)
+    replay.log(
+        " ".join(arguments.query), screen(), limit=arguments.n, judged=arguments.feedback, as_json=arguments.json
+    )
     return 0
 
 
 def replay(arguments: argparse.Namespace) -> int:
     """Ask a kept question again and show what changed since."""
-    from rag.chat import repl, replay
+    from rag.chat import replay
+    from rag.show.screen import screen
 
     settings, given = common.settings_of(arguments), arguments.library is not None
-    screen = repl.screen()
-    replay.replay(arguments.id, settings, common.opened, screen, library_given=given, as_json=arguments.json)
+    replay.replay(arguments.id, settings, common.opened, screen(), library_given=given, as_json=arguments.json)
     return 0
 
 
@@ -283,199 +281,28 @@ def _hit(hit: Any) -> dict[str, Any]:
     }
 
 
-# --- the command line ---------------------------------------------------------------------------
+# --- what each command does -----------------------------------------------------------------------
 
 
-_BAD_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from .*\)", re.DOTALL)
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """argparse, with errors of one line that say what was meant or what to type."""
-
-    def error(self, message: str) -> NoReturn:
-        wrong = _BAD_COMMAND.search(message)
-        if wrong and (" " in wrong[1] or wrong[1][:1].isupper()):  # a question
-            raise UsageError(f'no command {wrong[1]!r}; to ask a question type: {self.prog} ask "your question"')
-        message = _BAD_COMMAND.sub(r"no command '\1'", message.removeprefix("argument "))
-        raise UsageError(f"{message}{self._hint(message)} type: {self.prog} --help")
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        sys.stdout.flush()  # a closed pipe shows here, where `main` can take it
-        super().exit(status, message)
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:  # said here, by the command whose options it could have been
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
-
-    def _hint(self, message: str) -> str:
-        known = [option for action in self._actions for option in action.option_strings] + ["--version"]
-        known += [str(name) for action in self._actions for name in (action.choices or ())]
-        wrong = re.findall(r"(?<=command ').+(?=')|(?<=\s)--?\w\S*", message)
-        near = [match for part in wrong for match in get_close_matches(part.split("=")[0], known, 1, 0.6)][:1]
-        return f"; did you mean {near[0]}?" if near else ";"
-
-
-def _with_command(argv: Sequence[str]) -> list[str]:
-    """`rag` and `rag --library NAME` are `rag chat`."""
-    alone = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"))
-    return ["chat", *argv] if alone else list(argv)
-
-
-def _parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """`rag eval` has a command line of its own, which only a checkout holds."""
-    if argv[0] == "eval":
-        return argparse.Namespace(run=evaluate, rest=argv[1:])
-    return _parser().parse_args(argv)
-
-
-def _parser() -> OneLineParser:
-    parser = OneLineParser(
-        prog="rag",
-        description="Ask a library of paper abstracts; every sentence of an answer is a verbatim quote or checked against one.",
-        epilog="With no command: chat. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask), 130 stopped.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    command = _command(commands, "ask", ask, "answer one question, with sources")
-    command.add_argument("question", nargs="*", help="the question; - or nothing reads it from a pipe")
-    _answer_options(command)
-    _filter_options(command)
-    command = _command(commands, "search", search, "list the papers nearest to a query")
-    command.add_argument("query", nargs="*", help="words or a question; - or nothing reads it from a pipe")
-    command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
-    command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
-    _filter_options(command)
-    command = _command(commands, "chat", chat, "ask several questions, with follow-ups")
-    text = "go on with the last chat, or with chat ID of: rag log"
-    command.add_argument("-c", "--continue", dest="resume", nargs="?", type=int, const=0, metavar="ID", help=text)
-    _answer_options(command)
-    _filter_options(command)
-    command = _command(commands, "log", log, "list the chats that were kept, or those with some words", library=False)
-    command.add_argument("query", nargs="*", help="words of a question, an answer or a note (default: all chats)")
-    command.add_argument("-n", type=int, metavar="N", default=20, help="the latest N chats; 0 is all (default 20)")
-    command.add_argument("--feedback", action="store_true", help="only answers that somebody called good or bad")
-    command = _command(commands, "replay", replay, "ask a kept question again and show what changed since")
-    command.add_argument("id", help="of a chat, or of one of its questions, such as 3.2")
-    _answer_options(command)
-    command = _command(commands, "list", library.list_papers, "print the papers of the library")
-    command.add_argument(
-        "filter", nargs="*", metavar="FILTER", help="only some: 'year>=2023', author:Smith, venue:Nature"
-    )
-    _filter_options(command)
-    command = _command(commands, "show", library.show, "print one paper")
-    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
-    command = _command(
-        commands, "export", library.export, "write papers of a library for other programs", as_json=False
-    )
-    command.add_argument("paper", nargs="*", help="ids, beginnings of ids, or titles (default: all papers)")
-    text = f"{formats.listed(formats.PAPERS)} (default: what the file's ending says, else {formats.DEFAULT.name})"
-    command.add_argument("--format", metavar="NAME", type=partial(_format, among=formats.PAPERS), help=text)
-    command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
-    command.add_argument("--force", action="store_true", help="replace a file that is there")
-    _filter_options(command)
-    command = _command(commands, "cite", library.cite, "print papers as they are cited", as_json=False)
-    command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
-    text = f"{formats.listed(formats.CITED)} (default: {formats.DEFAULT.name})"
-    cited = partial(_format, among=formats.CITED)
-    command.add_argument("--format", metavar="NAME", type=cited, default=formats.DEFAULT, help=text)
-    command = _command(commands, "status", library.status, "say what the library holds and where it lies")
-    _model_options(command)
-    command = _command(commands, "add", library.add, "read files of papers into a library of your own")
-    command.add_argument("files", nargs="+", metavar="FILE", help="a file, an archive, or a folder of them")
-    text = f"what the files are (default: seen from their content): {', '.join(formats.OWN_NAMES)}"
-    command.add_argument("--format", metavar="NAME", help=text)
-    text = "what a field is called in a table or JSON, such as title=Headline; may be repeated"
-    command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
-    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
-    command = _command(
-        commands, "sync", library.sync, "read the files and folders of a library again, where they changed"
-    )
-    command.add_argument("--prune", action="store_true", help="remove the papers that are in none of them any more")
-    command.add_argument("--yes", action="store_true", help="remove them without asking")
-    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
-    command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
-    command = _command(commands, "remove", library.remove, "take a paper out of a library of your own")
-    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
-    _command(commands, "undo", library.undo, "take back the last change of a library of your own")
-    command = _command(
-        commands, "doctor", library.doctor, "look whether the parts of a library fit together, and repair them"
-    )
-    command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
-    command = _command(commands, "models", models, "list the chat models that a server offers", library=False)
-    _server_option(command)
-    commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
-    return parser
-
-
-def _command(
-    commands: Any,
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    summary: str,
-    *,
-    library: bool = True,
-    as_json: bool = True,
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
-    )
-    command.set_defaults(run=run, command=name)
-    if library:
-        default = "one of your own, which it needs" if name in OWN else "default: the shipped abstracts"
-        text = f"a library's folder or name ({default})"
-        command.add_argument("--library", metavar="NAME", help=text)
-    if as_json:
-        command.add_argument("--json", action="store_true", help="print JSON")
-    return command
-
-
-def _format(name: str, among: Mapping[str, Format]) -> Format:
-    try:
-        return formats.named(name, among)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _answer_options(command: argparse.ArgumentParser) -> None:
-    _model_options(command)
-    text = "have the model judge, too, whether the quotes support a sentence (RAG_JUDGE names another one)"
-    command.add_argument("--judge", action="store_const", const="same", help=text)
-    text = "show, struck through, what a model said without support"
-    command.add_argument("--keep-unverified", action="store_true", help=text)
-
-
-def _filter_options(command: argparse.ArgumentParser) -> None:
-    text = "only papers of these years: 2023, 2020-2023, 2020-, -2019 or '>=2023' (in quotes)"
-    command.add_argument("--year", metavar="YEARS", help=text)
-    text = "only papers by an author of that name; may be repeated, for either"
-    command.add_argument("--author", action="append", default=[], metavar="NAME", help=text)
-    text = "only papers of a venue with those words; may be repeated, for either"
-    command.add_argument("--venue", action="append", default=[], metavar="NAME", help=text)
-
-
-def _model_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", metavar="NAME", help="a chat model to write the answer (default: none)")
-    _server_option(command)
-    command.add_argument("-k", type=int, metavar="N", help="papers an answer may draw on (default 8)")
-
-
-def _server_option(command: argparse.ArgumentParser) -> None:
-    text = "OpenAI-compatible server: a URL, or openai, ollama, lmstudio, llamacpp, vllm (default: openai)"
-    command.add_argument("--base-url", metavar="URL", help=text)
-    text = "give up waiting for a model after so long (default 120)"
-    command.add_argument("--deadline", type=float, metavar="SECONDS", help=text)
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        from rag import __version__
-
-        print(f"rag {__version__}")
-        parser.exit()
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "ask": ask,
+    "search": search,
+    "chat": chat,
+    "log": log,
+    "replay": replay,
+    "list": library.list_papers,
+    "show": library.show,
+    "export": library.export,
+    "cite": library.cite,
+    "status": library.status,
+    "add": library.add,
+    "sync": library.sync,
+    "remove": library.remove,
+    "undo": library.undo,
+    "doctor": library.doctor,
+    "models": models,
+    "eval": evaluate,
+}
 
 
 if __name__ == "__main__":

@@ -21,10 +21,11 @@ from rag import Answer
 from rag.answering.opening import open_assistant, shared_assistant
 from rag.chat.commands import COMMANDS, SHIPPED
 from rag.chat.conversation import Conversation
-from rag.chat.repl import Silent, converse, plain, respond
+from rag.chat.repl import converse, respond
 from rag.chat.store import FILE, Chats
 from rag.errors import LibraryError, RagError
 from rag.settings import load
+from rag.show.screen import Silent, plain
 
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 QUESTION = "How does FlashAttention reduce memory accesses?"

@@ -1,0 +1,227 @@
+"""The command line of `rag`: its commands and their options, and what is said of one that is not known.
+
+`rag.cli.main` says what each command does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, NoReturn
+
+from rag import formats
+from rag.errors import UsageError
+from rag.formats import Format
+
+CHANGING = ("add", "sync", "remove", "undo")  # commands that change a library
+
+
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """What was typed: `command` and its options. Without a command it is chat. Raises UsageError.
+
+    `rag eval` has a command line of its own, which only a checkout holds: its words are in `rest`.
+    """
+    alone = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"))
+    words = ["chat", *argv] if alone else list(argv)
+    if words[0] == "eval":
+        return argparse.Namespace(command="eval", rest=words[1:])
+    return _parser().parse_args(words)
+
+
+_BAD_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from .*\)", re.DOTALL)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse, with errors of one line that say what was meant or what to type."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = _BAD_COMMAND.search(message)
+        if wrong and (" " in wrong[1] or wrong[1][:1].isupper()):  # a question
+            raise UsageError(f'no command {wrong[1]!r}; to ask a question type: {self.prog} ask "your question"')
+        message = _BAD_COMMAND.sub(r"no command '\1'", message.removeprefix("argument "))
+        raise UsageError(f"{message}{self._hint(message)} type: {self.prog} --help")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()  # a closed pipe shows here, where `main` can take it
+        super().exit(status, message)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # said here, by the command whose options it could have been
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def _hint(self, message: str) -> str:
+        known = [option for action in self._actions for option in action.option_strings] + ["--version"]
+        known += [str(name) for action in self._actions for name in (action.choices or ())]
+        wrong = re.findall(r"(?<=command ').+(?=')|(?<=\s)--?\w\S*", message)
+        near = [match for part in wrong for match in get_close_matches(part.split("=")[0], known, 1, 0.6)][:1]
+        return f"; did you mean {near[0]}?" if near else ";"
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog="rag",
+        description="Ask a library of paper abstracts; every sentence of an answer is a verbatim quote or checked against one.",
+        epilog="With no command: chat. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask), 130 stopped.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for add in (_asking, _chatting, _reading, _changing, _checking):
+        add(commands)
+    return parser
+
+
+# --- the commands -------------------------------------------------------------------------------
+
+
+def _asking(commands: Any) -> None:
+    command = _command(commands, "ask", "answer one question, with sources")
+    command.add_argument("question", nargs="*", help="the question; - or nothing reads it from a pipe")
+    _answer_options(command)
+    _filter_options(command)
+    command = _command(commands, "search", "list the papers nearest to a query")
+    command.add_argument("query", nargs="*", help="words or a question; - or nothing reads it from a pipe")
+    command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
+    command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
+    _filter_options(command)
+
+
+def _chatting(commands: Any) -> None:
+    command = _command(commands, "chat", "ask several questions, with follow-ups")
+    text = "go on with the last chat, or with chat ID of: rag log"
+    command.add_argument("-c", "--continue", dest="resume", nargs="?", type=int, const=0, metavar="ID", help=text)
+    _answer_options(command)
+    _filter_options(command)
+    command = _command(commands, "log", "list the chats that were kept, or those with some words", library=False)
+    command.add_argument("query", nargs="*", help="words of a question, an answer or a note (default: all chats)")
+    command.add_argument("-n", type=int, metavar="N", default=20, help="the latest N chats; 0 is all (default 20)")
+    command.add_argument("--feedback", action="store_true", help="only answers that somebody called good or bad")
+    command = _command(commands, "replay", "ask a kept question again and show what changed since")
+    command.add_argument("id", help="of a chat, or of one of its questions, such as 3.2")
+    _answer_options(command)
+
+
+def _reading(commands: Any) -> None:
+    command = _command(commands, "list", "print the papers of the library")
+    command.add_argument(
+        "filter", nargs="*", metavar="FILTER", help="only some: 'year>=2023', author:Smith, venue:Nature"
+    )
+    _filter_options(command)
+    command = _command(commands, "show", "print one paper")
+    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    command = _command(commands, "export", "write papers of a library for other programs", as_json=False)
+    command.add_argument("paper", nargs="*", help="ids, beginnings of ids, or titles (default: all papers)")
+    text = f"{formats.listed(formats.PAPERS)} (default: what the file's ending says, else {formats.DEFAULT.name})"
+    command.add_argument("--format", metavar="NAME", type=partial(_format, among=formats.PAPERS), help=text)
+    command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    _filter_options(command)
+    command = _command(commands, "cite", "print papers as they are cited", as_json=False)
+    command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
+    text = f"{formats.listed(formats.CITED)} (default: {formats.DEFAULT.name})"
+    cited = partial(_format, among=formats.CITED)
+    command.add_argument("--format", metavar="NAME", type=cited, default=formats.DEFAULT, help=text)
+    command = _command(commands, "status", "say what the library holds and where it lies")
+    _model_options(command)
+
+
+def _changing(commands: Any) -> None:
+    command = _command(commands, "add", "read files of papers into a library of your own")
+    command.add_argument("files", nargs="+", metavar="FILE", help="a file, an archive, or a folder of them")
+    text = f"what the files are (default: seen from their content): {', '.join(formats.OWN_NAMES)}"
+    command.add_argument("--format", metavar="NAME", help=text)
+    text = "what a field is called in a table or JSON, such as title=Headline; may be repeated"
+    command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
+    command = _command(commands, "sync", "read the files and folders of a library again, where they changed")
+    command.add_argument("--prune", action="store_true", help="remove the papers that are in none of them any more")
+    command.add_argument("--yes", action="store_true", help="remove them without asking")
+    command.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
+    command = _command(commands, "remove", "take a paper out of a library of your own")
+    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    _command(commands, "undo", "take back the last change of a library of your own")
+
+
+def _checking(commands: Any) -> None:
+    command = _command(commands, "doctor", "look whether the parts of a library fit together, and repair them")
+    command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
+    command = _command(commands, "models", "list the chat models that a server offers", library=False)
+    _server_option(command)
+    commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
+
+
+# --- options that several commands have ---------------------------------------------------------
+
+
+def _command(
+    commands: Any,
+    name: str,
+    summary: str,
+    *,
+    library: bool = True,
+    as_json: bool = True,
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+    )
+    command.set_defaults(command=name)
+    if library:
+        default = "one of your own, which it needs" if name in CHANGING else "default: the shipped abstracts"
+        text = f"a library's folder or name ({default})"
+        command.add_argument("--library", metavar="NAME", help=text)
+    if as_json:
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return command
+
+
+def _format(name: str, among: Mapping[str, Format]) -> Format:
+    try:
+        return formats.named(name, among)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _answer_options(command: argparse.ArgumentParser) -> None:
+    _model_options(command)
+    text = "have the model judge, too, whether the quotes support a sentence (RAG_JUDGE names another one)"
+    command.add_argument("--judge", action="store_const", const="same", help=text)
+    text = "show, struck through, what a model said without support"
+    command.add_argument("--keep-unverified", action="store_true", help=text)
+
+
+def _filter_options(command: argparse.ArgumentParser) -> None:
+    text = "only papers of these years: 2023, 2020-2023, 2020-, -2019 or '>=2023' (in quotes)"
+    command.add_argument("--year", metavar="YEARS", help=text)
+    text = "only papers by an author of that name; may be repeated, for either"
+    command.add_argument("--author", action="append", default=[], metavar="NAME", help=text)
+    text = "only papers of a venue with those words; may be repeated, for either"
+    command.add_argument("--venue", action="append", default=[], metavar="NAME", help=text)
+
+
+def _model_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", metavar="NAME", help="a chat model to write the answer (default: none)")
+    _server_option(command)
+    command.add_argument("-k", type=int, metavar="N", help="papers an answer may draw on (default 8)")
+
+
+def _server_option(command: argparse.ArgumentParser) -> None:
+    text = "OpenAI-compatible server: a URL, or openai, ollama, lmstudio, llamacpp, vllm (default: openai)"
+    command.add_argument("--base-url", metavar="URL", help=text)
+    text = "give up waiting for a model after so long (default 120)"
+    command.add_argument("--deadline", type=float, metavar="SECONDS", help=text)
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from rag import __version__
+
+        print(f"rag {__version__}")
+        parser.exit()
