@@ -17,7 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from evals.match import check
 
 GOLD = Path(__file__).parent / "gold.jsonl"
-Kind = Literal["single", "multi", "list", "unanswerable", "followup", "robustness"]
+Kind = Literal[
+    "single", "multi", "list", "unanswerable", "followup", "robustness",
+    "definition", "comparison", "mention", "detail", "act",
+]  # fmt: skip
+LISTS: tuple[Kind, ...] = ("list", "mention")  # right by the papers cited; may name no fact
 Split = Literal["dev", "gate"]
 
 
@@ -68,8 +72,12 @@ class Question(_Row):
     """One row. `papers` grades papers by id: 2 answers, 1 acceptable to cite, 0 a hard negative.
 
     `history` holds the questions asked before, oldest first; `variants` other wordings of the same
-    question; `missing` what the library lacks, for unanswerable ones; `group` the cluster whose rows
-    are resampled together and share a split.
+    question; `missing` what the library lacks, for questions that it does not answer; `group` the
+    cluster whose rows are resampled together and share a split.
+
+    Kinds as people ask: `definition` ("what is X?"), `comparison` (two papers), `mention` (every paper
+    that names X), `detail` (one figure, licence, maker ... of a named system; `missing` when its
+    abstract, which then has grade 1, does not give it) and `act` ("thanks": nothing is asked).
     """
 
     id: str = Field(pattern=r"^[a-z]{2}\d{3}$")

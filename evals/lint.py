@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from evals.gold import GOLD, Question
+from evals.gold import GOLD, LISTS, Question
 from evals.match import fires, fold
 from rag.records import Paper
 
@@ -80,20 +80,27 @@ def _row(question: Question, papers: Mapping[str, Paper]) -> Iterator[Finding]:
     for paper in question.papers:
         if paper not in papers:
             yield problem(f"no paper {paper} in the library")
-    if question.answerable != (question.kind != "unanswerable"):
-        yield problem("'missing' goes with kind unanswerable, and only with it")
+    if question.kind != "detail" and question.answerable == (question.kind in ("unanswerable", "act")):
+        yield problem("'missing' goes with kinds unanswerable and act, may go with detail, and with no other")
     if question.answerable and not question.essential:
         yield problem("answerable, but no paper has grade 2")
-    if question.answerable and not question.facts and question.kind != "list":
+    if question.answerable and not question.facts and question.kind not in LISTS:
         yield problem("answerable, but states no fact to look for")
-    if not question.answerable and (question.acceptable or question.facts):
+    if not question.answerable and (question.facts or _answering(question)):
         yield problem("unanswerable, but has facts or papers that answer")
+    if question.kind == "comparison" and len(question.essential) < 2:
+        yield problem("a comparison, but fewer than two papers have grade 2")
     if question.kind == "followup" and not question.history:
         yield problem("a follow-up without a first turn")
     if question.answerable and not question.reference:
         yield problem("no reference answer")
     yield from _facts(question, papers)
     yield from _titles(question, papers)
+
+
+def _answering(question: Question) -> frozenset[str]:
+    """The papers that a row which is not answered may not have: for a detail, the named one may be cited."""
+    return question.essential if question.kind == "detail" else question.acceptable
 
 
 def _facts(question: Question, papers: Mapping[str, Paper]) -> Iterator[Finding]:

@@ -2,10 +2,10 @@
 
     {"type": "phrase", "any": ["state space model", "SSM"]}      whole words in a row
     {"type": "regex",  "any": ["60 ?(x|times)"]}                 on the folded (lower-case) text
-    {"type": "number", "value": 60, "unit": ["times", "x"]}      "60times", "60x" and "sixty times" alike
+    {"type": "number", "value": 60, "unit": ["times", "x"]}      "60times", "60×" and "sixty times" alike
     {"type": "all" | "any", "of": [...]}
 
-Texts are folded first: case, typographic dashes and quotes, white space, and the LaTeX escapes that
+Texts are folded first: case, typographic dashes, quotes and signs of times, white space, and the LaTeX escapes that
 abstracts carry. A number may have a tolerance (absolute) and, with "unit", must be followed by it.
 """
 
@@ -17,7 +17,12 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-_FOLD = dict.fromkeys(map(ord, "‐‑‒–—−"), "-") | dict.fromkeys(map(ord, "‘’"), "'") | dict.fromkeys(map(ord, "“”"), '"')
+_FOLD = (
+    dict.fromkeys(map(ord, "‐‑‒–—−"), "-")
+    | dict.fromkeys(map(ord, "‘’"), "'")
+    | dict.fromkeys(map(ord, "“”"), '"')
+    | {ord("×"): "x"}
+)
 _LATEX = re.compile(r"\\(?:textbf|textit|emph|em|text)\b\s*|[{}$]|\\[()]")
 _SCALES = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _NUMBER = re.compile(

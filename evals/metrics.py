@@ -7,7 +7,8 @@ mean, and n is always printed. Nothing here asks a model.
 Retrieval is scored through ir-measures (linear-gain nDCG as in trec_eval). Citations are scored in
 layers: does the mark name a paper of the library, is the quote verbatim at its offsets, does the
 claim's text come from its quotes, is it a paper that the gold set wants. Facts are decided by typed
-matchers on the answer's text. Refusals are a 2x2 table (answerable or not, answered or not).
+matchers on the answer's text. Refusals are a 2x2 table (answerable or not, answered or not); a detail
+that is not there may also be told by a partial answer, and "thanks" is neither answered nor refused.
 """
 
 from __future__ import annotations
@@ -207,9 +208,9 @@ def _supported(claim: Mapping[str, Any]) -> bool:
 
 
 def gold_precision(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
-    """Share of the cited papers that belong (grade 1 or 2); None for a refusal."""
+    """Share of the cited papers that belong (grade 1 or 2); None for a refusal, or when none belongs."""
     cited = cited_papers(answer)
-    return _mean([paper in question.acceptable for paper in cited]) if question.answerable and cited else None
+    return _mean([paper in question.acceptable for paper in cited]) if question.acceptable and cited else None
 
 
 def gold_recall(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
@@ -251,16 +252,33 @@ def facts(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
 
 def correct(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
     """1 when the question was handled right: all vital facts and nothing forbidden; lists: all essential
-    papers cited and two thirds of those cited belong; unanswerable: refused."""
+    papers cited and two thirds of those cited belong; unanswerable: declined (a detail: with nothing
+    forbidden beside it); an act: no paper cited but those cited before."""
+    if question.kind == "act":
+        return float(set(cited_papers(answer)) <= set(answer.get("before", ())))
+    contradicted = contradiction(question, answer, abstracts)
     if not question.answerable:
-        return float(answer["status"] == "refused")
-    if answer["status"] == "refused" or contradiction(question, answer, abstracts):
+        return float(declined(question, answer) and not contradicted)
+    if declined(question, answer) or contradicted:
         return 0.0
     share = facts(question, answer, abstracts)
     if share is not None:
         return float(share == 1.0)
     recall, precision = gold_recall(question, answer, abstracts), gold_precision(question, answer, abstracts)
     return float(recall == 1.0 and (precision or 0.0) >= 2 / 3)
+
+
+def declined(question: Question, answer: Answer) -> bool:
+    """Does the answer say that the library does not say? Where one detail is asked, `partial` says so too."""
+    return answer["status"] == "refused" or (question.kind == "detail" and answer["status"] == "partial")
+
+
+def fact_first(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
+    """1 when the first sentence of an answer to "What is X?" states a required fact."""
+    if question.kind != "definition":
+        return None
+    first = answer["claims"][0]["text"] if answer["claims"] and answer["status"] != "refused" else ""
+    return float(any(fires(fact.match, first) for fact in question.facts if fact.vital))
 
 
 def contradiction(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
@@ -286,26 +304,31 @@ def sentences_said(answer: Answer) -> int:
 
 def answered_when_answerable(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
     """Coverage: 1 when an answerable question was answered at all."""
-    return float(answer["status"] != "refused") if question.answerable else None
+    return float(not declined(question, answer)) if question.answerable else None
 
 
 def refused_when_not(tag: str | None) -> Callable[[Question, Answer, Abstracts], Value]:
     """1 when an unanswerable question (with that tag) was refused."""
 
     def score(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
-        if question.answerable or (tag and tag not in question.tags):
+        if question.kind != "unanswerable" or (tag and tag not in question.tags):
             return None
         return float(answer["status"] == "refused")
 
     return score
 
 
+def missing_told(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
+    """1 when a detail that the named abstract does not give was said to be missing."""
+    return None if question.answerable or question.kind != "detail" else float(declined(question, answer))
+
+
 def utility(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
     """1 handled right, 0 a wrong refusal, -1 a wrong answer: neither always answering nor always
     refusing is rewarded. A partly right answer earns its share of facts (or of citations) less the rest."""
     if not question.answerable:
-        return 1.0 if answer["status"] == "refused" else -1.0
-    if answer["status"] == "refused":
+        return 1.0 if correct(question, answer, abstracts) else -1.0
+    if declined(question, answer):
         return 0.0
     share = facts(question, answer, abstracts)
     if share is None:
@@ -319,6 +342,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("correct", "answer", "handled right, whatever the kind", correct, True),
     Metric("facts", "answer", "share of the required facts stated", facts),
     Metric("utility", "answer", "right 1, wrong refusal 0, wrong answer -1", utility),
+    Metric("fact first", "answer", "what X is stands in the first sentence", fact_first, True),
     Metric("not contradicted", "answer", "states nothing the gold set forbids", _not_contradicted, True),
     Metric("first cited", "citations", "the paper cited first answers", first_cited, True),
     Metric("gold recall", "citations", "share of the essential papers cited", gold_recall),
@@ -335,6 +359,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("refused off-topic", "refusal", "... off-topic ones", refused_when_not("off-topic"), True),
     Metric("refused near-miss", "refusal", "... near misses", refused_when_not("near-miss"), True),
     Metric("refused false-premise", "refusal", "... false premises", refused_when_not("false-premise"), True),
+    Metric("missing told", "refusal", "a detail that is not there said to be missing", missing_told, True),
     Metric("success@1", "retrieval", "the first paper found answers", _retrieval("Success(rel=2)@1"), True),
     Metric("success@5", "retrieval", "one of the first five answers", _retrieval("Success(rel=2)@5"), True),
     Metric("recall@5", "retrieval", "share of the essential papers among five", _retrieval("R(rel=2)@5")),

@@ -21,7 +21,8 @@ class Record:
 
     `answer` (None after an error) holds: status, text, query, model, run; claims (text, verdict,
     citations with number, paper, start, end, quote); removed; retrieved and evidence as [paper id,
-    score], best first; found: per search the paper ids; usage; seconds per stage; cpu seconds.
+    score], best first; found: per search the paper ids; before: ids cited in earlier turns; usage; seconds
+    per stage; cpu seconds.
     """
 
     id: str

@@ -132,7 +132,8 @@ def ask_one(task: Task, ask: Ask) -> Record:
         raise
     except Exception as error:  # noqa: BLE001  a crash is a row
         return Record(*task.key, error=f"{type(error).__name__}: {error}")
-    return Record(*task.key, answer=slim(answer) | {"cpu": time.process_time() - began})
+    before = dict.fromkeys(c.paper.id for turn in history for claim in turn.claims for c in claim.citations)
+    return Record(*task.key, answer=slim(answer) | {"before": list(before), "cpu": time.process_time() - began})
 
 
 def slim(answer: Answer) -> dict[str, Any]:

@@ -75,15 +75,15 @@ class Item:
 
 
 def outcome(question: Question, record: Record) -> str:
-    """The cell of the 2x2 table a record falls into, or "error"."""
+    """The cell of the 2x2 table a record falls into, or "error"; an act is right or wrong, never refused."""
     if record.answer is None:
         return ERROR
-    refused = record.answer["status"] == "refused"
-    if not question.answerable:
-        return REFUSED if refused else FALSE_ANSWER
-    if refused:
+    right = metrics.correct(question, record.answer, {}) == 1
+    if question.answerable and metrics.declined(question, record.answer):
         return OVER_REFUSED
-    return RIGHT if metrics.correct(question, record.answer, {}) == 1 else WRONG
+    if question.answerable or question.kind == "act":
+        return RIGHT if right else WRONG
+    return REFUSED if right else FALSE_ANSWER
 
 
 def as_written(records: Iterable[Record], questions: Mapping[str, Question]) -> dict[str, list[Record]]:

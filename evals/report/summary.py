@@ -53,7 +53,7 @@ Asked = Mapping[str, Sequence[Record]]  # question id -> its records, as written
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The 2x2 table, answered split in right and wrong, as question ids (one per sample)."""
+    """The 2x2 table, answered split in right and wrong, as question ids (one per sample); acts are left out."""
 
     right: tuple[str, ...]
     wrong: tuple[str, ...]
@@ -285,7 +285,7 @@ def _value(metric: metrics.Metric, question: Question, record: Record, abstracts
 def _refusal(asked: Asked, known: Known) -> Refusal:
     cells: dict[str, list[str]] = {}
     for id, records in sorted(asked.items()):
-        for record in records:
+        for record in records if known[id].kind != "act" else ():
             cells.setdefault(outcome(known[id], record), []).append(id)
     return Refusal(*(tuple(cells.get(name, ())) for name in (RIGHT, WRONG, OVER_REFUSED, FALSE_ANSWER, REFUSED)))
 

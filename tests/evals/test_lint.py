@@ -43,7 +43,8 @@ def test_a_sound_set_has_no_finding(found):
 FIRST = fact("f1", "pa", FAST, "60 times")
 ROWS = {
     "no paper p9 in the library": {"papers": {"pa": 2, "pb": 2, "p9": 0}},
-    "'missing' goes with kind unanswerable": {"missing": "all of it"},
+    "'missing' goes with kinds unanswerable and act": {"missing": "all of it"},
+    "fewer than two papers have grade 2": {"kind": "comparison", "papers": {"pa": 2, "pb": 1}},
     "no paper has grade 2": {"papers": {"pa": 1, "pb": 1}},
     "states no fact to look for": {"facts": []},
     "a follow-up without a first turn": {"kind": "followup"},
@@ -74,12 +75,29 @@ def test_an_unanswerable_row_with_an_answer(found, fields):
 
 
 def test_an_unanswerable_row_must_say_what_is_missing(found):
-    texts = {finding.text for finding in found(unanswerable(missing=None))}
-    assert any("'missing' goes with kind unanswerable" in text for text in texts)
+    for kind in ("unanswerable", "act"):
+        texts = {finding.text for finding in found(unanswerable(kind=kind, missing=None))}
+        assert any("'missing' goes with kinds unanswerable and act" in text for text in texts)
 
 
 def test_a_list_needs_no_fact(found):
-    assert found(row(kind="list", facts=[])) == []
+    assert found(row(kind="list", facts=[]), row("bb001", kind="mention", facts=[], question="Who mentions it?")) == []
+
+
+def test_a_detail_is_there_or_is_missing_and_the_named_paper_may_be_cited(found):
+    there = row(kind="detail", papers={"pa": 2}, facts=[FIRST])
+    missing = unanswerable(kind="detail", papers={"pa": 1}, question="Its licence?")
+    assert found(there, missing) == []
+    answered = unanswerable(kind="detail", papers={"pa": 2}), unanswerable("un002", kind="detail", facts=[FIRST])
+    for bad in answered:
+        assert "unanswerable, but has facts or papers that answer" in {finding.text for finding in found(bad)}
+
+
+def test_an_act_asks_for_nothing(found):
+    assert found(unanswerable(kind="act", question="thanks")) == []
+    assert "unanswerable, but has facts or papers that answer" in {
+        finding.text for finding in found(unanswerable(kind="act", papers={"pa": 1}))
+    }
 
 
 def test_a_question_in_the_words_of_its_title(found):

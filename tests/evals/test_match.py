@@ -32,6 +32,7 @@ STATED = [
     ({"type": "regex", "any": ["never", r"\bno\b"]}, "There is No proof."),
     (number(60, "times", "x"), "60times faster"),
     (number(60, "times", "x"), "60x"),
+    (number(60, "times", "x"), "60×, or 60 ×"),
     (number(60, "times", "x"), r"60$\times$ or 60 times"),
     (number(60, "times"), "sixty times faster"),
     (number(60, "times"), "60-times"),

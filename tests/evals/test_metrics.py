@@ -24,7 +24,8 @@ def value(name: str, answer: dict[str, Any], **fields: Any) -> float | None:
 def test_a_right_answer_scores_one_everywhere_it_applies():
     scores = {name: found for name, found in score(row(), right(), ABSTRACTS).items() if found is not None}
     assert {name: found for name, found in scores.items() if found != 1} == {}
-    assert {name for name in BY_NAME if name not in scores} == {m for m in BY_NAME if m.startswith("refused")}
+    others = {m for m in BY_NAME if m.startswith("refused")} | {"missing told", "fact first"}  # of other kinds
+    assert {name for name in BY_NAME if name not in scores} == others
 
 
 RANKED = ("pc", "pa", "pd", "px", "pb")  # grades 1, 2, 0, unknown, 2
@@ -162,6 +163,92 @@ def test_a_list_needs_every_essential_paper_and_two_thirds_that_belong(cited, ri
     )
 
 
+# --- questions as people ask them ---------------------------------------------------------------
+
+NEAREST = claim(FAST, cite("pa", FAST))
+FOREIGN = claim("It is inexact.", cite("pb", EXACT, 2))
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "first"),
+    [
+        ((FAST, POKER), "answered", 1),
+        ((POKER, FAST), "answered", 0),
+        ((POKER,), "answered", 0),
+        ((FAST,), "refused", 0),
+        ((), "refused", 0),
+    ],
+)
+def test_the_first_sentence_says_what_it_is(said, status, first):
+    facts = [fact("f1", "pa", FAST, "60 times"), fact("f2", "pc", POKER, "poorly", vital=False)]
+    answer = stored([claim(text, cite("pa", FAST)) for text in said], status=status)
+    assert value("fact first", answer, kind="definition", facts=facts) == first
+    assert value("fact first", answer, kind="single", facts=facts) is None
+
+
+@pytest.mark.parametrize("kind", ["list", "mention"])
+def test_a_mention_is_right_by_its_papers(kind):
+    assert value("correct", right(), kind=kind, facts=[]) == 1
+    assert value("correct", stored([NEAREST]), kind=kind, facts=[]) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "right"),
+    [
+        (stored(), 1, 1),
+        (stored([NEAREST], status="partial"), 1, 1),
+        (stored([NEAREST, FOREIGN], status="partial"), 1, 0),  # the figure of another
+        (stored([NEAREST]), 0, 0),
+        (stored([FOREIGN]), 0, 0),
+    ],
+    ids=["refused", "partial", "partial, forbidden", "answered", "answered, forbidden"],
+)
+def test_a_detail_that_is_not_there(answer, told, right):
+    forbidden = row().model_dump(mode="json")["forbidden"]
+    scores = score(unanswerable(kind="detail", papers={"pa": 1}, forbidden=forbidden), answer, ABSTRACTS)
+    assert (scores["missing told"], scores["correct"], scores["utility"]) == (told, right, 2 * right - 1)
+    assert {scores[name] for name in ("coverage", "facts", "gold recall", "refused", "refused off-topic")} == {None}
+
+
+def test_what_is_cited_beside_a_missing_detail():
+    named = unanswerable(kind="detail", papers={"pa": 1})
+    assert score(named, stored([NEAREST], status="partial"), ABSTRACTS)["gold precision"] == 1
+    assert score(named, stored([FOREIGN], status="partial"), ABSTRACTS)["gold precision"] == 0
+    assert score(unanswerable(), stored([NEAREST]), ABSTRACTS)["gold precision"] is None
+
+
+@pytest.mark.parametrize(("status", "answered"), [("answered", 1), ("partial", 0), ("refused", 0)])
+def test_a_detail_that_is_there_must_not_be_said_to_be_missing(status, answered):
+    answer = right() | {"status": status}
+    assert value("correct", answer, kind="detail") == value("coverage", answer, kind="detail") == answered
+    assert value("utility", answer, kind="detail") == answered
+    assert value("missing told", answer, kind="detail") is None
+    assert value("correct", answer) == value("coverage", answer) == float(status != "refused")  # of another kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "before", "right"),
+    [
+        (stored(), [], 1),
+        (stored(status="answered"), [], 1),  # the status is not scored
+        (stored([NEAREST]), [], 0),
+        (stored([NEAREST]), ["pa", "pb"], 1),  # "are you sure?"
+        (stored([NEAREST, FOREIGN]), ["pa"], 0),
+    ],
+)
+def test_an_act_cites_nothing_new(answer, before, right):
+    scores = score(unanswerable(kind="act"), answer | {"before": before}, ABSTRACTS)
+    assert (scores["correct"], scores["utility"]) == (right, 2 * right - 1)
+    assert {scores[name] for name in ("refused", "missing told", "coverage", "facts")} == {None}
+
+
+def test_an_act_in_a_record_that_keeps_no_earlier_turns():
+    assert score(unanswerable(kind="act"), stored([NEAREST]), ABSTRACTS)["correct"] == 0
+
+
+# --- texts and quotes ---------------------------------------------------------------------------
+
+
 def test_the_share_of_a_text_that_is_claimed():
     answer = right()
     answer["text"] = f"Well then: {answer['text']} So it is."
@@ -297,7 +384,8 @@ def test_a_metric_sees_its_damage_and_no_other(name):
 def test_every_metric_that_can_fall_has_its_damage():
     seen = set().union(*(expected for _, expected in DAMAGE.values()))
     rest = {metric.name for metric in METRICS} - seen
-    assert rest == {"success@5", "refused", "refused off-topic", "refused near-miss", "refused false-premise"}
+    refusals = {"refused", "refused off-topic", "refused near-miss", "refused false-premise"}
+    assert rest == {"success@5", "fact first", "missing told", *refusals}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from evals.gold import Question
 from evals.metrics import METRICS
 from evals.records import Manifest, Record, Run, Verdict
 from evals.report import markdown, write_reports
-from evals.report.questions import Piece, highlighted, rank_changes, word_diff
+from evals.report.questions import Piece, highlighted, outcome, rank_changes, word_diff
 from evals.report.summary import Summary, headline, question_view, summarize
 from evals.run import RunError
 from evals.statistics import Estimate
@@ -163,6 +163,20 @@ def test_the_refusal_table_is_the_one_counted_by_hand(alone):
         "over-refusal": (pytest.approx(1 / 5), 5),
         "false answers": (pytest.approx(2 / 3), 3),
     }
+
+
+def test_an_act_and_a_detail_in_the_refusal_table():
+    """An act is right or wrong, and in no cell of the table; a missing detail may be told in part."""
+    partly = record("un002", "Alpha is fast.", P1, [P1], [P1], 0.5)
+    partly = replace(partly, answer={**partly.answer, "status": "partial"})
+    cites, quiet = record("un001", "Alpha is fast.", P1, [P1], [P1], 0.5), record("un003", "Bye.", None, [], [], 0)
+    kinds = {"un001": "act", "un002": "detail", "un003": "act"}
+    asked = [q.model_copy(update={"kind": kinds[q.id]}) for q in QUESTIONS if q.id in kinds]
+    side = summarize(None, Run(MANIFEST, (cites, partly, quiet)), None, asked, PAPERS).candidate
+    known = {question.id: question for question in asked}
+    words = {r.id: outcome(known[r.id], r) for r in (cites, partly, quiet)}
+    assert words == {"un001": "wrong", "un002": "rightly refused", "un003": "right"}
+    assert (side.refusal.refused, side.refusal.right, side.refusal.wrong) == (("un002",), (), ())
 
 
 def test_every_required_fact_is_lost_at_one_stage(alone):

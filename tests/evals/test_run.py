@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from served import answer, manifest, question
 
 from evals import run
 from evals.run import RunError, Stop, execute, start, tasks
-from rag import Answer
+from rag import Answer, Paper
+from rag.records import Citation, Claim
 
 QUESTIONS = [question(f"zz{n:03}") for n in range(6)]
 
@@ -67,6 +69,20 @@ def test_earlier_turns_are_asked_first_and_passed_on(tmp_path):
     made = execute(start(manifest(), tmp_path), tasks([asked], 2)[1:], ask)
     assert seen == [("First?", [], 1), ("Second?", ["to First?"], 1), ("And then?", ["to First?", "to Second?"], 1)]
     assert made.records[0].answer["text"] == "to And then?"
+
+
+def test_what_earlier_turns_cited_is_kept_once_each(tmp_path):
+    papers = [Paper(id, f"On {id}", f"It is {id}.") for id in ("pa", "pb")]
+    cited = {"First?": papers[:1], "Second?": papers, "Thanks": papers[1:]}
+
+    def ask(question: str, history: list[Answer], sample: int) -> Answer:
+        found = [Citation(n, p, p.abstract, 0, len(p.abstract)) for n, p in enumerate(cited[question], 1)]
+        return replace(answer(), claims=(Claim("It is so.", 0, 9, tuple(found), "quoted", ""),))
+
+    asked = question("zz001", question="Thanks", history=("First?", "Second?"))
+    (kept,) = execute(start(manifest(), tmp_path), tasks([asked]), ask).records
+    assert kept.answer["before"] == ["pa", "pb"]
+    assert json.loads(json.dumps(kept.to_dict()))["answer"]["before"] == ["pa", "pb"]
 
 
 def test_a_crash_is_a_row_and_the_others_go_on(tmp_path):
