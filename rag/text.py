@@ -16,7 +16,10 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from html.entities import html5
 from typing import NamedTuple
+
+from rag.markup import LESS, TAG, tags
 
 
 class Span(NamedTuple):
@@ -103,6 +106,12 @@ _SYMBOLS = {
     "otimes": "⊗", "oplus": "⊕", "circ": "∘", "star": "*", "ast": "*", "cdots": "⋯", "ln": "ln", "top": "⊤",
     "mid": "|", "lvert": "|", "rvert": "|", "langle": "⟨", "rangle": "⟩", "Rightarrow": "⇒", "mapsto": "↦",
     **dict.fromkeys("left right big Big bigl bigr bigg limits allowbreak displaystyle smash".split(), ""),
+    **{f"text{name}": char for name, char in (("copyright", "©"), ("pm", "±"), ("times", "×"), ("minus", "−"),
+       ("bullet", "•"), ("section", "§"), ("euro", "€"), ("sterling", "£"), ("dollar", "$"), ("underscore", "_"), ("bar", "|"),
+       ("ellipsis", "…"), ("quotesingle", "'"), ("quotedbl", '"'), ("onehalf", "½"), ("rightarrow", "→"),
+       ("alpha", "α"), ("beta", "β"), ("gamma", "γ"), ("delta", "δ"), ("kappa", "κ"), ("lambda", "λ"), ("omega", "ω"))},
+    "leqslant": "≤", "geqslant": "≥", "lesssim": "≲", "gtrsim": "≳", "lt": "<", "gt": ">", "ne": "≠", "simeq": "≃",
+    "cong": "≅", "perp": "⊥", "dagger": "†", "prime": "′", "hbar": "ħ", "mp": "∓", "div": "÷", "emptyset": "∅",
     "textregistered": "®", "texttrademark": "™", "textdegree": "°", "textmu": "µ", "copyright": "©",
 }  # fmt: skip
 IN_LATEX = str.maketrans(  # what stands for a character that LaTeX obeys; BibTeX counts braces, escaped or not
@@ -130,18 +139,20 @@ _MATH = re.compile(r"\$(?:(?=\S)[^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$"
 _HATS = {"tilde": "\u0303", "hat": "\u0302", "bar": "\u0304", "vec": "\u20d7", "dot": "\u0307"}
 _HAT = rf"\\(?:wide)?(?:{'|'.join(_HATS)})(?: ?\{{[A-Za-z]\}}| [A-Za-z](?![A-Za-z]))"
 _COMMAND = re.compile(r"\\([A-Za-z]+)$")
-_CLOSING = re.compile(r"\}|\\[)\]]|</")
+_CLOSING = re.compile(rf"\}}|\\[)\]]|{LESS}/|\\end\{{")
+_DISPLAYED = re.compile(r"\$\$(?:(?=\S)[^$\n]{0,400}?[\\^_{=<>][^$\n]{0,400}|[A-Za-z])\$\$")
+_PREAMBLE = (  # Springer writes each formula as a whole document
+    r"\\documentclass(?:\[[^\]\n]{0,60}\])?\{[^{}]{0,40}\}[^<>]{0,1500}?\\begin\{document\}|\\end\{document\}"
+)
 _BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
 _MARKS = ("\\", "{", "}", "``", "''", "$", "&", "<")  # no residue without one of them
 _RESIDUE = re.compile(
-    rf"(?P<accent>{_ACCENT})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?:\{{\}}|(?![A-Za-z(_^{{])(?: (?=[a-z]))?))|"
+    rf"(?P<accent>{_ACCENT})|(?P<preamble>{_PREAMBLE})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?:\{{\}}|(?![A-Za-z(_^{{])(?: (?=[a-z]))?))|"
     rf"(?P<hat>{_HAT})|(?P<root>\\sqrt\{{)|(?P<bare>\\(?:{_FONTS}) (?=\\?[A-Za-z](?![A-Za-z])))|"
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
     r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+(?:\{\})?)|(?P<open>\{)|(?P<close>\})|"
-    r"(?P<quote>``|'')|(?P<dollar>\$)|"
-    r"(?P<entity>&(?:[A-Za-z]{2,8}|#\d{2,6}|#x[0-9A-Fa-f]{2,5});)|"
-    r"(?P<break><(?:/(?:p|h[1-6]|jats:p|jats:title)|br) ?/?>(?=(?:<[^<>]{0,50}>)*\w)|(?<=\S)<h[1-6]>)|"
-    r"(?P<tag></?(?:i|b|em|strong|sub|sup|p|h[1-6]|br|span|jats:[a-z-]+)(?:\s[^<>]{0,200})?/?>)"
+    rf"(?P<quote>``|'')|(?P<dollar>\$\$?)|(?P<tag>{TAG})|(?P<comment><!--[^<>]{{0,500}}-->)|"
+    r"(?P<entity>&(?:amp;){0,3}(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{2,7}|#x[0-9A-Fa-f]{2,6});)"
 )
 
 
@@ -196,22 +207,29 @@ def readable_view(text: str) -> View:
 def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
     """(text, start and end of what it came from) for each piece of the readable form."""
     closers: list[str] = []  # for each open brace: what is shown for its partner
-    in_math, at, closed = False, 0, -1
+    math, at, closed = "", 0, -1  # `math` is what opened the formula, which closes it too
+    marked = tags(text)
     for found in _RESIDUE.finditer(text):
+        if found.start() < at:  # within an element that is not shown
+            continue
         yield text[at : found.start()], at, found.start()
         at = found.end()
         kind, piece = str(found.lastgroup), found[0]
         shown = _shown(kind, piece)
-        if kind == "dollar":
-            closes, in_math = in_math, not in_math and bool(_MATH.match(text, found.start()))
-            shown = "" if closes or in_math else piece
+        if kind == "tag":
+            at, shown = marked.get(found.start(), (at, _character(piece)))
+        elif kind == "dollar":
+            closes = math == piece
+            opens = not math and (_MATH if piece == "$" else _DISPLAYED).match(text, found.start())
+            math = "" if closes else piece if opens else math
+            shown = "" if closes or opens else piece
         elif kind in ("font", "switch", "open", "root"):
             closers.append(_closer(kind, text, found.start(), found.start() == closed))
             shown = {"": "", ")": "√("}.get(closers[-1], piece)
         elif kind == "close" and closers:
             shown = closers.pop()
             closed = at if shown == "}" else -1
-        yield shown, found.start(), found.end()
+        yield shown, found.start(), at
     yield text[at:], at, len(text)
 
 
@@ -234,7 +252,7 @@ def _shown(kind: str, piece: str) -> str:
     if kind == "symbol":
         return _SYMBOLS.get(piece[1:].removesuffix("{}"), piece)
     if kind == "entity":
-        return html.unescape(piece)
+        return _character(piece)
     if kind == "hat":
         mark = next(mark for name, mark in _HATS.items() if name in piece)
         return unicodedata.normalize("NFC", piece.rstrip("}")[-1] + mark)
@@ -242,7 +260,17 @@ def _shown(kind: str, piece: str) -> str:
         return unicodedata.normalize("NFC", piece.rstrip("} ")[-1] + _ACCENTS[piece[1]])
     if kind == "letter":
         return _LETTERS[piece[1:].rstrip(" {}")]
-    return {"quote": '"', "math": "", "tag": "", "bare": "", "break": " "}.get(kind, piece)
+    return {"quote": '"', "math": "", "bare": "", "comment": "", "preamble": ""}.get(kind, piece)
+
+
+def _character(piece: str) -> str:
+    """What an entity stands for, escaped once or several times; a name that is none stays."""
+    plain = re.sub(r"&(?:amp;)+(?=#?\w+;)", "&", piece)
+    return re.sub(r"&(?:#\w+|\w+);", lambda one: html.unescape(one[0]) if _is_entity(one[0]) else one[0], plain)
+
+
+def _is_entity(piece: str) -> bool:
+    return piece.startswith("&#") or piece[1:] in html5
 
 
 # --- folded -------------------------------------------------------------------------------------

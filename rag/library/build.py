@@ -60,7 +60,12 @@ def shipped_folder(embedder: Embedder) -> Path:
     """Where the library of the shipped abstracts lies, or will."""
     digest = hashlib.sha256(f"{embedder.name}\0{SCHEMA}\0{CHUNK_TOKENS}".encode())
     package = Path(__file__).parents[1]
-    shapers = [package / "text.py", package / "library" / "chunks.py", *sorted((package / "readers").glob("*.py"))]
+    shapers = [
+        package / "text.py",
+        package / "markup.py",
+        package / "library" / "chunks.py",
+        *sorted((package / "readers").glob("*.py")),
+    ]
     for file in (*_shipped_files(), *shapers):
         digest.update(file.name.encode() + file.read_bytes())
     return home("cache") / f"shipped-{digest.hexdigest()[:12]}"

@@ -205,7 +205,10 @@ def version() -> str:
     """12 hex digits of the code that reads: another version may read a file otherwise."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for file in (folder.parent / "text.py", folder.parent / "formats.py", *sorted(folder.glob("*.py"))):
+    for file in (
+        *(folder.parent / f"{name}.py" for name in ("text", "markup", "formats")),
+        *sorted(folder.glob("*.py")),
+    ):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
