@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from evals.gold import Fact, Question
@@ -41,6 +42,9 @@ class Metric:
 # --- retrieval ----------------------------------------------------------------------------------
 
 
+MEASURES = ("Success(rel=2)@1", "Success(rel=2)@5", "R(rel=2)@5", "R(rel=2)@10", "RR(rel=2)@10", "nDCG@10")
+
+
 def _judged(question: Question, answer: Answer) -> bool:
     return question.answerable and bool(question.essential) and answer.get("retrieved") is not None
 
@@ -51,15 +55,20 @@ def _retrieval(measure: str) -> Callable[[Question, Answer, Abstracts], Value]:
     def score(question: Question, answer: Answer, _: Abstracts) -> Value:
         if not _judged(question, answer):
             return None
-        import ir_measures
-
-        ranked = [paper for paper, _ in answer["retrieved"]]
-        run = {question.id: {paper: float(len(ranked) - at) for at, paper in enumerate(ranked)} or {"none": 0.0}}
-        qrels = {question.id: dict(question.papers)}
-        parsed = ir_measures.parse_measure(measure)
-        return float(ir_measures.calc_aggregate([parsed], qrels, run)[parsed])
+        return _measured(tuple(question.papers.items()), tuple(paper for paper, _ in answer["retrieved"]))[measure]
 
     return score
+
+
+@lru_cache(maxsize=4096)  # most rankings of a candidate are those of its baseline
+def _measured(papers: tuple[tuple[str, int], ...], ranked: tuple[str, ...]) -> Mapping[str, float]:
+    """Every measure of MEASURES on one ranking, 0..1; `papers` are (id, grade)."""
+    import ir_measures
+
+    run = {"q": {paper: float(len(ranked) - at) for at, paper in enumerate(ranked)} or {"none": 0.0}}
+    parsed = {measure: ir_measures.parse_measure(measure) for measure in MEASURES}
+    found = ir_measures.calc_aggregate(parsed.values(), {"q": dict(papers)}, run)
+    return {measure: float(found[one]) for measure, one in parsed.items()}
 
 
 def _coverage_at(k: int) -> Callable[[Question, Answer, Abstracts], Value]:

@@ -49,7 +49,7 @@ from evals.records import Manifest, Run  # noqa: E402
 from rag.records import Answer, Citation, Claim  # noqa: E402
 
 Real = Callable[..., Any]
-FAST = 4  # of the faults, and of the changes that are none, `--fast` tries on every other question
+FAST = 4  # of the faults, and of the changes that are none, `--fast` tries on every fourth question
 
 
 # --- making faults ------------------------------------------------------------------------------
@@ -294,10 +294,18 @@ def remembering() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(rag.library.embed.MiniLM, "encode", remembered))
-        stack.enter_context(patch.object(rag.text, "words", lambda text: list(words(text))))
-        for name in ("folded_view", "readable_view"):
-            stack.enter_context(patch.object(rag.text, name, functools.cache(getattr(rag.text, name))))
+        pure = {"words": lambda text: list(words(text))}
+        pure |= {name: functools.cache(getattr(rag.text, name)) for name in ("folded_view", "readable_view")}
+        for name, remembers in pure.items():
+            for module in _using(getattr(rag.text, name), name):
+                stack.enter_context(patch.object(module, name, remembers))
         yield
+
+
+def _using(function: Any, name: str) -> list[Any]:
+    """The modules that know a function by its name."""
+    ours = [module for place, module in sys.modules.items() if place.startswith("rag.")]
+    return [module for module in ours if getattr(module, name, None) is function]
 
 
 # --- changes that are none ----------------------------------------------------------------------
@@ -451,7 +459,7 @@ def measure(questions: Sequence[gold.Question], *, fast: bool, only: str = "", s
     wrong = []
     tell = print if show else lambda *_, **__: None
     with remembering(), tempfile.TemporaryDirectory() as folder:
-        bench = Bench(tuple(questions[:: 2 if fast else 1]), Path(folder))
+        bench = Bench(tuple(questions[:: FAST if fast else 1]), Path(folder))
         for fault in [f for f in FAULTS[: FAST if fast else None] if only in f.name]:
             began = time.perf_counter()
             result, caught = bench.fault(fault)

@@ -32,17 +32,16 @@ def answerer() -> gate.Answerer:
     return gate.Answerer(gold.load())
 
 
-TRIALS = 20
+TRIALS = 10  # `python evals/bench/gate.py` makes 200
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_the_gate_is_quiet_and_sees_what_broke(answerer):
     with gate.in_haste():
         quiet = gate.measure(answerer, gate.unchanged, trials=TRIALS)
         loud = gate.measure(answerer, gate.break_share(0.05), trials=TRIALS)
-    assert quiet.verdicts.get("regression", 0) <= 2
-    assert loud.verdicts.get("regression", 0) >= TRIALS - 2
+    assert quiet.verdicts.get("regression", 0) <= TRIALS // 10
+    assert loud.verdicts.get("regression", 0) >= TRIALS - TRIALS // 10
 
 
 def test_where_answers_do_not_vary_the_gate_is_certain(answerer):
