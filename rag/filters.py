@@ -25,7 +25,7 @@ from rag.records import Where
 from rag.text import readable
 
 FIELDS = {"year": "a year", "author": "an author", "venue": "a venue"}
-LONGEST = 200  # characters of a name in quotes
+LONGEST_NAME = 200  # characters of a name in quotes
 YEARS = 9999  # what four digits can say
 
 Names = tuple[tuple[str, ...], ...]  # one of each group
@@ -139,7 +139,7 @@ class Split(NamedTuple):
 
 # --- reading ------------------------------------------------------------------------------------
 
-_QUOTED = (rf"{a}(?=[^{b}\n]*?[^\W_])[^{b}\n]{{1,{LONGEST}}}{b}" for a, b in ('""', "“”", "''"))
+_QUOTED = (rf"{a}(?=[^{b}\n]*?[^\W_])[^{b}\n]{{1,{LONGEST_NAME}}}{b}" for a, b in ('""', "“”", "''"))
 _NAME = rf"(?:{'|'.join(_QUOTED)}|[^\W_](?:[^\s\"“”,;()?!\]]*[^\W_])?)"
 _SIGN = r">=|<=|≥|≤|>|<|==?"
 _TERM = re.compile(
@@ -234,7 +234,7 @@ def _group(field: str, names: Iterable[str]) -> Names:
     group = tuple(dict.fromkeys(_plain(name) for name in names))
     if not all(re.fullmatch(_NAME, f'"{name}"') for name in group):
         raise UsageError(
-            f"--{field} has no name of up to {LONGEST} characters; type, for example: --{field} {_EXAMPLES[field]}"
+            f"--{field} has no name of up to {LONGEST_NAME} characters; type, for example: --{field} {_EXAMPLES[field]}"
         )
     return (group,) if group else ()
 

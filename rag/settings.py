@@ -28,10 +28,10 @@ from rag.places import home, resource
 from rag.prompting import prompts
 from rag.records import EXTRACTIVE, Prompt
 
-SAME = "same"  # the judge that is the model itself
+SAME_MODEL = "same"  # the judge that is the model itself
 _ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL", "judge": "RAG_JUDGE"}
 _CHOICES = {"library": str, "model": str, "base_url": str, "judge": str, "k": int, "deadline": float}
-LONGEST = 86_400  # seconds of a deadline
+LONGEST_DEADLINE = 86_400  # seconds of a deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def _seconds(value: Any) -> float:
         seconds = float(value)
     except (TypeError, ValueError):
         seconds = 0.0
-    if isinstance(value, bool) or not 0 < seconds <= LONGEST:
-        raise UsageError(f"the deadline is {value!r}; it counts seconds, more than 0 and at most {LONGEST:,}")
+    if isinstance(value, bool) or not 0 < seconds <= LONGEST_DEADLINE:
+        raise UsageError(f"the deadline is {value!r}; it counts seconds, more than 0 and at most {LONGEST_DEADLINE:,}")
     return seconds
 
 

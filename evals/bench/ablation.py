@@ -55,7 +55,7 @@ SEARCHING: Mapping[str, Mapping[str, Any]] = {  # what is left out: the names pa
     "words held in the ranking": {"rag.answering.rerank.COVERED_SHARE": 0.0},
     "both of these": {"rag.answering.rerank.SENTENCE_SHARE": 0.0, "rag.answering.rerank.COVERED_SHARE": 0.0},
     "hyphenated words": {
-        "rag.library.store.compounds": lambda text: [],
+        "rag.library.words.compounds": lambda text: [],
         "rag.answering.relevance.compounds": lambda text: [],
     },
     "mended typing": {"rag.answering.followup.respelled": lambda text, spelled: text},

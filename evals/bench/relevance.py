@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 
 import rag
 from evals import gold
-from rag.answering.relevance import Asked, Signals, asked, sentence, signals
+from rag.answering.relevance import Question, Signals, question_of, sentence, signals
 from rag.answering.search import OWN_SHARE
 from rag.answering.shape import asking
 from rag.library.embed import open_embedder
@@ -52,7 +52,7 @@ def own_listings(library: rag.Library) -> list[Listing]:
     for question in (*gold.load(), *gold.load(TRAIN)):
         if question.split != "dev" or not question.facts:
             continue
-        compared = _asked(asking(question.question), " ".join(question.history[-1:]), library)
+        compared = _compared(asking(question.question), " ".join(question.history[-1:]), library)
         for paper in sorted({s.paper for fact in question.facts for s in fact.support}):
             found = library.paper(paper)
             quotes = [s.quote for fact in question.facts for s in fact.support if s.paper == paper]
@@ -62,12 +62,12 @@ def own_listings(library: rag.Library) -> list[Listing]:
     return made
 
 
-def _asked(own: str, before: str, library: rag.Library) -> Asked:
+def _compared(own: str, before: str, library: rag.Library) -> Question:
     """As `rag.answering.assistant` compares it: a follow-up's own words, with what was asked before as context."""
     vectors = open_embedder().encode([own, f"{own} {before}"])
     vector = OWN_SHARE * vectors[0] + (1 - OWN_SHARE) * vectors[1] if before else vectors[0]
     unit = vector / np.linalg.norm(vector)
-    return asked(own, unit, library.words.document_frequency, len(library), context=before)
+    return question_of(own, unit, library.words.document_frequency, len(library), context=before)
 
 
 def scifact_listings(file: Path) -> list[Listing]:
@@ -81,7 +81,7 @@ def scifact_listings(file: Path) -> list[Listing]:
         if not rationale:
             continue
         *vectors, vector = embedder.encode([*map(readable, parts), claim["claim"]])
-        compared = asked(
+        compared = question_of(
             claim["claim"], vector, lambda word: frequency[terms(word)[0]] if terms(word) else 0, len(claims)
         )
         abstract, spans = " ".join(parts), list[Span]()
@@ -103,7 +103,7 @@ def scifact_listings(file: Path) -> list[Listing]:
 
 def _listing(
     id: str,
-    compared: Asked,
+    compared: Question,
     title: str,
     abstract: str,
     sentences: Sequence[Sentence],

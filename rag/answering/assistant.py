@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from rag import filters
 from rag.answering import batch, followup
-from rag.answering.case import Calls, Case, Clock, outcome
+from rag.answering.case import Calls, Case, Clock, last, outcome
 from rag.answering.judge import opinion
 from rag.answering.question import accepted
 from rag.answering.relevance import Part, Sentences
 from rag.answering.rerank import gather
 from rag.answering.search import CONSIDERED, Search, Within
 from rag.answering.shape import Shape, asking, shape
-from rag.answering.synthesize import confirm, extract, write, write_together
+from rag.answering.synthesize import as_written, confirm, extract, write, write_together
 from rag.answering.verify import Judge, Verifier, by_support, verify
 from rag.errors import RagError
 from rag.filters import ALL, Filter
@@ -106,7 +106,7 @@ class Assistant:
         Raises UsageError for a question that is none, ModelError when the chat model fails,
         Cancelled between two stages once `cancelled()` is true.
         """
-        return _last(self._told(question, history, where, cancelled, piecemeal=False))
+        return last(self._told(question, history, where, cancelled, piecemeal=False))
 
     def stream(
         self,
@@ -259,7 +259,7 @@ class Assistant:
                 if not confirm(case.query, instead.sentences, prompt, ask):
                     return draft, verifier
         again = self._verifier(case, instead.passages, failed=verifier)
-        yield from _checked(_sentences_of(instead), again, case.clock)
+        yield from _checked(as_written(instead), again, case.clock)
         return instead, again
 
     def _more(self, draft: Draft, failed: Sequence[Claim], within: Within) -> tuple[Evidence, ...]:
@@ -274,14 +274,11 @@ class Assistant:
 
     def _draft(self, case: Case) -> Generator[Marked, None, Draft]:
         if self._model is None:
-            return (yield from _sentences_of(self._extract(case)))
-        prompt, room = self.settings.prompt("answer"), self.settings.prompt_tokens
-        say = saying(self._model, case.calls.deadline, piecemeal=case.piecemeal)
-        return (
-            yield from write(
-                case.query, case.evidence, prompt, say, model=self._model.name, tokens=room, count=counter()
-            )
-        )
+            return (yield from as_written(self._extract(case)))
+        prompt, room, model = self.settings.prompt("answer"), self.settings.prompt_tokens, self._model
+        say = saying(model, case.calls.deadline, piecemeal=case.piecemeal)
+        written = write(case.query, case.evidence, prompt, say, model=model.name, tokens=room, count=counter())
+        return (yield from written)
 
     def _extract(self, case: Case) -> Draft:
         parts = [self._search.part(part, case.within) for part in case.wanted.parts]
@@ -289,7 +286,7 @@ class Assistant:
         return extract(case.whole, parts, case.evidence, score, listing=case.wanted.listing, least_support=least)
 
     def _alone(self, case: Case) -> Answer:
-        return _last(self._finished(case, self._draft(case)))
+        return last(self._finished(case, self._draft(case)))
 
     def _drafted_together(self, cases: Sequence[Case]) -> list[Draft | None]:
         """One call for all; what it cost is written down with the first of them."""
@@ -308,7 +305,7 @@ class Assistant:
         best = batch.elected(held)
         if best is None:
             best = next((at for at, claims in enumerate(held) if not claims), 0)
-        return _last(self._finished(case, _sentences_of(drafts[best]), drafts[best].passages))
+        return last(self._finished(case, as_written(drafts[best]), drafts[best].passages))
 
     def _verifier(self, case: Case, passages: Sequence[Evidence], failed: Verifier | None = None) -> Verifier:
         second = None
@@ -340,17 +337,3 @@ def _checked(written: Generator[Marked, None, Draft], verifier: Verifier, clock:
             verifier.check(sentence)
         if added := verifier.text[at:]:
             yield added
-
-
-def _sentences_of(draft: Draft) -> Generator[Marked, None, Draft]:
-    yield from draft.sentences
-    return draft
-
-
-def _last(told: Generator[str, None, Answer]) -> Answer:
-    while True:
-        try:
-            next(told)
-        except StopIteration as end:
-            answer: Answer = end.value
-            return answer

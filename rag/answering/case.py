@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -133,3 +133,13 @@ def _trace(hits: Sequence[Hit], evidence: Sequence[Evidence], verified: Verified
     stages["rerank"] = tuple(Traced(e.chunk.id, e.rank, e.score) for e in evidence)
     stages["unknown marks"] = (Traced("", verified.unknown_marks, 0.0),) if verified.unknown_marks else ()
     return FrozenMap(stages)
+
+
+def last(told: Generator[str, None, Answer]) -> Answer:
+    """The Answer at the end of a text that comes in pieces."""
+    while True:
+        try:
+            next(told)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer

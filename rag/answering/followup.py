@@ -27,13 +27,14 @@ from rag.text import folded, harmless, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
 OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
-NEARER, MUCH_NEARER = 0.2, 0.3  # in cosine, what makes another paper's being nearer a change of topic; ... of "it" too
+NEARER = 0.2  # in cosine: another paper that is so much nearer is a change of topic
+MUCH_NEARER = 0.3  # the same for a question that says "it"
 NO_FIT = 0.2  # a short question of its own form with less of a fit is about something else
 LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the paper spoken of is about something else
 WHOLE = 0.9  # of the words of a question for a list, which the paper spoken of holds if it goes on about that
 ELSEWHERE = 0.5  # so much more of a short question's words in another paper: it names something of that one
 LONGER = 4  # words of its own from which that is asked
-LONGEST = 400  # characters of an answer that a model is shown, and of a question that it rewords
+LONGEST_TURN = 400  # characters of an answer that a model is shown, and of a question that it rewords
 KEPT = 0.5  # least share of the question's words in what a model makes of it
 
 _OPENS = re.compile(r"^\s*(?:ok\b\W*)?(?:and|but|so|also|or|what about|how about|then)\b", re.IGNORECASE)
@@ -127,7 +128,8 @@ class Fit(NamedTuple):
     words: float
 
 
-Fits = Callable[[str, Sequence[Paper]], tuple[Sequence[Fit], Fit]]  # ... of the papers, and the library's best
+# how well each of some papers fits a text, and how well the best of the library does
+Fits = Callable[[str, Sequence[Paper]], tuple[Sequence[Fit], Fit]]
 
 
 def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
@@ -255,7 +257,7 @@ def reworded(query: Query, history: Sequence[Turn], prompt: Prompt, ask: Ask) ->
 
 def _lines(turn: Turn) -> list[str]:
     titles = [f"[{number}] {readable(paper.title)}" for number, paper in turn.papers]
-    return [harmless(line) for line in (f"Question: {turn.question}", f"Answer: {turn.text}"[:LONGEST], *titles)]
+    return [harmless(line) for line in (f"Question: {turn.question}", f"Answer: {turn.text}"[:LONGEST_TURN], *titles)]
 
 
 def _says_the_same(said: str, query: Query, told: str) -> bool:
@@ -263,7 +265,13 @@ def _says_the_same(said: str, query: Query, told: str) -> bool:
     asked, new = set(terms(query.own)), set(terms(said))
     known = asked | set(terms(query.text)) | set(terms(told))
     a_question = said.endswith("?") or not query.own.endswith("?")
-    return a_question and bool(new) and len(said) <= LONGEST and new <= known and len(asked & new) >= KEPT * len(asked)
+    return (
+        a_question
+        and bool(new)
+        and len(said) <= LONGEST_TURN
+        and new <= known
+        and len(asked & new) >= KEPT * len(asked)
+    )
 
 
 def leans(question: str) -> bool:

@@ -14,7 +14,7 @@ from rag.library.embed import Embedder, open_embedder
 from rag.library.store import Library
 from rag.models.chat import ChatModel, open_chat
 from rag.records import EXTRACTIVE
-from rag.settings import SAME, Settings
+from rag.settings import SAME_MODEL, Settings
 
 SHARED = 8  # assistants one process keeps open
 
@@ -66,4 +66,4 @@ def _open_models(settings: Settings, chosen: Any) -> tuple[ChatModel | None, Cha
         open_chat, base_url=settings.base_url, reply_tokens=settings.reply_tokens, temperature=settings.temperature
     )
     model = opened(chosen)
-    return model, None if not settings.judge else model if settings.judge == SAME else opened(settings.judge)
+    return model, None if not settings.judge else model if settings.judge == SAME_MODEL else opened(settings.judge)

@@ -85,16 +85,16 @@ class Signals(NamedTuple):
 
     cosine: float  # of the embeddings of question and sentence
     coverage: float  # share of the question's weight whose words stand in the sentence
-    specific: float  # ... of the words that are not in the title: any sentence is about those that are
-    ahead: float  # ... only in the sentence after it: this one leads up to the answer
-    behind: float  # ... in the sentence before it
+    specific: float  # share of the weight of the words that are not in the title: any sentence is about the others
+    ahead: float  # share of the weight whose words only the sentence after it holds: this one leads up to it
+    behind: float  # share of the weight whose words stand in the sentence before it
     position: float  # 0 the first sentence of the abstract, 1 the last
     first: float
     last: float
     finding: float  # words of a result
     announcing: float  # "we propose"
     number: float  # a number is asked for, and it has one
-    unit: float  # ... in the unit asked for: a time, a factor, a share, the things counted
+    unit: float  # it has a number in the unit asked for: a time, a factor, a share, the things counted
     cause: float  # a cause is asked for, and it has words of one
     ranked: float  # a best, a worst or a comparison is asked for, and it has words of one
     verdict: float  # yes or no is asked for, and it has words of a result
@@ -129,7 +129,7 @@ CONTEXT_SHARE = 0.2  # of the weight of a word that was only asked before
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """A question as it is compared: its vector, its words with their weights, and what it asks for."""
 
     text: str
@@ -164,7 +164,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Scored(Matched):
-    """... and how well it answers, 0..1."""
+    """A sentence matched, and how well it answers, 0..1."""
 
     score: float
 
@@ -172,13 +172,13 @@ class Scored(Matched):
 class Part(NamedTuple):
     """A question, or a part of one, with how well papers fit it (0..1, by paper id)."""
 
-    asked: Asked
+    question: Question
     merits: Mapping[str, float]
 
 
-def asked(
+def question_of(
     question: str, vector: np.ndarray, frequency: Callable[[str], int], papers: int, *, context: str = ""
-) -> Asked:
+) -> Question:
     """A question made comparable. `frequency(word)` is in how many of the `papers` a word stands.
 
     A word weighs its inverse document frequency, log(1 + papers / (1 + frequency)) (Robertson and
@@ -194,7 +194,7 @@ def asked(
     )
     asking = question if _ASKS.search(question) else f"{question} {context}"  # "and for French?" asks what was asked
     number, cause, ranked = (bool(asks.search(asking)) for asks in (_ASKS_NUMBER, _ASKS_CAUSE, _ASKS_RANK))
-    return Asked(
+    return Question(
         question, vector, weights, number, _units(asking), cause, ranked, bool(_ASKS_YES_OR_NO.search(question))
     )
 
@@ -217,7 +217,7 @@ def sentence(abstract: str, span: Span, vector: np.ndarray) -> Sentence:
     return Sentence(span, vector, frozenset(terms(readable(abstract[span.start : span.end]))))
 
 
-def match_sentences(question: Asked, paper: Paper, sentences: Sequence[Sentence]) -> tuple[Matched, ...]:
+def match_sentences(question: Question, paper: Paper, sentences: Sequence[Sentence]) -> tuple[Matched, ...]:
     """Every sentence of a paper, in order, matched; cheap next to `score_sentences`."""
     wanted = [term for term, _ in question.weights]
     return tuple(
@@ -226,7 +226,7 @@ def match_sentences(question: Asked, paper: Paper, sentences: Sequence[Sentence]
     )
 
 
-def score_sentences(question: Asked, paper: Paper, sentences: Sequence[Sentence]) -> tuple[Scored, ...]:
+def score_sentences(question: Question, paper: Paper, sentences: Sequence[Sentence]) -> tuple[Scored, ...]:
     """Every sentence of a paper, in order, scored."""
     matched = match_sentences(question, paper, sentences)
     seen = signals(question, paper.title, paper.abstract, sentences)
@@ -235,7 +235,7 @@ def score_sentences(question: Asked, paper: Paper, sentences: Sequence[Sentence]
     )
 
 
-def signals(question: Asked, title: str, abstract: str, sentences: Sequence[Sentence]) -> list[Signals]:
+def signals(question: Question, title: str, abstract: str, sentences: Sequence[Sentence]) -> list[Signals]:
     """The signals of every sentence of an abstract, in order."""
     texts = [readable(abstract[s.span.start : s.span.end]) for s in sentences]
     titled = frozenset(terms(readable(title)))
@@ -254,14 +254,14 @@ class Sentences:
         self._matched: dict[tuple[str, str], Sequence[Matched]] = {}
         self._scored: dict[tuple[str, str], Sequence[Scored]] = {}
 
-    def matched(self, question: Asked, paper: Paper) -> Sequence[Matched]:
+    def matched(self, question: Question, paper: Paper) -> Sequence[Matched]:
         """How near each sentence of the paper is to the question, in meaning and words."""
         key = question.text, paper.id
         if key not in self._matched:
             self._matched[key] = match_sentences(question, paper, self._kept.get(paper.id, ()))
         return self._matched[key]
 
-    def scored(self, question: Asked, paper: Paper) -> Sequence[Scored]:
+    def scored(self, question: Question, paper: Paper) -> Sequence[Scored]:
         """How well each sentence of the paper answers the question."""
         key = question.text, paper.id
         if key not in self._scored:
@@ -282,7 +282,7 @@ def likelihood(signal: Signals) -> float:
     return 1 / (1 + exp(-sum(w * s for w, s in zip(WEIGHTS, signal, strict=True)) - BIAS))
 
 
-def _signals(question: Asked, titled: frozenset[str], at: int, text: str, sentences: Sequence[Sentence]) -> Signals:
+def _signals(question: Question, titled: frozenset[str], at: int, text: str, sentences: Sequence[Sentence]) -> Signals:
     own, last = sentences[at].terms, len(sentences) - 1
     before = sentences[at - 1].terms if at else frozenset()
     after = sentences[at + 1].terms if at < last else frozenset()

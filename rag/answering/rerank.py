@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from math import exp
 
-from rag.answering.relevance import Asked, Matched
+from rag.answering.relevance import Matched, Question
 from rag.records import Evidence, Explained, Found, Hit, Paper
 from rag.text import compound_stem, compounds, readable, stem, terms, words
 
@@ -27,7 +27,7 @@ Near = Callable[[Paper], Sequence[Matched]]
 
 
 def rerank(
-    hits: Sequence[Hit], question: Asked, sentences: Near, *, depth: int, first: Collection[Paper] = ()
+    hits: Sequence[Hit], question: Question, sentences: Near, *, depth: int, first: Collection[Paper] = ()
 ) -> tuple[Hit, ...]:
     """The hits in the order of how well their papers fit; scores are 0..1 within the question.
 
@@ -50,7 +50,7 @@ def _weighed(hit: Hit, *signals: Found) -> Hit:
     return replace(hit, score=rest * hit.score + sum(signal.part for signal in signals), found=found)
 
 
-def gather(hits: Sequence[Hit], question: Asked, sentences: Near, k: int) -> tuple[Evidence, ...]:
+def gather(hits: Sequence[Hit], question: Question, sentences: Near, k: int) -> tuple[Evidence, ...]:
     """The first `k` hits as evidence, each with how sure one may be that it speaks of what is asked."""
     return tuple(
         Evidence(hit.chunk, rank, confidence(hit, question, sentences(hit.paper)))
@@ -58,7 +58,7 @@ def gather(hits: Sequence[Hit], question: Asked, sentences: Near, k: int) -> tup
     )
 
 
-def confidence(hit: Hit, question: Asked, sentences: Sequence[Matched]) -> float:
+def confidence(hit: Hit, question: Question, sentences: Sequence[Matched]) -> float:
     """0..1: how sure one may be that the paper speaks of what is asked."""
     nearest = _nearest(sentences)
     dense = next((found.score for found in hit.found if found.search == "dense"), nearest)
@@ -66,13 +66,13 @@ def confidence(hit: Hit, question: Asked, sentences: Sequence[Matched]) -> float
     return 1 / (1 + exp(-(COSINE * (nearest + dense) / 2 + COVERED * held**2 + OFFSET)))
 
 
-def covered(paper: Paper, question: Asked, sentences: Sequence[Matched]) -> float:
+def covered(paper: Paper, question: Question, sentences: Sequence[Matched]) -> float:
     """Share of the question's weight whose words stand in the title or the sentence that holds most, 0..1."""
     held = _held(paper, question, sentences)
     return sum(weight for term, weight in question.weights if term in held) / (question.total or 1.0)
 
 
-def explain(hit: Hit, question: Asked, sentences: Sequence[Matched]) -> Explained:
+def explain(hit: Hit, question: Question, sentences: Sequence[Matched]) -> Explained:
     """What a person wants to see of a hit: the sentence nearest in meaning, and which words are held."""
     typed = {stem(word): word for word in words(question.text)}
     typed |= {compound_stem(word): word for word in compounds(question.text)}
@@ -84,7 +84,7 @@ def explain(hit: Hit, question: Asked, sentences: Sequence[Matched]) -> Explaine
     return Explained(hit, nearest.text if nearest else "", of[True], of[False])
 
 
-def _held(paper: Paper, question: Asked, sentences: Sequence[Matched]) -> frozenset[str]:
+def _held(paper: Paper, question: Question, sentences: Sequence[Matched]) -> frozenset[str]:
     """The terms of the title and of the one sentence that together weigh most."""
     titled = frozenset(terms(readable(paper.title)))
     held = [titled | sentence.covered for sentence in sentences] or [titled]

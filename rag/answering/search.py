@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rag import filters
 from rag.answering import followup
 from rag.answering.question import LONGEST_QUESTION, accepted
-from rag.answering.relevance import Asked, Matched, Part, Sentences, asked
+from rag.answering.relevance import Matched, Part, Question, Sentences, question_of
 from rag.answering.rerank import covered, explain, gather, rerank
 from rag.answering.retrieve import retrieve
 from rag.filters import Filter, Selected
@@ -38,7 +38,7 @@ Within = Selected | None  # the papers that may be looked at; None is all
 class Ranked(NamedTuple):
     """A text as it is compared, the sentences of papers next to it, and its hits, best first."""
 
-    question: Asked
+    question: Question
     sentences: Sentences
     hits: tuple[Hit, ...]
 
@@ -108,11 +108,11 @@ class Search:
         wanted = list(dict.fromkeys(texts))
         self._known = dict(zip(wanted, self.embedder.encode(wanted), strict=True)) if wanted else {}
 
-    def compared(self, text: str, vector: np.ndarray, context: str = "") -> Asked:
+    def compared(self, text: str, vector: np.ndarray, context: str = "") -> Question:
         """The text as it is compared; words of the `context` count less."""
-        return asked(text, vector, self.library.words.document_frequency, len(self.library), context=context)
+        return question_of(text, vector, self.library.words.document_frequency, len(self.library), context=context)
 
-    def focus(self, own: str, text: str, vector: np.ndarray) -> Asked:
+    def focus(self, own: str, text: str, vector: np.ndarray) -> Question:
         """What a follow-up itself asks (`own`), with the stand-alone `text` as its context."""
         blend = OWN_SHARE * self.vector(own) + (1 - OWN_SHARE) * vector
         return self.compared(own, blend / float((blend @ blend) ** 0.5), text)
@@ -133,7 +133,7 @@ class Search:
     def reranked(
         self,
         hits: Sequence[Hit],
-        question: Asked,
+        question: Question,
         *,
         depth: int = CONSIDERED,
         at_hand: int = 0,

@@ -33,13 +33,13 @@ class Signals(NamedTuple):
     covered: float  # share of the claim's words in the quotes, rare ones weighing more; a missing one by its cosine *
     meaning: float  # * cosine of the claim and the quotes taken together
     opposed: float  # share of its words that stand among words of the other direction in the quotes
-    agreed: float  # ... of the same direction
+    agreed: float  # share of its words that stand among words of the same direction in the quotes
     leaning: float  # * how far claim and quotes lie apart on the axes of rise and fall, yes and no
 
 
 WEIGHTS = Signals(covered=2.130, meaning=3.493, opposed=-2.928, agreed=1.715, leaning=-5.316)
 BIAS = -3.398
-# ... where there are no vectors:
+# where there are no vectors:
 WEIGHTS_BY_WORDS = Signals(covered=2.905, meaning=0.0, opposed=-3.263, agreed=2.243, leaning=0.0)
 BIAS_BY_WORDS = -1.761
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rag.answering.marks import Marks
-from rag.answering.relevance import Asked, Part, Scored, announces
+from rag.answering.relevance import Part, Question, Scored, announces
 from rag.errors import ModelError
 from rag.prompting import Ask, fence, numbered
 from rag.records import EXTRACTIVE, Draft, Evidence, Marked, Paper, Prompt, Reply, Status, Usage
@@ -29,17 +29,17 @@ PART_LEAST = (0.45, 0.5)  # fit to the whole question from which a second and a 
 SENTENCES = {1: (3,), 2: (2, 2), 3: (2, 1, 1)}  # of each paper quoted; two of each if as many things are asked
 LIST_SHARE = 0.55  # of the best paper's fit, which a paper of a list must reach
 MORE = 0.8  # a third sentence of one paper scores at least this share of the second
-SAME = 0.8  # sentences that share this much of their words say the same
+REPEATED = 0.8  # of the words of the shorter of two sentences: sharing so many they say the same
 
 
 # --- without a model ----------------------------------------------------------------------------
 
 
-Score = Callable[[Asked, Paper], Sequence[Scored]]
+Score = Callable[[Question, Paper], Sequence[Scored]]
 
 
 def extract(
-    question: Part,
+    whole: Part,
     parts: Sequence[Part],
     evidence: Sequence[Evidence],
     score: Score,
@@ -57,9 +57,9 @@ def extract(
     if not passages or max(e.score for e in passages) < least_support:
         return Draft((), passages, "refused", EXTRACTIVE)
     if listing:
-        chosen = [s for paper in _belonging(question, passages) for s in _introducing(score(question.asked, paper))]
+        chosen = [s for paper in _belonging(whole, passages) for s in _introducing(score(whole.question, paper))]
     else:
-        answering = _answering(question, parts, passages)
+        answering = _answering(whole, parts, passages)
         most = (2,) * len(answering) if 1 < len(answering) <= len(parts) else SENTENCES[len(answering)]
         chosen = [
             s for n, (paper, asks) in zip(most, answering.items(), strict=True) for s in _best(asks, paper, score, n)
@@ -70,9 +70,15 @@ def extract(
     return Draft(tuple(said), passages, "answered", EXTRACTIVE)
 
 
-def _belonging(question: Part, passages: Sequence[Evidence]) -> list[Paper]:
-    best = max(question.merits.get(e.paper.id, 0.0) for e in passages)
-    return [e.paper for e in passages if question.merits.get(e.paper.id, 0.0) >= LIST_SHARE * best]
+def as_written(draft: Draft) -> Generator[Marked, None, Draft]:
+    """A whole draft, sentence by sentence, as `write` gives it."""
+    yield from draft.sentences
+    return draft
+
+
+def _belonging(whole: Part, passages: Sequence[Evidence]) -> list[Paper]:
+    best = max(whole.merits.get(e.paper.id, 0.0) for e in passages)
+    return [e.paper for e in passages if whole.merits.get(e.paper.id, 0.0) >= LIST_SHARE * best]
 
 
 def _introducing(sentences: Sequence[Scored]) -> list[Scored]:
@@ -80,31 +86,31 @@ def _introducing(sentences: Sequence[Scored]) -> list[Scored]:
     return sorted(sentences, key=lambda sentence: (not announces(sentence.text), -sentence.score))[:1]
 
 
-def _answering(question: Part, parts: Sequence[Part], passages: Sequence[Evidence]) -> dict[Paper, list[Asked]]:
+def _answering(whole: Part, parts: Sequence[Part], passages: Sequence[Evidence]) -> dict[Paper, list[Question]]:
     """The papers to quote, the best first, each with what it is asked: the parts it fits best, and the whole."""
     first, *rest = [e.paper for e in passages]
     fitting = [
         paper
         for paper, fit in zip(rest, PART_LEAST if parts else (), strict=False)
-        if question.merits.get(paper.id, 0.0) >= fit
+        if whole.merits.get(paper.id, 0.0) >= fit
     ]
-    asks: dict[Paper, list[Asked]] = {paper: [] for paper in [first, *fitting]}
+    asks: dict[Paper, list[Question]] = {paper: [] for paper in [first, *fitting]}
     for part in parts:
-        best = max(asks, key=lambda paper, part=part: _fit(question, part, paper))  # type: ignore[misc]
-        asks[best].append(part.asked)
-    return {paper: [*parts_of, question.asked] for paper, parts_of in asks.items()}
+        best = max(asks, key=lambda paper, part=part: _fit(whole, part, paper))  # type: ignore[misc]
+        asks[best].append(part.question)
+    return {paper: [*parts_of, whole.question] for paper, parts_of in asks.items()}
 
 
-def _fit(question: Part, part: Part, paper: Paper) -> float:
-    return (1 - PART_SHARE) * question.merits.get(paper.id, 0.0) + PART_SHARE * part.merits.get(paper.id, 0.0)
+def _fit(whole: Part, part: Part, paper: Paper) -> float:
+    return (1 - PART_SHARE) * whole.merits.get(paper.id, 0.0) + PART_SHARE * part.merits.get(paper.id, 0.0)
 
 
-def _best(asks: Sequence[Asked], paper: Paper, score: Score, most: int) -> list[Scored]:
+def _best(asks: Sequence[Question], paper: Paper, score: Score, most: int) -> list[Scored]:
     """The sentences of a paper that best answer what it is asked, in its own order."""
     total: dict[Span, float] = {}
     sentences = {s.span: s for s in score(asks[0], paper)}
-    for asked in asks:
-        for sentence in score(asked, paper):
+    for one in asks:
+        for sentence in score(one, paper):
             total[sentence.span] = total.get(sentence.span, 0.0) + sentence.score
     ranked = sorted(total, key=lambda span: (-total[span], span))
     chosen: list[Span] = []
@@ -117,7 +123,7 @@ def _best(asks: Sequence[Asked], paper: Paper, score: Score, most: int) -> list[
 
 def _alike(one: Scored, other: Scored) -> bool:
     a, b = set(folded(one.text).split()), set(folded(other.text).split())
-    return len(a & b) >= SAME * min(len(a), len(b))
+    return len(a & b) >= REPEATED * min(len(a), len(b))
 
 
 # --- with a chat model --------------------------------------------------------------------------
@@ -198,8 +204,8 @@ def write_together(
     """
     passages = tuple(evidence)
     shown = numbered(passages, tokens, count)
-    asked = "\n".join(f"Q{n}: {' '.join(harmless(question).split())}" for n, question in enumerate(questions, 1))
-    reply = ask(prompt.system, prompt.fill(fence=fence(), passages=shown, questions=asked))
+    listed = "\n".join(f"Q{n}: {' '.join(harmless(question).split())}" for n, question in enumerate(questions, 1))
+    reply = ask(prompt.system, prompt.fill(fence=fence(), passages=shown, questions=listed))
     parts = _parts(reply.text)
     drafts: list[Draft | None] = []
     for n in range(1, len(questions) + 1):

@@ -80,7 +80,7 @@ class Verifier:
         self._removed: list[tuple[Claim, tuple[Paper, ...]]] = list(failed._removed) if failed else []
         self._unknown: int = failed._unknown if failed else 0
         self._before: Claim | None = None  # the sentence before, if it holds
-        self._fell = False  # ... it does not
+        self._fell = False  # the sentence before does not hold
         self._headed: tuple[Paper, ...] = ()  # named by a title that stands above, without saying anything
         self._text = ""
 

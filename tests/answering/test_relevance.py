@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import paper
 
-from rag.answering.relevance import asked, score_sentences, sentence
+from rag.answering.relevance import question_of, score_sentences, sentence
 from rag.library.embed import open_embedder
 from rag.text import readable, sentences
 
@@ -19,7 +19,7 @@ WORDS = st.text(alphabet="abcdefg 0123456789%?[]$\\{}é中\n.", max_size=80)
 
 
 def question(text, frequency=lambda word: 1, papers=100):
-    return asked(text, EMBEDDER.encode([text])[0], frequency, papers)
+    return question_of(text, EMBEDDER.encode([text])[0], frequency, papers)
 
 
 def scored(text, title, abstract, **known):
@@ -116,7 +116,7 @@ def test_scores_are_shares(text, abstract, seed, frequency):
     noise = np.random.default_rng(seed).normal(size=(len(spans) + 1, 8)).astype("float32")
     vectors = noise / np.linalg.norm(noise, axis=1, keepdims=True)
     found = score_sentences(
-        asked(text, vectors[0], lambda word: frequency, 500),
+        question_of(text, vectors[0], lambda word: frequency, 500),
         one,
         [sentence(one.abstract, *found) for found in zip(spans, vectors[1:], strict=True)],
     )

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import FLASH, POKER, S4, hits, paper
 
-from rag.answering.relevance import Matched, asked
+from rag.answering.relevance import Matched, question_of
 from rag.answering.rerank import explain, gather, rerank
 from rag.records import Found
 from rag.text import Span
 
-ASKED = asked("Which model?", None, lambda word: 1, 30)
+ASKED = question_of("Which model?", None, lambda word: 1, 30)
 PAPERS = tuple(paper(f"Paper number {n}", f"Sentence of paper {n}.") for n in range(30))
 
 
@@ -82,7 +82,7 @@ def test_the_parts_of_a_hit_add_up_to_its_score():
 
 
 def test_an_explanation_names_the_nearest_sentence_and_the_words_held():
-    question = asked("Which model solves Path-X on a toaster?", None, lambda word: 1, 30)
+    question = question_of("Which model solves Path-X on a toaster?", None, lambda word: 1, 30)
     spans = [Span(0, 24), Span(25, 60)]
     scored = [
         Matched(S4, span, cosine, held)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made import FLASH, POKER, S4, evidence, paper
 from made import drafted as sentence_of
 
-from rag.answering.relevance import asked, score_sentences, sentence
+from rag.answering.relevance import question_of, score_sentences, sentence
 from rag.answering.synthesize import Part, extract, write
 from rag.answering.verify import by_words, verify
 from rag.errors import ModelError
@@ -30,7 +30,7 @@ COUNT = counter()
 
 def extracted(question, *papers, parts=(), listing=False, score=0.8, least=0.3):
     def part(text):
-        compared = asked(text, EMBEDDER.encode([text])[0], lambda word: 1, 100)
+        compared = question_of(text, EMBEDDER.encode([text])[0], lambda word: 1, 100)
         merits = {p.id: 1.0 if listing else max((s.cosine for s in scored(compared, p)), default=0.0) for p in papers}
         best = max(merits.values(), default=0.0) or 1.0
         return Part(compared, {id: merit / best for id, merit in merits.items()})

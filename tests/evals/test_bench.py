@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pkgutil
 import random
 
 import pytest
 
 from evals import gold
-from evals.bench import gate, mutations
+from evals.bench import ablation, gate, mutations
 from evals.compare import STAGES
 from evals.metrics import PROMISED
 
@@ -16,6 +17,13 @@ from evals.metrics import PROMISED
 @pytest.mark.timeout(600)
 def test_planted_faults_are_caught_and_changes_that_are_none_pass():
     assert mutations.measure(gold.load(), fast=True, show=False) == []
+
+
+def test_what_the_benches_patch_is_there():
+    names = {name for patches in (ablation.SEARCHING | ablation.ANSWERING).values() for name in patches}
+    for name in names | {fault.where for fault in mutations.FAULTS}:
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(pkgutil.resolve_name(module), attribute), name
 
 
 def test_every_fault_expects_metrics_that_the_gate_names():
