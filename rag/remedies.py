@@ -78,6 +78,23 @@ class Remedy(Enum):
     CHECK_NETWORK = Words("check base_url and the network", "check --base-url and the network")
     CHECK_RUNNING = Words("is the server running? check base_url", "is the server running? check --base-url")
     CHECK_V1 = Words("check that base_url ends in /v1", "check that --base-url ends in /v1")
+    CHECK_HTTPS = Words("should base_url begin with http://?", "should --base-url begin with http://?")
+    CHECK_PROXY = Words("check that, or name the host in NO_PROXY", "check that, or name the host in NO_PROXY")
+    CORRECT = Words("correct it or unset it", "correct it or unset it")
+    CORRECT_PROXY = Words(
+        "correct it, unset it, or name the host in NO_PROXY", "correct it, unset it, or name the host in NO_PROXY"
+    )
+    TRUST = Words(
+        "set SSL_CERT_FILE to a file with the certificate of who issued it",
+        "set SSL_CERT_FILE to a file with the certificate of who issued it",
+    )
+    TRUST_ADDRESS = Words(
+        "if you trust that address, give it as base_url", "if you trust that address, give it as --base-url"
+    )
+    USE_HTTPS = Words(
+        "give its https:// address, or set RAG_INSECURE=1 if you mean it",
+        "give its https:// address, or set RAG_INSECURE=1 if you mean it",
+    )
     GIVE_LONGER = Words("set RAG_DEADLINE to more seconds", "give it longer with --deadline")
     VALID_KEY = Words(
         "set RAG_API_KEY or OPENAI_API_KEY to a valid one", "set RAG_API_KEY or OPENAI_API_KEY to a valid one"

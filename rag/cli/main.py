@@ -8,6 +8,7 @@ a bug. Nothing heavy is imported until a command needs it.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     _prepare_streams()
+    logging.getLogger("rag").addHandler(logging.NullHandler())  # what it warns of is said here in other words
     arguments = None
     try:
         arguments = parsed(sys.argv[1:] if argv is None else argv)

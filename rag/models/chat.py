@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol, runtime_checkable
 
 from rag.errors import UsageError
@@ -56,7 +56,7 @@ def open_chat(
     if isinstance(model, str):
         url = url_of(base_url)
         if is_remote(url):
-            _log.info("questions and passages go to %s", shown(url))
+            _warn(shown(url))
         return client.served(
             model, url, reply_tokens=reply_tokens, temperature=temperature, retries=retries or Retries(), around=around
         )
@@ -65,6 +65,12 @@ def open_chat(
     if callable(getattr(model, "chat", None)):
         return client.given(model)
     raise UsageError(f"model is {type(model).__name__}; give a model's name, a ChatModel or a llama-index LLM object")
+
+
+@cache
+def _warn(where: str) -> None:
+    """Say, once a process and server, that text is about to leave this machine; the command says it in its own way."""
+    _log.warning("questions and passages go to %s", where)
 
 
 def saying(model: ChatModel, deadline: Deadline, *, piecemeal: bool) -> Callable[[str, str], Streamed]:

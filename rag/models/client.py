@@ -2,7 +2,8 @@
 
 Both are asked through llama-index. All that can go wrong on the way ends, within the deadline, in one
 ModelError line that says what to do. Retries are in one layer, `rag.models.deadline`: neither
-llama-index nor the openai client retries. What a server refuses to be sent is left out from then on,
+llama-index nor the openai client retries. What a server refuses to be sent is left out from then on
+(`rag.models.parameters`), its interface is looked for at /v1 when it is not where the base URL says,
 and a model that used up its room by thinking aloud is given more, once. `Reply.finish` says how a
 reply ended; whether its text is fit to be read is for the caller to judge.
 """
@@ -11,93 +12,53 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from rag.errors import ModelError, RagError
 from rag.models.deadline import Deadline, Retries, patiently
-from rag.models.failures import is_too_long, line, translated
-from rag.models.servers import is_remote, key_of
+from rag.models.failures import is_odd, line, translated
+from rag.models.network import CONNECT, DONE, openai_client
+from rag.models.parameters import SYSTEM, Parameters
+from rag.models.replies import piece, text_of, whole
+from rag.models.servers import key_of
 from rag.models.streamed import Around, Part, Streamed
-from rag.records import Finish, Reply, Usage
+from rag.records import Reply, Usage
 from rag.remedies import Remedy
 
 CONTEXT = 8192  # assumed of a model; the prompt is kept well below by its own budget
-CONNECT = 10.0  # seconds to reach a server
 MORE_ROOM = 4000  # tokens of a reply, once a model has used up fewer by thinking aloud
-
-_opened: ContextVar[list[Any] | None] = ContextVar("opened", default=None)  # HTTP responses of the present attempt
-
-
-# --- opening ------------------------------------------------------------------------------------
 
 
 def served(
     model: str, url: str, *, reply_tokens: int, temperature: float | None, retries: Retries, around: Around | None
 ) -> Client:
     """A model by its name at a server's base URL. Raises ModelError when a key is missing."""
-    sent = _Sent(temperature)
-    return Client(model, _openai_like(model, url, sent), url, sent, reply_tokens, retries, around)
+    return Client(model, Server(model, url, Parameters(temperature)), url, reply_tokens, retries, around)
 
 
 def given(llm: Any) -> Client:
     """A llama-index LLM object; it has retries of its own."""
     name = str(getattr(getattr(llm, "metadata", None), "model_name", "") or type(llm).__name__)
-    return Client(name, llm, None, None, 0, Retries(0), None)
+    return Client(name, Object(llm), None, MORE_ROOM, Retries(0), None)
 
 
 def list_models(url: str, deadline: Deadline) -> tuple[str, ...]:
     """The ids of the models that a server offers, sorted. Raises ModelError."""
-    client = _http_client(url)
+    client = openai_client(url)
 
     def ids(seconds: float) -> Iterator[str]:
         for model in client.models.list(timeout=_timeout(seconds)).data or ():
             yield str(model.id)
 
     try:
-        return tuple(sorted(patiently(ids, deadline, Retries())))
+        return tuple(sorted(patiently(ids, deadline, Retries(), Elsewhere(client, url).is_at)))
+    except RagError:
+        raise
     except Exception as error:
         raise translated(error, None, url, deadline) from error
-
-
-def _openai_like(model: str, url: str, sent: _Sent) -> Any:
-    from llama_index.llms.openai_like import OpenAILike
-
-    class Adjusted(OpenAILike):  # type: ignore[misc]
-        """Sends what its server takes."""
-
-        def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
-            return sent.adjusted(super()._get_model_kwargs(**kwargs))
-
-    try:
-        return Adjusted(
-            model=model,
-            api_base=url,
-            api_key=key_of(url),
-            is_chat_model=True,
-            is_function_calling_model=False,
-            context_window=CONTEXT,
-            temperature=sent.temperature or 0.0,
-            max_retries=0,  # see rag.models.deadline
-            openai_client=_http_client(url),
-        )
-    except ValueError as error:  # a model that llama-index knows to have no chat
-        raise ModelError(f"{model!r} cannot be used for chat ({line(str(error))})", Remedy.OTHER_MODEL) from error
-
-
-def _http_client(url: str) -> Any:
-    from openai import DefaultHttpxClient, OpenAI
-
-    # Proxies do not get to see what stays here.
-    http = DefaultHttpxClient(trust_env=is_remote(url), event_hooks={"response": [_note]})
-    return OpenAI(base_url=url, api_key=key_of(url), max_retries=0, http_client=http)
-
-
-def _note(response: Any) -> None:
-    if (opened := _opened.get()) is not None:
-        opened.append(response)
 
 
 def _timeout(seconds: float) -> Any:
@@ -109,6 +70,16 @@ def _timeout(seconds: float) -> Any:
 # --- asking -------------------------------------------------------------------------------------
 
 
+class Source(Protocol):
+    """Where replies come from: `parts` is one call from start to end, whose last part says how it ended."""
+
+    def parts(self, system: str, user: str, *, streaming: bool, room: int, seconds: float) -> Iterator[Part]: ...
+
+    def mended(self, error: Exception) -> bool:
+        """Would the same call go well now, by what was learned from its error?"""
+        ...
+
+
 class Client:
     """A `ChatModel` that llama-index asks.
 
@@ -117,19 +88,11 @@ class Client:
     """
 
     def __init__(
-        self,
-        name: str,
-        llm: Any,
-        url: str | None,
-        sent: _Sent | None,
-        reply_tokens: int,
-        retries: Retries,
-        around: Around | None,
+        self, name: str, source: Source, url: str | None, reply_tokens: int, retries: Retries, around: Around | None
     ) -> None:
         self.name = name
         self.url = url
-        self._llm = llm
-        self._sent = sent
+        self._source = source
         self._room = reply_tokens
         self._retries = retries
         self._around = around or (lambda prompt, room, parts: parts)
@@ -151,7 +114,7 @@ class Client:
         for part in self._called(system, user, streaming, room, deadline):
             said, finish = said + part.delta, part.finish or finish
             yield part
-        if self._sent and finish == "length" and room < MORE_ROOM and _only_thoughts(said):
+        if finish == "length" and room < MORE_ROOM and _only_thoughts(said):
             self._room = MORE_ROOM  # from the start the next time
             if said.rfind("</think>") < said.rfind("<think>"):
                 yield Part("\n</think>\n")
@@ -160,15 +123,13 @@ class Client:
     def _called(self, system: str, user: str, streaming: bool, room: int, deadline: Deadline) -> Iterator[Part]:
         """The parts of one reply; its end, with what it cost, comes last and once."""
         begun, end = False, Part("", None, Usage(1))
-        messages = _messages(system, user)
+
+        def once(seconds: float) -> Iterator[Part]:
+            return self._source.parts(system, user, streaming=streaming, room=room, seconds=seconds)
+
+        around = partial(self._around, system + user, room)
         try:
-            for part in patiently(
-                partial(self._attempt, messages, streaming, room),
-                deadline,
-                self._retries,
-                self._mended,
-                partial(self._around, system + user, room),
-            ):
+            for part in patiently(once, deadline, self._retries, self._source.mended, around):
                 finish = end.finish if end.finish == "refused" else part.finish or end.finish
                 end = Part("", finish, part.usage or end.usage)
                 if part.delta:
@@ -178,129 +139,154 @@ class Client:
             raise
         except Exception as error:
             raise translated(error, self.name, self.url, deadline, begun) from error
-        if streaming and self._sent and self._can_stream and end.finish is None:
-            raise translated(EOFError("the stream ended too soon"), self.name, self.url, deadline, begun)
         yield end._replace(finish=end.finish or "unknown")
-
-    def _attempt(self, messages: Sequence[Any], streaming: bool, room: int, seconds: float) -> Iterator[Part]:
-        """One call from start to end; parts that say nothing are left out."""
-        opened: list[Any] = []
-        _opened.set(opened)
-        options: dict[str, Any] = {"max_tokens": room, "timeout": _timeout(seconds)} if self._sent else {}
-        try:
-            if not (streaming and self._can_stream):
-                yield _whole(self._llm.chat(messages, **options))
-                return
-            if self._sent:
-                options["stream_options"] = {"include_usage": True}
-            said = ""
-            for chunk in self._llm.stream_chat(messages, **options):
-                if any(part := _chunk(chunk, said)):
-                    said += part.delta
-                    yield part
-        finally:
-            for response in opened:  # nothing else closes a stream that is left in the middle
-                response.close()
-
-    @property
-    def _can_stream(self) -> bool:
-        return "stream" not in self._sent.instead if self._sent else callable(getattr(self._llm, "stream_chat", None))
-
-    def _mended(self, error: Exception) -> bool:
-        return self._sent is not None and self._sent.learn(error)
-
-
-def _messages(system: str, user: str) -> list[Any]:
-    from llama_index.core.base.llms.types import ChatMessage
-
-    return [ChatMessage(role="system", content=system), ChatMessage(role="user", content=user)]
 
 
 def _only_thoughts(text: str) -> bool:
     return not re.sub(r"<think>.*?(</think>|\Z)", "", text, flags=re.DOTALL | re.IGNORECASE).strip()
 
 
-# --- what a server takes ------------------------------------------------------------------------
+# --- a server -----------------------------------------------------------------------------------
 
 
-class _Sent:
-    """What a server is sent besides the messages; learns from its refusals what to leave out."""
+class Server:
+    """One model at an OpenAI-compatible server."""
 
-    NAMES = ("max_tokens", "max_completion_tokens", "temperature", "stream_options", "stream")
+    def __init__(self, model: str, url: str, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._client = openai_client(url)
+        self._elsewhere = Elsewhere(self._client, url)
+        self._llm = _openai_like(model, url, parameters, self._client)
 
-    def __init__(self, temperature: float | None) -> None:
-        self.temperature = temperature
-        self.instead = {} if temperature is not None else {"temperature": ""}  # newer models refuse any
-        self._last: frozenset[str] = frozenset()
+    def parts(self, system: str, user: str, *, streaming: bool, room: int, seconds: float) -> Iterator[Part]:
+        """One call from start to end; chunks that say nothing are left out.
 
-    def adjusted(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The request under the names that the server knows, without what it refuses."""
-        sent: dict[str, Any] = {}
-        for name, value in request.items():
-            while name in self.instead:
-                name = self.instead[name]
-            if name:
-                sent[name] = value
-        self._last = frozenset(sent)
-        return sent
+        Raises EOFError for a stream that ends before it says so, and what `replies` raises.
+        """
+        messages = _messages(system, user, apart=self._parameters.sends(SYSTEM))
+        options: dict[str, Any] = {"max_tokens": room, "timeout": _timeout(seconds)}
+        if not (streaming and self._parameters.sends("stream")):
+            yield whole(self._llm.chat(messages, **options).raw)
+            return
+        said, ended = "", False
+        for chunk in self._llm.stream_chat(messages, stream_options={"include_usage": True}, **options):
+            part = piece(chunk.raw, said)
+            ended |= DONE in chunk.additional_kwargs or (part is not None and part.finish is not None)
+            if part and any(part):
+                said += part.delta
+                yield part
+        if not ended:
+            raise EOFError("the stream ended too soon")
 
-    def learn(self, error: Exception) -> bool:
-        """Does the server refuse something that can be left out? Each name is learned once."""
-        if getattr(error, "status_code", None) not in (400, 422) or is_too_long(error):
+    def mended(self, error: Exception) -> bool:
+        """By leaving out what the server refuses, or by calling it at /v1."""
+        return self._parameters.learn(error) or self._elsewhere.is_at(error)
+
+
+class Elsewhere:
+    """Looks for a server's interface at /v1 below a base URL at which it is not."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._below = None if re.search(r"/v\d\w*(/|$)", urlsplit(url).path) else f"{url}/v1/"
+
+    def is_at(self, error: Exception) -> bool:
+        """May this error mean that the interface is elsewhere? Then it is called there from now on; once."""
+        if self._below is None or not (getattr(error, "status_code", None) in (404, 405) or is_odd(error)):
             return False
-        text = str(error)
-        named = [name for name in self.NAMES if re.search(rf"\b{name}\b", text)]
-        refused = [name for name in (_param(error), *named) if name in self._last and name in self.NAMES]
-        if not refused or refused[0] in self.instead:
-            return False
-        other = "max_completion_tokens"
-        self.instead[refused[0]] = other if refused[0] == "max_tokens" and other in text else ""
+        self._client.base_url, self._below = self._below, None
         return True
 
 
-def _param(error: Exception) -> str | None:
-    """The parameter that an error of OpenAI's kind is about."""
-    body = getattr(error, "body", None)
-    return str(body.get("param")) if isinstance(body, dict) else None
+def _openai_like(model: str, url: str, parameters: Parameters, client: Any) -> Any:
+    from llama_index.core.base.llms.types import ChatResponse
+    from llama_index.llms.openai.utils import to_openai_message_dicts
+    from llama_index.llms.openai_like import OpenAILike
+
+    class Tolerant(OpenAILike):  # type: ignore[misc]
+        """Sends what its server takes, and leaves the reading of what comes to `rag.models.replies`."""
+
+        def _get_model_kwargs(self, **kwargs: Any) -> dict[str, Any]:
+            return parameters.adjusted(super()._get_model_kwargs(**kwargs))
+
+        def _chat(self, messages: Sequence[Any], **kwargs: Any) -> Any:
+            sent = to_openai_message_dicts(messages, model=self.model)
+            raw = client.chat.completions.create(messages=sent, **self._get_model_kwargs(**kwargs))
+            return ChatResponse(message=_message("assistant", ""), raw=raw)
+
+        def _stream_chat(self, messages: Sequence[Any], **kwargs: Any) -> Iterator[Any]:
+            sent = to_openai_message_dicts(messages, model=self.model)
+            with client.chat.completions.create(messages=sent, **self._get_model_kwargs(stream=True, **kwargs)) as raws:
+                some = False
+                for raw in raws:
+                    some |= bool(getattr(raw, "choices", None))
+                    yield ChatResponse(message=_message("assistant", ""), raw=raw)
+                if some and raws.response.extensions.get(DONE):  # whole, whatever it says of its end
+                    yield ChatResponse(message=_message("assistant", ""), additional_kwargs={DONE: True})
+
+    try:
+        return Tolerant(
+            model=model,
+            api_base=url,
+            api_key=key_of(url),
+            is_chat_model=True,
+            is_function_calling_model=False,
+            context_window=CONTEXT,
+            temperature=parameters.temperature or 0.0,
+            max_retries=0,  # see rag.models.deadline
+            openai_client=client,
+        )
+    except ValueError as error:  # a model that llama-index knows to have no chat
+        raise ModelError(f"{model!r} cannot be used for chat ({line(str(error))})", Remedy.OTHER_MODEL) from error
 
 
-# --- reading replies ----------------------------------------------------------------------------
+def _messages(system: str, user: str, *, apart: bool = True) -> list[Any]:
+    if not apart:
+        return [_message("user", f"{system}\n\n{user}")]
+    return [_message("system", system), _message("user", user)]
 
 
-_FINISH: dict[str, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "content_filter": "refused",
-    "tool_calls": "tools",
-    "function_call": "tools",
-}
+def _message(role: str, content: str) -> Any:
+    from llama_index.core.base.llms.types import ChatMessage
+
+    return ChatMessage(role=role, content=content)
 
 
-def _whole(reply: Any) -> Part:
-    """A whole reply as one part."""
-    choice = _choice(reply.raw)
-    return Part(reply.message.content or "", _finish(choice, getattr(choice, "message", None)), _usage(reply.raw))
+# --- an object ----------------------------------------------------------------------------------
 
 
-def _chunk(reply: Any, said: str) -> Part:
-    """A chunk of a stream; some LLM objects give no delta, only all that was said so far."""
-    choice = _choice(reply.raw)
-    delta = (reply.message.content or "")[len(said) :] if reply.delta is None else reply.delta
-    return Part(delta, _finish(choice, getattr(choice, "delta", None)), _usage(reply.raw))
+class Object:
+    """A llama-index LLM object, or what has at least its `chat`."""
+
+    def __init__(self, llm: Any) -> None:
+        self._llm = llm
+
+    def parts(self, system: str, user: str, *, streaming: bool, room: int, seconds: float) -> Iterator[Part]:
+        """One call from start to end; its own settings say how long a reply may be."""
+        messages, stream = _messages(system, user), getattr(self._llm, "stream_chat", None)
+        if not (streaming and callable(stream)):
+            reply = self._llm.chat(messages)
+            yield _as_part(reply, text_of(reply.message.content))
+            return
+        said = ""
+        for chunk in stream(messages):
+            text = (
+                text_of(chunk.message.content)[len(said) :] if chunk.delta is None else chunk.delta
+            )  # all so far, or what is new
+            part = _as_part(chunk, text)
+            said += part.delta
+            if any(part):
+                yield part
+
+    def mended(self, error: Exception) -> bool:
+        """It learns nothing."""
+        return False
 
 
-def _choice(raw: Any) -> Any:
-    return next(iter(getattr(raw, "choices", None) or ()), None)
-
-
-def _finish(choice: Any, message: Any) -> Finish | None:
-    if getattr(message, "refusal", None):
-        return "refused"
-    said = getattr(choice, "finish_reason", None)
-    return _FINISH.get(str(said), "unknown") if said else None
-
-
-def _usage(raw: Any) -> Usage | None:
-    usage = getattr(raw, "usage", None)
-    numbers = [getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
-    return Usage(1, *(n if isinstance(n, int) else 0 for n in numbers)) if usage else None
+def _as_part(reply: Any, text: str) -> Part:
+    """The text, with how it ended and what it cost from the server's reply below llama-index's."""
+    try:
+        below = whole(reply.raw)
+    except ValueError:
+        below = Part()
+    return below._replace(delta=text)

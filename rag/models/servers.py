@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
@@ -28,7 +29,10 @@ NO_KEY = "not-needed"  # what servers without keys are sent: the client insists 
 
 
 def url_of(server: str | None) -> str:
-    """The base URL of a short name or base URL; None is OpenAI's. Raises UsageError for what is neither."""
+    """The base URL of a short name or base URL; None is OpenAI's. Raises UsageError for what is neither.
+
+    The address of one of a server's functions, such as .../chat/completions, stands for its base URL.
+    """
     if server is None:
         return OPENAI
     url = SERVERS.get(server.strip().casefold(), server.strip())
@@ -41,12 +45,15 @@ def url_of(server: str | None) -> str:
         near = get_close_matches(server.strip().casefold(), SERVERS, 1)
         hint = f"did you mean {near[0]}? Or " if near else ""
         raise UsageError(f"base URL {server!r} is none; {hint}give one like http://localhost:11434/v1")
-    return url.rstrip("/")
+    return re.sub(r"/(?:(?:chat/)?completions|models|responses|embeddings)$", "", url.rstrip("/"))
 
 
 def shown(url: str) -> str:
     """The URL for a message: without a user and password that may stand in it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return re.sub(r"//[^/]*@", "//", url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 

@@ -233,10 +233,10 @@ def test_the_notice_comes_before_the_first_call(monkeypatch):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", closed)
-    code, _, err = called("ask", "what is poker?", "--model", "m", "--base-url", "http://models.example.org/v1")
+    code, _, err = called("ask", "what is poker?", "--model", "m", "--base-url", "https://models.example.org/v1")
     lines = [line for line in err.splitlines() if not line.startswith("Preparing")]
     assert code == 1
-    assert "go to http://models.example.org/v1 (m); --model extractive keeps them here" in lines[0]
+    assert "go to https://models.example.org/v1 (m); --model extractive keeps them here" in lines[0]
     assert lines[1:-1] == ["looked up models.example.org"]
     assert "cannot be reached" in lines[-1]
 
