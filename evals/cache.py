@@ -299,9 +299,11 @@ class Client:
         if status is None and type(cause).__name__ in ("APIConnectionError", "APITimeoutError", "TimeoutError"):
             self._unreached += 1
             if self._unreached >= GIVE_UP:
-                return Stop(f"{error}; {GIVE_UP} calls in a row, finished rows are kept, run the same again")
+                return Stop(
+                    f"{error.worded('terminal')}; {GIVE_UP} calls in a row, finished rows are kept, run the same again"
+                )
         if status in HOPELESS or getattr(cause, "code", None) == "insufficient_quota":
-            return Stop(f"{error}; finished rows are kept, run the same again")
+            return Stop(f"{error.worded('terminal')}; finished rows are kept, run the same again")
         return error
 
 
