@@ -22,7 +22,7 @@ from rag.library.words import Words
 from rag.records import Paper
 from rag.text import STOPWORDS, Span, readable
 
-VERSION = 1  # of what `namings` finds and of the table; another one is filled anew
+VERSION = 2  # of what `namings` finds and of the table; another one is filled anew
 MANY = 4  # papers that introduce a name; where more do, it is nobody's
 RARE = 0.02  # share of the papers that may hold a word of the language which is also a name
 FEW = 4  # papers that always may

@@ -111,7 +111,10 @@ _COLON = re.compile(r"\s?:\s|\s(?:--?|–|—)\s|\s?—\s?")
 _ARTICLE = re.compile(r"^(?:The|A|An) ")
 _TEAM = re.compile(r"(?:Team )?(\S+(?: [A-Z]\S*){0,2}) (?:at|@|in) [A-Z]\w+[- ]?\d{4}\b")
 _FIRST = re.compile(rf"(?:The )?({WORD})(?: (?:{KINDS}))?s? (?:for|to)\b", re.IGNORECASE)
-_CAPITALS = re.compile(r"(?:The )?((?:[A-Z]|\d)[\w.-]*(?: (?:[A-Z]|\d)[\w.-]*){0,4})")
+_COLLECTION = re.compile(
+    r"(?:benchmark|challenge|corpus|database|dataset|library|platform|suite|toolkit|treebank)$", re.I
+)
+_CAPITALS = re.compile(r"(?:The |An? )?((?:[A-Z]|\d)[\w.-]*(?: (?:[A-Z]|\d)[\w.-]*){0,4})")
 _LAST_KIND = re.compile(rf"(?:{KINDS})s?$", re.IGNORECASE)
 _INSIDE = re.compile(r"[\w,][ ][(“\"'‘`]?$|[(“\"'‘`]$")  # what stands before a word that begins no sentence
 
@@ -161,7 +164,7 @@ def _heads(head: str, texts: Sequence[str]) -> bool:
     inside = any(_INSIDE.search(text[max(0, at - 3) : at]) for at in raised)
     if len(words) == 1:
         return inside or len(raised) == len(places) > 0 or not is_word(head)
-    return inside or len(raised) > 1
+    return inside or len(raised) > 1 or bool(_COLLECTION.search(head))
 
 
 def _whole(title: str, texts: Sequence[str]) -> str | None:

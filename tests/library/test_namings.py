@@ -94,6 +94,8 @@ def test_a_name_that_stood_before_is_not_new():
         ),
         ("LiveCup -- A Live Benchmark", "Cups change.", {"LiveCup"}),
         ("Oolong Leaf Dataset", "We release leaves.", {"Oolong Leaf Dataset"}),
+        ("An Oolong Brewing System", "We brew.", {"Oolong Brewing System"}),
+        ("The Oolong Waiting Corpus: a resource for brewers", "We describe leaves.", {"Oolong Waiting Corpus"}),
         ("Tea Error Estimation: e-TER", "We estimate errors.", {"e-TER"}),
         ("KETTLE-X at SemEval-2021 Task 1: Boiling Words", "We took part.", {"KETTLE-X"}),
         ("Larotrinib: a new drug", "Larotrinib is a drug.", {"larotrinib"}),
