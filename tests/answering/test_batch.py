@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from serving import GOOD, NOT_HERE, POKER
 
 import rag
-from rag import Answer, ModelError, UsageError
-from rag.answering.batch import LEAST, MOST, PAPERS, ROUNDS, elected, groups, orders
+from rag import Answer, Cancelled, ModelError, UsageError
+from rag.answering.batch import LEAST, MOST, PAPERS, ROUNDS, answers, elected, groups, orders, tried
 from rag.records import Claim
 
 ABOUT_POKER = (
@@ -163,3 +163,68 @@ def test_one_failure_takes_nothing_from_the_others():
     assert isinstance(poker, Answer)
     assert isinstance(layer, ModelError)
     assert "no luck" in str(layer)
+
+
+# --- answers to a batch -------------------------------------------------------------------------
+
+
+class Line:
+    """Stands for the line of one question: says who answered what, and how often each was begun."""
+
+    def __init__(self, ask):
+        self.ask, self.begun = ask, []
+
+    def answers(self, cases, papers=lambda case: ["a"]):
+        return answers(
+            cases, papers, begin=self.begin, alone=lambda case: f"alone {case}", ask=self.ask,
+            vote=lambda drafts, case: f"{len(drafts)} drafts of {case}",
+        )  # fmt: skip
+
+    def begin(self, case):
+        self.begun.append(case)
+        return case
+
+
+NAMES = [f"q{n}" for n in range(LEAST)]
+
+
+def test_a_group_is_asked_in_every_order_and_its_drafts_vote():
+    asked = []
+    line = Line(lambda group: asked.append(list(group)) or [f"draft of {case}" for case in group])
+    assert line.answers(NAMES) == tuple(f"{ROUNDS} drafts of {name}" for name in NAMES)
+    assert len(asked) == ROUNDS
+    assert all(sorted(group) == NAMES for group in asked)
+
+
+def test_questions_about_other_papers_and_those_without_a_draft_are_answered_alone():
+    line = Line(lambda group: [None if case == "q1" else "draft" for case in group])
+    found = line.answers([*NAMES, "other"], lambda case: [case] if case == "other" else ["a"])
+    assert found[1] == "alone q1"
+    assert found[-1] == "alone other"
+    assert found[0] == f"{ROUNDS} drafts of q0"
+    assert line.begun.count("q1") == 2  # its time begins anew
+
+
+def test_an_error_is_the_answer_of_all_who_share_it_and_of_no_other():
+    def fails(group):
+        raise ModelError("down")
+
+    found = Line(fails).answers([*NAMES, "other"], lambda case: [case] if case == "other" else ["a"])
+    assert [str(one) for one in found] == ["down"] * len(NAMES) + ["alone other"]
+
+
+def test_an_error_of_one_vote_is_the_answer_of_that_one():
+    def vote(case):
+        if case == "bad":
+            raise ModelError("down")
+        return case
+
+    assert [str(tried(vote, case)) for case in ("good", "bad")] == ["good", "down"]
+
+
+def test_whoever_cancels_gets_no_answers():
+    def cancelled(group):
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        Line(cancelled).answers(NAMES)
