@@ -38,3 +38,11 @@ def resource(kind: str) -> Path:
     if (checkout / "pyproject.toml").is_file() and (checkout / kind).is_dir():
         return checkout / kind
     raise PromptError(f"the shipped folder {kind!r} is missing; reinstall {APP}")
+
+
+def private_folder(folder: Path) -> Path:
+    """That folder, made with its parents if need be, for its owner alone. One that is there keeps its mode. Raises OSError."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+    return folder

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 from rag.library.build import fill, store
+from rag.library.dense import DenseSearch
 from rag.library.embed import open_embedder
 from rag.library.store import Library, writer
-from rag.library.vectors import open_collection
+from rag.library.vectors import Collection, Manifest, open_collection
 from rag.readers import Reading
 from rag.records import Chunk, Evidence, Hit, Marked, Paper
 from rag.text import paper_id
@@ -66,6 +68,23 @@ def library(folder: Path, *papers: Paper) -> Path:
     with writer(folder):
         made = Library.create(folder, embedder.name, embedder.dimensions)
         store(made, Reading(papers, len(papers), ()), embedder)
-        fill(made, open_collection(folder))
+        fill(made)
         made.close()
     return folder
+
+
+def collection(folder: Path) -> Collection:
+    """The collection that the library in that folder names."""
+    with closing(Library.open(folder)) as library:
+        manifest = Manifest.from_json(library.meta("collection"))
+    assert manifest
+    return open_collection(folder, manifest)
+
+
+def reached(folder: Path) -> set[str]:
+    """The chunks that a dense search of the library in that folder finds, if it wants them all."""
+    with closing(Library.open(folder)) as library, closing(DenseSearch(library)) as search:
+        vector = next((rows[0] for _, rows, _ in library.vectors()), None)
+        if vector is None:
+            return set()
+        return {id for id, _ in search.nearest(vector, 10**6)}

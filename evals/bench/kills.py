@@ -35,9 +35,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evals.bench.hashed import Hashed
 from rag.library import changes, doctor
+from rag.library.build import behind
 from rag.library.database import FILE
 from rag.library.store import Library
-from rag.library.vectors import open_collection
+from rag.library.vectors import Manifest, open_collection
 
 MOST = 10  # kills of one library
 TABLES = ("chunks", "sentences", "vectors")
@@ -100,7 +101,6 @@ def prepared(what: str, file: Path, folder: Path) -> None:
     if what == "add":
         return
     changes.add([file], str(folder), Hashed())
-    open_collection(folder).close()
     if what == "fill":
         shutil.rmtree(folder / "chroma")
         return
@@ -187,11 +187,11 @@ def rows(folder: Path) -> dict[str, Any]:
         held: dict[str, Any] = {t: hash(tuple(sorted(db.execute(f"SELECT * FROM {t}")))) for t in TABLES}
         held["papers"] = hash(tuple(sorted(db.execute("SELECT id, title, title_key, record FROM papers"))))
         held["full text"] = hash(tuple(sorted(db.execute("SELECT title, abstract FROM passages"))))
-    collection = open_collection(folder)
-    held["collection"] = (collection.count(), hash(tuple(sorted(collection.ids()))))
-    collection.close()
     with closing(Library.open(folder)) as library:
-        held |= {"fingerprint": library.fingerprint, "in step": library.filled(), "counts": library.counts()}
+        manifest = Manifest.from_json(library.meta("collection"))
+        assert manifest
+        held["collection"] = hash(tuple(sorted(open_collection(folder, manifest).ids())))
+        held |= {"fingerprint": library.fingerprint, "behind": behind(library), "counts": library.counts()}
         held["changes"] = sum("before" in entry for entry in library.journal())
     return held
 

@@ -34,7 +34,6 @@ from rag.answering.opening import open_assistant
 from rag.library.build import fill, store
 from rag.library.embed import open_embedder
 from rag.library.store import SCHEMA, Library, writer
-from rag.library.vectors import open_collection
 from rag.places import home
 from rag.readers import Reading
 from rag.records import Paper
@@ -109,7 +108,7 @@ def library(made_of: Collection) -> Path:
     with writer(folder, wait=True):
         made = Library.create(folder, embedder.name, embedder.dimensions)
         store(made, Reading(made_of.papers, len(made_of.papers), ()), embedder, _progress)
-        fill(made, open_collection(folder))
+        fill(made)
         made.close()
         stamp.write_text(shape, "utf-8")
     return folder

@@ -10,7 +10,9 @@ survives `verify`, the extractive answer takes its place, and `Answer.model` say
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -81,15 +83,18 @@ class Assistant:
 
     def search(self, query: str, k: int, where: Filter = ALL) -> tuple[Hit, ...]:
         """The best `k` papers for a query, best first. Raises UsageError for a query that is none."""
-        return self._search.search(query, k, where)
+        with self._still() as still:
+            return still._search.search(query, k, where)
 
     def explain(self, query: str, k: int, where: Filter = ALL) -> tuple[Explained, ...]:
         """`search`, each hit with why it ranks where it does."""
-        return self._search.explain(query, k, where)
+        with self._still() as still:
+            return still._search.explain(query, k, where)
 
     def like(self, paper: Paper, k: int, where: Filter = ALL) -> tuple[Hit, ...]:
         """The `k` papers nearest to a paper of this or another library, without itself."""
-        return self._search.like(paper, k, where)
+        with self._still() as still:
+            return still._search.like(paper, k, where)
 
     def answer(
         self,
@@ -132,6 +137,12 @@ class Assistant:
         in several orders, and the drafts vote (see `rag.answering.batch`). Raises UsageError for what is no question.
         """
         wanted = [accepted(question) for question in questions]
+        with self._still() as still:
+            return still._answered(wanted, where, cancelled)
+
+    def _answered(
+        self, wanted: Sequence[str], where: Filter, cancelled: Callable[[], bool] | None
+    ) -> tuple[Answer | RagError, ...]:
         self._search.encode(self._search.respelled(asking(filters.split(question).text)) for question in wanted)
         cases = [self._prepared(question, where, (), Clock(cancelled)) for question in wanted]
         begin: Callable[[Case], Case] = partial(Case.begun, seconds=self.settings.deadline)
@@ -158,9 +169,19 @@ class Assistant:
         stage: Callable[[str], None] | None = None,
         piecemeal: bool,
     ) -> Generator[str, None, Answer]:
-        case = self._prepared(accepted(question), where, history, Clock(cancelled, stage))
-        case = replace(case, piecemeal=piecemeal)
-        return (yield from self._finished(case, self._draft(case)))
+        wanted = accepted(question)
+        with self._still() as still:
+            case = still._prepared(wanted, where, history, Clock(cancelled, stage))
+            case = replace(case, piecemeal=piecemeal)
+            return (yield from still._finished(case, still._draft(case)))
+
+    @contextmanager
+    def _still(self) -> Iterator[Assistant]:
+        """The assistant over the library as it is now: one answer rests on one state, whatever is written meanwhile."""
+        with self.library.snapshot() as library:
+            found = copy(self)
+            found.library, found._search = library, self._search.over(library)
+            yield found
 
     def _prepared(self, question: str, where: Filter, history: Sequence[Any], clock: Clock) -> Case:
         """The question with its evidence."""

@@ -9,6 +9,7 @@ texts that are known beforehand can be made together.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,6 +57,12 @@ class Search:
         self._pool, self._dense_weight = pool, dense_weight
         self._dense = DenseSearch(library)
         self._known: dict[str, np.ndarray] = {}
+
+    def over(self, library: Library) -> Search:
+        """The same search in a snapshot of its library."""
+        found = copy(self)
+        found.library = library
+        return found
 
     def close(self) -> None:
         """Let go of the collection's files."""
@@ -123,7 +130,7 @@ class Search:
         """The hits for a text, in the order of their fused scores; each search gives `pool` chunks or more."""
         return retrieve(
             text,
-            dense=lambda n: self._dense.nearest(vector, n, within and within.ids),
+            dense=lambda n: self._dense.nearest(vector, n, within and within.ids, self.library),
             lexical=lambda n: self.library.words.lexical(text, n, within and within.ids),
             chunks=self.library.chunks,
             pool=max(pool, self._pool),

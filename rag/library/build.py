@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +26,7 @@ from rag.library.chunks import chunk, passage
 from rag.library.database import FILE
 from rag.library.embed import Embedder
 from rag.library.store import SCHEMA, Library, writer
-from rag.library.vectors import Collection, Stale, open_collection
+from rag.library.vectors import Manifest, collections_folder, make_collection, sweep
 from rag.library.write import Embedded, Entry, vector_key
 from rag.places import home, libraries, resource
 from rag.readers import Reading, Skipped, read
@@ -38,6 +37,8 @@ from rag.text import readable, sentences
 CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
 BATCH = 256  # texts embedded between two stores, at most
 PAPERS = 16  # ... and papers
+DIFFERING = (250, 5000)  # chunks, at least and at most, that may differ from a collection
+DIFFERING_SHARE = 20  # ... between them, one in so many
 NAMED = 5  # libraries that a message names
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ def open_shipped(embedder: Embedder, progress: Progress | None = None) -> Librar
         library = Library.create(folder, embedder.name, embedder.dimensions)
         if not library.generation:
             store(library, read(_shipped_files()), embedder, progress)
-            fill(library, open_collection(folder), progress)
+            fill(library, progress)
     return library
 
 
@@ -155,22 +156,42 @@ def change(
     return sum(len(entry.chunks) for entry in entries), embedded, generation
 
 
-def fill(library: Library, collection: Collection, progress: Progress | None = None) -> None:
-    """Fill the collection from the library, without embedding. Under the writer's lock."""
-    total = library.counts()["chunks"] if progress else 0
-    collection.fill(_told(library.vectors(), total, "indexing", progress, lambda batch: len(batch[0])))
-    write.set_filled(library.database)
+def fill(library: Library, progress: Progress | None = None) -> Manifest:
+    """Make a new collection of the library's vectors, and switch to it; nothing is embedded. Under the writer's lock."""
+    total = library.counts()["chunks"]
+    batches = _told(library.vectors(), total, "indexing", progress, lambda batch: len(batch[0]))
+    manifest = make_collection(library.path, library.generation, total, batches)
+    write.set_collection(library.database, manifest.to_json())
+    sweep(library.path, manifest)
+    return manifest
 
 
-def healed(library: Library, collection: Collection, query: Callable[[], T]) -> T:
-    """What `query` gives once the collection is in step: another process may have filled it, else this does."""
-    with writer(library.path, wait=True):
-        collection.close()
-        if library.filled():
-            with suppress(Stale):
-                return query()
-        fill(library, collection)
-        return query()
+def follow(library: Library, progress: Progress | None = None) -> None:
+    """Make a new collection if there is none, or if too many chunks differ from it. Under the writer's lock."""
+    if behind(library):
+        fill(library, progress)
+
+
+def behind(library: Library) -> str:
+    """Why the library needs a new collection, "" if it does not."""
+    manifest = Manifest.from_json(library.meta("collection"))
+    if manifest is None:
+        return "there is none"
+    if problem := manifest.problem(collections_folder(library.path) / manifest.folder, thorough=False):
+        return problem
+    kept = library.chunks_until(manifest.generation)
+    differing = manifest.rows - kept + library.counts()["chunks"] - kept
+    return f"{differing:,} chunks differ from it" if differing > allowed(manifest.rows) else ""
+
+
+def allowed(rows: int) -> int:
+    """How many chunks may differ from a collection of so many: what the file answers for, exactly, at each question."""
+    return min(DIFFERING[1], max(DIFFERING[0], rows // DIFFERING_SHARE))
+
+
+def shipped_papers() -> tuple[Paper, ...]:
+    """The papers that the shipped library is made of."""
+    return read(_shipped_files()).papers
 
 
 def _shipped_files() -> list[Path]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,14 +18,14 @@ from typing import Any
 
 from rag.errors import LibraryError, LibraryMissing, UsageError
 from rag.library import write
-from rag.library.build import change, fill, named_folder
+from rag.library.build import change, follow, named_folder
 from rag.library.database import FILE
 from rag.library.embed import Embedder
 from rag.library.origins import Origins, origins, standing
 from rag.library.plan import Looked, Plan, every, named, planned
 from rag.library.report import Added
 from rag.library.store import Library, writer
-from rag.library.vectors import Collection, Stale, collection_folder, open_collection
+from rag.library.vectors import collections_folder
 from rag.places import home
 from rag.readers import Way
 from rag.records import Paper
@@ -35,7 +35,6 @@ __all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
 
 Progress = Callable[[str, int, int], None]
 Agree = Callable[[Sequence[Paper]], bool]  # are these papers to be removed?
-DIFFERENCE = 5000  # papers up to which the collection is updated rather than filled anew
 
 
 def add(
@@ -114,8 +113,7 @@ def _store(library: Library, plan: Plan, action: str, embedder: Embedder, progre
     detail = report.entry() | {name: paths for name, paths in more.items() if paths}
     if not (plan.papers or plan.moved or report.removed):
         write.note(library.database, action, detail)
-        if not library.filled():
-            fill(library, open_collection(library.path), progress)
+        follow(library, progress)
         return
     if plan.papers or report.removed:
         detail |= {"before": _before(library, plan)}
@@ -142,34 +140,17 @@ def _changed(
     detail: Mapping[str, Any],
     progress: Progress | None = None,
 ) -> None:
-    """Store a change, and have the Chroma collection follow: by the difference if it was in step, else whole."""
+    """Store a change; a new collection of vectors is made once enough differs from the present one."""
     stored = library.papers([paper.id for paper in papers])
     texts = [paper for paper in papers if not _says_the_same(paper, stored.get(paper.id))]
     records = [paper for paper in papers if _says_the_same(paper, stored.get(paper.id))]
-    vectors = open_collection(library.path)
-    ids = [paper.id for paper in texts]
-    is_in_step = library.filled() and (not (ids or gone) or _rows(vectors) == library.counts()["chunks"])
-    stale = [chunk.id for chunks in library.chunks([*gone, *ids]).values() for chunk in chunks]
     change(library, texts, gone, embedder, action, detail, progress, records)
-    if is_in_step and len(ids) <= DIFFERENCE:
-        with suppress(LibraryError):
-            if ids or stale:
-                vectors.update(library.vectors_of(ids), stale)
-            write.set_filled(library.database)
-            return
-    fill(library, vectors, progress)
+    follow(library, progress)
 
 
 def _says_the_same(paper: Paper, stored: Paper | None) -> bool:
     """Is nothing of what is embedded and indexed another?"""
     return stored is not None and (paper.title, paper.abstract) == (stored.title, stored.abstract)
-
-
-def _rows(vectors: Collection) -> int:
-    try:
-        return vectors.count()
-    except Stale:
-        return -1
 
 
 # --- taking back --------------------------------------------------------------------------------
@@ -229,7 +210,7 @@ def own_folder(name: str | None) -> Path:
 def _is_foreign(folder: Path) -> bool:
     try:
         return any(
-            not entry.startswith((FILE, "writer.lock", collection_folder(folder).name)) for entry in os.listdir(folder)
+            not entry.startswith((FILE, "writer.lock", collections_folder(folder).name)) for entry in os.listdir(folder)
         )
     except OSError as error:
         raise LibraryError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error

@@ -1,19 +1,23 @@
 """The dense search of a library: which chunks are nearest to a vector.
 
-The collection answers; one that is behind the library, or broken, is filled again first. Of the papers that a
-filter admits a few are compared one by one with the vectors in the library's file, which is exact.
+The collection answers for the papers that it holds. Papers stored since, and papers that are gone, are made up for from
+the library's file, by exact products, until a writer makes a new collection. One that is missing or damaged is made
+anew if nobody is writing; else, and where this process may not write, the file answers for all. Nobody waits.
 """
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection as Ids
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rag.errors import LibraryError
+from rag.errors import LibraryBusy, LibraryError
 from rag.library import build
-from rag.library.store import Library
-from rag.library.vectors import Stale, open_collection
+from rag.library.store import Library, writer
+from rag.library.vectors import Collection, Manifest, Stale, open_collection
 from rag.records import paper_of
 
 if TYPE_CHECKING:
@@ -25,52 +29,128 @@ SPARE = 10  # of more papers, so many times what is wanted is asked of the whole
 Ranked = list[tuple[str, float]]  # (chunk id, cosine), best first
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How one state of a library is searched.
+
+    collection       what answers for most chunks, None if nothing does
+    until            the generation that it holds
+    gone             how many of its chunks are no longer so in the library
+    ids, matrix      the chunks that it lacks, and their vectors
+    """
+
+    collection: Collection | None
+    until: int
+    gone: int
+    ids: list[str]
+    matrix: np.ndarray | None
+
+
 class DenseSearch:
     """The chunks of one library by their vectors. Usable from several threads."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._collection = open_collection(library.path)
-        self._generation = library.generation
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
         self._guard = threading.Lock()
+        self._state: tuple[tuple[int, str], _State] | None = None
 
     def close(self) -> None:
-        """Let go of the collection's files; the next search opens them again."""
-        self._collection.close()
+        """Let go of the collection; the next search opens it again."""
+        self._state = None
 
-    def nearest(self, vector: np.ndarray, limit: int, within: Collection[str] | None = None) -> Ranked:
+    def nearest(
+        self, vector: np.ndarray, limit: int, within: Ids[str] | None = None, library: Library | None = None
+    ) -> Ranked:
         """(chunk id, cosine) of the `limit` chunks nearest to a vector of unit length, best first.
 
-        `within` are the ids of the papers that may be looked at, None for all. Raises LibraryError.
+        `within` are the ids of the papers that may be looked at, None for all; `library` is a snapshot of the library,
+        None for its present state. Raises LibraryError.
         """
+        if library is None:
+            with self._library.snapshot() as library:
+                return self.nearest(vector, limit, within, library)
         if within is None:
-            return self._asked(vector, limit)
+            return self._nearest(library, vector, limit)
         if len(within) > EXACT:  # the collection knows enough of them, unless they are the farthest
-            near = self._asked(vector, SPARE * limit * len(self._library) // len(within))
+            near = self._nearest(library, vector, SPARE * limit * len(library) // len(within))
             found = [(chunk, cosine) for chunk, cosine in near if paper_of(chunk) in within][:limit]
             if len(found) == limit:
                 return found
-        return exact(self._library, vector, within, limit)
+        return exact(library, vector, within, limit)
 
-    def _asked(self, vector: np.ndarray, limit: int) -> Ranked:
+    def _nearest(self, library: Library, vector: np.ndarray, limit: int) -> Ranked:
+        state = self._state_of(library)
+        found: Ranked = []
+        if state.collection:
+            try:
+                found = state.collection.query(vector, limit + state.gone)
+            except Stale:  # its files were lost before they were read
+                state = _state(library, None)
+        if state.collection and state.gone:
+            alive = library.alive([id for id, _ in found], state.until)
+            found = [(id, cosine) for id, cosine in found if id in alive]
+        if state.matrix is None:
+            return found[:limit]
+        found += zip(state.ids, (state.matrix @ vector).tolist(), strict=True)
+        return sorted(found, key=lambda item: (-item[1], item[0]))[:limit]
+
+    def _state_of(self, library: Library) -> _State:
+        """How this state of the library is searched; remembered until another is asked for."""
+        if self._process != os.getpid():  # nothing of Chroma survives a fork
+            self._begin()
+        key = (library.generation, library.meta("collection"))
+        known = self._state
+        if known and known[0] == key:
+            return known[1]
         with self._guard:
-            if self._library.generation != self._generation:
-                self._collection.close()  # another process wrote: an open client would not see it
-                self._generation = self._library.generation
-            try:
-                if self._library.filled():
-                    return self._collection.query(vector, limit)
-            except Stale:
-                pass
-            try:
-                return build.healed(self._library, self._collection, lambda: self._collection.query(vector, limit))
-            except Stale as error:
-                raise LibraryError(f"the collection does not find what it was given; delete {error}") from error
+            if self._state and self._state[0] == key:
+                return self._state[1]
+            state = _state(library, self._whole(library))
+            self._state = (key, state)
+            return state
+
+    def _whole(self, library: Library) -> Manifest | None:
+        """A collection that can be opened, for this state of the library or an earlier one; None if there is none."""
+        manifest = Manifest.from_json(library.meta("collection"))
+        if manifest and _opens(library, manifest):
+            return manifest
+        with suppress(LibraryBusy, LibraryError, OSError), writer(library.path):
+            with closing(Library.open(library.path)) as live:
+                manifest = Manifest.from_json(live.meta("collection"))
+                if not (manifest and _opens(live, manifest)):
+                    manifest = build.fill(live)
+            return manifest if manifest.generation <= library.generation else None
+        return None
 
 
-def exact(library: Library, vector: np.ndarray, papers: Collection[str], limit: int) -> Ranked:
+def exact(library: Library, vector: np.ndarray, papers: Ids[str], limit: int) -> Ranked:
     """(chunk id, cosine) of the chunks of some papers that are nearest to a vector, best first. Slow for many."""
     found: Ranked = []
     for ids, vectors, _ in library.vectors_of(list(papers)):
         found += zip(ids, (vectors @ vector).tolist(), strict=True)
     return sorted(found, key=lambda item: (-item[1], item[0]))[:limit]
+
+
+def _opens(library: Library, manifest: Manifest) -> bool:
+    try:
+        open_collection(library.path, manifest).open()
+    except Stale:
+        return False
+    return True
+
+
+def _state(library: Library, manifest: Manifest | None) -> _State:
+    import numpy as np
+
+    until = manifest.generation if manifest else -1
+    batches = list(library.vectors(since=until))
+    ids = [id for some, _, _ in batches for id in some]
+    matrix = np.concatenate([vectors for _, vectors, _ in batches]) if batches else None
+    if not manifest:
+        return _State(None, until, 0, ids, matrix)
+    gone = manifest.rows - library.chunks_until(until)
+    return _State(open_collection(library.path, manifest), until, gone, ids, matrix)

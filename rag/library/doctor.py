@@ -1,17 +1,16 @@
 """A library -> what in it does not fit together, in plain words; and its repair from what is sound.
 
-The papers in the SQLite file are the truth. From them the full text is built anew, from the stored vectors the
-Chroma collection; only a text whose vector is lost is embedded again. What is beyond that (the file itself)
-is told, with the files that the library came from. Both looking and repairing hold the writer's lock.
+A repair reads out what is as it was written into a new file (`salvage`): papers, from which all else is made anew, and
+vectors. A paper that is damaged is read again from the file that it came from, if that is as it was; else it is set
+aside and named. Never is damage taken for data. Both looking and repairing hold the writer's lock.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,14 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LibraryDamaged, LibraryError
-from rag.library import integrity, write
-from rag.library.build import Progress, change, fill
+from rag.library import integrity, rows, salvage, write
+from rag.library.build import Progress, behind, change, fill, shipped_papers
 from rag.library.chunks import passage
 from rag.library.database import FILE
 from rag.library.embed import Embedder
-from rag.library.origins import origins
+from rag.library.origins import Origins, origins
+from rag.library.plan import Looked, planned, there
+from rag.library.report import plural
 from rag.library.store import Library, writer
-from rag.library.vectors import Collection, Stale, open_collection
+from rag.library.vectors import Collection, Manifest, Stale, collections_folder, leftovers, open_collection, sweep
 from rag.library.write import vector_key
 from rag.records import Paper
 from rag.text import readable, sentences
@@ -36,7 +37,6 @@ NEAREST = 20  # ... and are to be among so many
 SAME = 0.999  # cosine of a vector and itself, as Chroma rounds
 MISSED = 0.02  # share of them that an approximate index may miss
 NAMED = 3  # things named in a line
-LEFT = ("chroma.new", "chroma.old", f"{FILE}.new")  # what a stopped run may leave behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,11 @@ class Health:
 
 @dataclass(slots=True)
 class _Found:
-    """What is to be mended: papers that cannot be read, those to be cut and embedded again, vectors, journal rows."""
+    """What was looked at; papers that are damaged ({id: title}), vectors that are missing or damaged."""
 
     checks: list[Check] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)
-    again: set[str] = field(default_factory=set)
-    keys: set[bytes] = field(default_factory=set)
-    entries: list[int] = field(default_factory=list)
+    lacking: set[bytes] = field(default_factory=set)
 
     def bad(self, *names: str) -> bool:
         """Did one of these checks fail?"""
@@ -106,21 +104,30 @@ def examine(folder: Path, name: str | None, embedder: Embedder) -> Health:
                 found = _found(library, embedder)
                 advice = _advice(found, folder, name)
         except LibraryDamaged as error:
-            return Health(str(folder), (Check("file", error.message),), (), 0,
-                          _anew(folder, name))  # fmt: skip
+            check = Check("file", error.message)
+            return Health(str(folder), (check,), (), 0, _beyond(folder, name))
         return Health(str(folder), tuple(found.checks), (), 0, advice)
 
 
 def repair(folder: Path, name: str | None, embedder: Embedder, progress: Progress | None = None) -> Health:
     """Mend what can be, and look again. Raises what `examine` does, EmbedError, and LibraryError where it cannot write."""
     before = examine(folder, name, embedder)
-    if not before.problems or any(check.name == "file" and check.problem for check in before.checks):
+    if not before.problems:
         return before
-    with writer(folder), closing(Library.open(folder)) as library:
-        if library.embedder != embedder.name:
-            raise LibraryError(f"{folder} was embedded with {library.embedder!r}, this package uses {embedder.name!r}")
-        done, embedded = _mended(library, _found(library, embedder), name, embedder, progress)
-        done += _clear(folder)
+    bad = {check.name for check in before.checks if check.problem}
+    with writer(folder):
+        done, embedded = _read_out(folder, name, embedder, progress) if bad - {"collection", "leftovers"} else ([], 0)
+        if not done and bad - {"collection", "leftovers"}:
+            return before
+        with closing(Library.open(folder)) as library:
+            if library.embedder != embedder.name:
+                raise LibraryError(
+                    f"{folder} was embedded with {library.embedder!r}, this package uses {embedder.name!r}"
+                )
+            if done or "collection" in bad:
+                fill(library, progress)
+                done.append("the collection, from the stored vectors")
+            done += _clear(library)
     after = examine(folder, name, embedder)
     return Health(after.folder, after.checks, tuple(done), embedded, after.advice)
 
@@ -134,7 +141,7 @@ def _found(library: Library, embedder: Embedder) -> _Found:
         try:
             problem, fact = look(library, embedder, found)
         except LibraryDamaged as error:
-            problem, fact = error.message.partition(";")[0], ""
+            problem, fact = error.message, ""
         found.checks.append(Check(name, problem, fact))
         if name == "file" and problem:  # whatever else is asked of it may be wrong
             break
@@ -149,17 +156,18 @@ def _file(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str
 
 
 def _papers(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    found.lost = library.database.run(integrity.unreadable)
-    titles = ", ".join(repr(title) for title in list(found.lost.values())[:NAMED])
-    return (f"{len(found.lost):,} cannot be read: {titles}" if found.lost else ""), f"{len(library):,}, each readable"
+    found.lost = library.database.run(integrity.unsound)
+    titles = ", ".join(ascii(title) for title in list(found.lost.values())[:NAMED])
+    problem = f"{len(found.lost):,} not as they were written: {titles}" if found.lost else ""
+    return problem, f"{len(library):,}, each as it was written"
 
 
 def _spans(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
     """Has each paper chunks and sentences, within its abstract, each under the key of its text?"""
     orphans = library.database.run(integrity.orphans)
     held = library.database.run(integrity.spans)
-    wrong = {} if found.lost else {p.id for p in library if not _fits(p, held.get(p.id), library.embedder)}
-    found.again |= set(wrong)
+    wrong = library.database.run(integrity.unsound_spans)
+    wrong |= set() if found.lost else {p.id for p in library if not _fits(p, held.get(p.id), library.embedder)}
     told = [f"{count:,} {table} of no paper" for table, count in orphans.items()]
     told += [f"{len(wrong):,} papers without all of their chunks and sentences"] if wrong else []
     counts = library.counts()
@@ -181,14 +189,10 @@ def _cut(paper: Paper) -> list[tuple[int, int]]:
 
 def _vectors(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
     missing, damaged = library.database.run(partial(integrity.flawed, dimensions=int(library.meta("dimensions"))))
-    found.keys = damaged
-    lacking = missing | damaged
-    for paper, held in library.database.run(integrity.spans).items() if lacking else ():
-        if any(key in lacking for _, _, key in (*held.chunks, *held.sentences)):
-            found.again.add(paper)
+    found.lacking = missing | damaged
     told = {"missing": len(missing), "damaged": len(damaged)}
     problem = ", ".join(f"{count:,} {what}" for what, count in told.items() if count)
-    return problem, f"{library.counts()['vectors']:,}, each of the right length"
+    return problem, f"{library.counts()['vectors']:,}, each as it was written"
 
 
 def _full_text(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
@@ -201,39 +205,46 @@ def _fingerprint(library: Library, embedder: Embedder, found: _Found) -> tuple[s
 
 
 def _journal(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    found.entries = library.database.run(integrity.broken_entries)
-    problem = f"{len(found.entries):,} lines cannot be read" if found.entries else ""
+    broken = library.database.run(integrity.broken_entries)
+    problem = f"{broken:,} lines are not as they were written" if broken else ""
     return problem, "" if problem else f"{len(library.journal()):,} of its lines can be read"
 
 
 def _collection(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    """Does Chroma hold the chunks of the file, and find them?"""
-    vectors = open_collection(library.path)
-    vectors.close()  # what this process had open may be older than the files
+    """Does a collection hold the chunks of the file, but for a few, and find them?"""
+    manifest = Manifest.from_json(library.meta("collection"))
+    problem = behind(library)
+    if problem or manifest is None:
+        return problem, ""
+    if problem := manifest.problem(collections_folder(library.path) / manifest.folder):
+        return problem, ""
+    collection = open_collection(library.path, manifest)
+    collection.close()  # what this process had open may be older than the files
     try:
-        problem = "" if library.filled() else "is behind the papers (a run was stopped)"
-        problem = problem or _unlike(library, vectors) or ("" if found.keys else _out_of_reach(library, vectors))
-        return problem, f"holds the {library.counts()['chunks']:,} chunks, and finds them"
+        problem = _unlike(library, collection, manifest) or (
+            "" if found.lacking else _out_of_reach(library, collection)
+        )
+        return problem, f"holds {manifest.rows:,} of the {library.counts()['chunks']:,} chunks, and finds them"
     except Stale as stale:
         return str(stale).partition(": ")[2] or str(stale), ""
     finally:
-        vectors.close()
+        collection.close()
 
 
-def _unlike(library: Library, vectors: Collection) -> str:
-    wanted = library.database.run(lambda db: {row[0] for row in db.execute("SELECT id FROM chunks")})
-    held = vectors.ids()
-    told = {"chunks missing": len(wanted - held), "chunks that are gone": len(held - wanted)}
-    return ", ".join(f"{count:,} {what}" for what, count in told.items() if count)
+def _unlike(library: Library, collection: Collection, manifest: Manifest) -> str:
+    """Every chunk of a paper that was stored before the collection was made is to be in it."""
+    query = "SELECT chunks.id FROM chunks JOIN papers ON papers.id = paper WHERE since <= ?"
+    missing = {row[0] for row in library.database.rows(query, manifest.generation)} - collection.ids()
+    return f"{len(missing):,} chunks missing" if missing else ""
 
 
-def _out_of_reach(library: Library, vectors: Collection) -> str:
-    """Chroma counts rows whose index files are lost, and finds few of them: are chunks found by their own vectors?"""
-    every = max(1, library.counts()["chunks"] // SAMPLE)
+def _out_of_reach(library: Library, collection: Collection) -> str:
+    """Are chunks found by their own vectors?"""
+    held, every = collection.ids(), max(1, library.counts()["chunks"] // SAMPLE)
     tried = missed = 0
     for ids, matrix, _ in library.vectors():
-        for at in range(0, len(ids), every):
-            near = vectors.query(matrix[at], NEAREST)
+        for at in (at for at in range(0, len(ids), every) if ids[at] in held):
+            near = collection.query(matrix[at], NEAREST)
             tried += 1
             is_found = any(id == ids[at] for id, _ in near) or (near and near[-1][1] > SAME)  # many of one text
             missed += not (is_found and near[0][1] > SAME)
@@ -241,8 +252,13 @@ def _out_of_reach(library: Library, vectors: Collection) -> str:
 
 
 def _leftovers(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
-    left = [name for name in LEFT if (library.path / name).exists()]
+    left = _left(library)
     return (f"{', '.join(left)}: left by a run that was stopped" if left else ""), "nothing left by a stopped run"
+
+
+def _left(library: Library) -> list[str]:
+    files = [path.name for path in sorted(library.path.glob(f"{salvage.NEW}*"))]
+    return [*files, *leftovers(library.path, Manifest.from_json(library.meta("collection")))]
 
 
 _LOOKS: dict[str, Look] = {
@@ -261,46 +277,84 @@ _LOOKS: dict[str, Look] = {
 # --- mending ------------------------------------------------------------------------------------
 
 
-def _mended(
-    library: Library, found: _Found, name: str | None, embedder: Embedder, progress: Progress | None
-) -> tuple[list[str], int]:
-    """What was done, and how many texts were embedded."""
-    done: list[str] = []
-    embedded = 0
-    if found.bad("papers", "spans", "vectors", "full text", "fingerprint", "journal"):
-        mending = partial(integrity.mend, lost=found.lost, keys=found.keys, entries=found.entries)
-        write.mend(library.database, mending, {"lost": list(found.lost)})
-        done.append("the full text and the fingerprint, from the papers")
-        if found.lost:
-            lost = f"dropped {len(found.lost):,} papers that cannot be read; their files have them, type:"
-            done.append(f"{lost} rag sync{_library(name)}" if name else lost.partition(";")[0])
-        found = _found(library, embedder)
-    if found.again:
-        papers = list(library.papers(found.again).values())
-        embedded = change(library, papers, (), embedder, "repair", {"papers": len(papers)}, progress)[1]
-        done.append(f"{len(papers):,} papers stored anew, {embedded:,} texts embedded again for them")
-    if found.again or not library.filled() or found.bad("collection"):
-        fill(library, open_collection(library.path), progress)
-        done.append("the collection, from the stored vectors")
-    return done, embedded
+def _read_out(folder: Path, name: str | None, embedder: Embedder, progress: Progress | None) -> tuple[list[str], int]:
+    """Put a new file in the place of the damaged one: what was done, nothing if no paper can be read; texts embedded."""
+    found = salvage.read_out(folder / FILE)
+    if not found.papers:
+        return [], 0
+    if found.embedder not in ("", embedder.name):
+        raise LibraryError(f"{folder} was embedded with {found.embedder!r}, this package uses {embedder.name!r}")
+    lost = found.lost()
+    with closing(salvage.begin(folder, found, embedder.name, embedder.dimensions)) as new:
+        salvage.copy_vectors(folder / FILE, new)
+        before = origins(new.journal())
+        papers = [rows.paper(new.database, row) for row in found.papers]
+        _, embedded, _ = change(
+            new, papers, (), embedder, "repair", {"papers": len(papers), "lost": list(lost)}, progress
+        )
+        again = _from_files(new, before, lost, name, progress)
+        if again:
+            embedded += change(new, again, (), embedder, "repair", {"again": [p.id for p in again]}, progress)[1]
+    salvage.switch(folder, keep=len(again) < len(lost))
+    return list(_told(found, lost, again, name)), embedded
 
 
-def _clear(folder: Path) -> list[str]:
+def _told(found: salvage.Salvaged, lost: Mapping[str, str], again: Sequence[Paper], name: str | None) -> Iterator[str]:
+    yield f"{plural(len(found.papers), 'paper')} read out into a new file, each as it was written"
+    if again:
+        yield f"read again from their files: {_some([readable(paper.title) for paper in again])}"
+    if left := [title or id for id, title in lost.items() if id not in {paper.id for paper in again}]:
+        sync = f"; their files may have them, type: rag sync{_library(name)}" if name else ""
+        yield f"set aside, since they are damaged: {_some(left)}; the damaged file is kept as {salvage.OLD}{sync}"
+    if found.broken:
+        yield f"left out {plural(found.broken, 'line')} of the journal"
+
+
+def _from_files(
+    library: Library, before: Origins, lost: Mapping[str, str], name: str | None, progress: Progress | None
+) -> list[Paper]:
+    """Those of the lost papers that the files they came from still hold, if those are as they were read."""
+    if not lost:
+        return []
+    if name is None:
+        return [paper for paper in shipped_papers() if paper.id in lost]
+    as_were = {path for path, one in before.files.items() if one.source.is_as_read()}
+    files = {path: one for path, one in there(before, set()).items() if path in as_were}
+    plan = planned(name, Looked(files, before=before), library, progress) if files else None
+    return [paper for paper in plan.papers if paper.id in lost] if plan else []
+
+
+def _some(titles: Sequence[str]) -> str:
+    more = f" and {len(titles) - NAMED:,} more" if len(titles) > NAMED else ""
+    return ", ".join(ascii(title) for title in titles[:NAMED]) + more
+
+
+def _clear(library: Library) -> list[str]:
     """Delete what a stopped run left behind; a line if there was anything."""
-    left = [folder / name for name in LEFT if (folder / name).exists()]
-    for path in left:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return [f"deleted {', '.join(path.name for path in left)}"] if left else []
+    left = _left(library)
+    for path in library.path.glob(f"{salvage.NEW}*"):
+        path.unlink()
+    sweep(library.path, Manifest.from_json(library.meta("collection")))
+    return [f"deleted {', '.join(left)}"] if left else []
 
 
 # --- what is left to do -------------------------------------------------------------------------
 
 
 def _advice(found: _Found, folder: Path, name: str | None) -> str:
-    if found.bad("file"):
-        return _anew(folder, name)
     if not any(check.problem for check in found.checks):
         return ""
+    if found.bad("file"):
+        return _beyond(folder, name)
+    return _repair(name)
+
+
+def _beyond(folder: Path, name: str | None) -> str:
+    """What to type when SQLite finds the file damaged: a repair if any paper can be read."""
+    return _repair(name) if salvage.read_out(folder / FILE).papers else _anew(folder, name)
+
+
+def _repair(name: str | None) -> str:
     return f"to repair it type: rag doctor{_library(name)} --repair"
 
 

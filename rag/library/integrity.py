@@ -1,21 +1,22 @@
-"""The SQLite file of a library -> what in it does not fit together, and its mending.
-
-Each function asks one question of a connection. `mend` drops what belongs to nothing or cannot be read, within
-a transaction of the caller's.
-"""
+"""The SQLite file of a library -> what in it does not fit together. Each function asks one question of a connection."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
+from rag.library import words
+from rag.library.digests import digest, digest_of_bytes
+from rag.library.rows import PAPER, digest_of, is_sound
 from rag.records import Paper
 from rag.text import readable
 
-TABLES = {"meta", "papers", "chunks", "sentences", "vectors", "journal"}  # the full text can be built anew
-META = {"schema", "generation", "content", "collection", "embedder", "dimensions"}
+TABLES = {"meta", "papers", "chunks", "sentences", "vectors", "journal", "aside"}  # the full text can be built anew
+META = {"schema", "generation", "content", "collection", "embedder", "dimensions", "full_text"}
 _ORPHANS = {
     "chunks": "paper NOT IN (SELECT id FROM papers)",
     "sentences": "paper NOT IN (SELECT id FROM papers)",
@@ -35,23 +36,30 @@ def damage(db: sqlite3.Connection) -> str:
     try:
         found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
         tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
-        kept = {row[0] for row in db.execute("SELECT key FROM meta")} if "meta" in tables else set()
+        meta = db.execute("SELECT key, value, digest FROM meta").fetchall() if "meta" in tables else []
+        kept = {row[0] for row in meta}
+        wrong = {row[0] for row in meta if digest(*row[:2]) != row[2]}
     except sqlite3.DatabaseError as error:
         return str(error)
     lacking = [f"no {name!r} in it" for name in sorted(TABLES - tables | META - kept)]
+    lacking += [f"its {name} is not as it was written" for name in sorted(wrong)]
     return "; ".join([line for line in found if line != "ok" and "fts5" not in line.lower()] + lacking)
 
 
-def unreadable(db: sqlite3.Connection) -> dict[str, str]:
-    """{id: title} of the papers whose record cannot be read, or is that of another."""
-    found = {}
-    for id, title, record in db.execute("SELECT id, title, record FROM papers"):
-        try:
-            good = Paper.from_dict(json.loads(record)).id == id
-        except (ValueError, KeyError, TypeError, AttributeError):
-            good = False
-        if not good:
-            found[str(id)] = str(title)
+def unsound(db: sqlite3.Connection) -> dict[str, str]:
+    """{id: title} of the papers whose row is not as it was written."""
+    return {str(row[0]): str(row[1]) for row in db.execute(f"SELECT {PAPER} FROM papers") if not is_sound(row)}
+
+
+def unsound_spans(db: sqlite3.Connection) -> set[str]:
+    """Ids of the papers whose chunks or sentences are not as they were written, or not all there."""
+    known = {row[0]: row[1:] for row in db.execute("SELECT id, chunks, sentences FROM papers")}
+    chunks = 'SELECT paper, id, start, "end", tokens, key FROM chunks ORDER BY paper, start, id'
+    sentences = 'SELECT paper, number, start, "end", key, terms FROM sentences ORDER BY paper, number'
+    found = set()
+    for at, query in enumerate((chunks, sentences)):
+        held = {id: list(rows) for id, rows in groupby(db.execute(query), key=itemgetter(0))}
+        found |= {id for id, spans in known.items() if digest_of(row[1:] for row in held.get(id, ())) != spans[at]}
     return found
 
 
@@ -71,15 +79,13 @@ def spans(db: sqlite3.Connection) -> dict[str, Spans]:
 
 
 def flawed(db: sqlite3.Connection, dimensions: int) -> tuple[set[bytes], set[bytes]]:
-    """Keys of vectors that chunks or sentences name: (those there is none of, those of another length or no numbers)."""
-    import numpy as np
-
+    """Keys of vectors that chunks or sentences name: (those there is none of, those not as they were written)."""
     named = {row[0] for table in ("chunks", "sentences") for row in db.execute(f"SELECT key FROM {table}")}
     stored, damaged = set(), set()
-    for key, vector in db.execute("SELECT key, vector FROM vectors"):
+    for key, vector, known in db.execute("SELECT key, vector, digest FROM vectors"):
         stored.add(key)
-        if len(vector) != 4 * dimensions or not 0.9 < float(np.sum(np.frombuffer(vector, np.float32) ** 2)) < 1.1:
-            damaged.add(key)  # not of length 1; NaN is neither above nor below anything
+        if len(vector) != 4 * dimensions or digest_of_bytes(vector, key) != known:
+            damaged.add(key)
     return named - stored, damaged
 
 
@@ -97,8 +103,14 @@ def unindexed(db: sqlite3.Connection) -> str:
         text = held.pop(number, None)
         missing += text is None
         wrong += text is not None and text != hash((title, abstract))
+    if not (wrong or missing or held) and words.state(db) != _meta(db, "full_text"):
+        return "its index is not as it was written"
     told = {"papers missing": missing, "papers with another text": wrong, "papers that are gone": len(held)}
     return ", ".join(f"{count:,} {what}" for what, count in told.items() if count)
+
+
+def _meta(db: sqlite3.Connection, key: str) -> str:
+    return str(db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
 
 
 def _passages(db: sqlite3.Connection) -> Iterator[tuple[int, int]]:
@@ -116,22 +128,8 @@ def _texts(db: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
             continue
 
 
-def broken_entries(db: sqlite3.Connection) -> list[int]:
-    """Rows of the journal that cannot be read."""
-    found = []
-    for row, detail in db.execute("SELECT rowid, detail FROM journal"):
-        try:
-            if not isinstance(json.loads(detail), dict):
-                found.append(row)
-        except (ValueError, TypeError):
-            found.append(row)
-    return found
-
-
-def mend(db: sqlite3.Connection, lost: Iterable[str], keys: Iterable[bytes], entries: Iterable[int]) -> None:
-    """Drop the papers in `lost`, the vectors under `keys`, journal rows, and what belongs to no paper."""
-    db.executemany("DELETE FROM papers WHERE id = ?", [(id,) for id in lost])
-    for table, which in _ORPHANS.items():
-        db.execute(f"DELETE FROM {table} WHERE {which}")
-    db.executemany("DELETE FROM vectors WHERE key = ?", [(key,) for key in keys])
-    db.executemany("DELETE FROM journal WHERE rowid = ?", [(row,) for row in entries])
+def broken_entries(db: sqlite3.Connection) -> int:
+    """How many rows of the journal are not as they were written."""
+    return sum(
+        digest(*row[:4]) != row[4] for row in db.execute("SELECT generation, at, action, detail, digest FROM journal")
+    )

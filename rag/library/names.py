@@ -17,6 +17,7 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from rag.library.database import Database
+from rag.library.digests import digest
 from rag.library.spellings import HOWS, LONGEST, How, clean, is_word, name_key, named, pieces, spelling, strong
 from rag.library.words import Words
 from rag.records import Paper
@@ -77,7 +78,6 @@ class Names:
     def __init__(self, database: Database, words: Words) -> None:
         self._db = database
         self._words = words
-        self._ready = -1  # the generation whose names were found to be there
 
     def names_in(self, text: str) -> tuple[Named, ...]:
         """The names in a text as typed, in order; of two that overlap the longer one."""
@@ -100,7 +100,6 @@ class Names:
 
     def introductions(self, name: str) -> tuple[Introduction, ...]:
         """What the papers that introduce, define or spell out a name say of it, surest first."""
-        self._fill()
         query = (
             'SELECT papers.id, names.name, how, start, "end", long FROM names JOIN papers ON papers.number = names.paper '
             "WHERE key = ? ORDER BY how, papers.number"
@@ -131,7 +130,6 @@ class Names:
 
     def forms(self, name: str) -> tuple[str, ...]:
         """Other names of the same: the long forms of a short one, the short forms of a long one, commonest first."""
-        self._fill()
         key = name_key(name)
         longs = self._db.rows("SELECT long FROM names WHERE key = ? AND long != ''", key)
         shorts = self._db.rows("SELECT name FROM names WHERE long_key = ?", key)
@@ -141,7 +139,6 @@ class Names:
 
     def __iter__(self) -> Iterator[Introduction]:
         """All that papers introduce, by name and abstract or title, surest first."""
-        self._fill()
         query = (
             'SELECT papers.id, names.name, how, start, "end", long FROM names JOIN papers ON papers.number = names.paper '
             "WHERE how <= ? ORDER BY how, papers.number, names.rowid"
@@ -151,18 +148,7 @@ class Names:
 
     # --- the table ------------------------------------------------------------------------------
 
-    def _fill(self) -> None:
-        """Make the table where a library has none, or an older one."""
-        generation = self._db.generation
-        if self._ready == generation:
-            return
-        if not self._db.run(current):
-            with self._db.transaction() as db:
-                ensure(db)
-        self._ready = generation
-
     def _known(self, keys: Iterable[str]) -> set[str]:
-        self._fill()
         query = "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM names WHERE key = value)"
         return {key for (key,) in self._db.rows(query, json.dumps(list(keys)))}
 
@@ -176,7 +162,6 @@ class Names:
 
     def _spellings(self, name: str) -> list[str]:
         """How the papers spell a name; as it is typed, too, unless that is a word of the language."""
-        self._fill()
         rows = self._db.rows("SELECT DISTINCT name, word FROM names WHERE key = ? LIMIT 20", name_key(name))
         typed = [] if any(word for _, word in rows) else [name]
         return list(dict.fromkeys([*(spelt for spelt, _ in rows), *typed]))
@@ -357,7 +342,7 @@ def create(db: Connection) -> None:
     db.execute("DROP TABLE IF EXISTS names")
     for statement in _TABLES:
         db.execute(statement)
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('names', ?)", (str(VERSION),))
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('names', ?, ?)", (str(VERSION), digest("names", str(VERSION))))
 
 
 def refill(db: Connection) -> None:

@@ -58,7 +58,7 @@ def named(paths: Sequence[Path], way: Way, before: Origins) -> Looked:
     given = {os.path.abspath(path): way for path in paths if os.path.exists(path)}
     return Looked(
         read={path: one for path, one in found.items() if path not in kept},
-        rest=_there(before, set(found) - set(kept)),
+        rest=there(before, set(found) - set(kept)),
         kept=tuple(kept.values()),
         missing=tuple(missing),
         given=tuple({"path": p, **way_dict(w)} for p, w in given.items() if before.given.get(p) != w),
@@ -70,9 +70,9 @@ def every(before: Origins, prune: bool) -> Looked:
     """What to do for all that was ever named: what is there, what changed, what is gone."""
     if not before.files:
         raise LibraryError("no file is known to have made this library", Remedy.ADD_FILES_AGAIN)
-    there = {given: way for given, way in before.given.items() if os.path.exists(given)}
-    listing = [(file, way) for given, way in there.items() for file in listed([Path(given)])[0]]
-    found = _called(listing, before) | _there(before, set())
+    named = {given: way for given, way in before.given.items() if os.path.exists(given)}
+    listing = [(file, way) for given, way in named.items() for file in listed([Path(given)])[0]]
+    found = _called(listing, before) | there(before, set())
     if prune and not found:
         raise LibraryError(
             "none of the library's files is there any more (a disk that is not mounted?); nothing was pruned"
@@ -91,7 +91,7 @@ def every(before: Origins, prune: bool) -> Looked:
     )
 
 
-def _there(before: Origins, less: set[str]) -> dict[str, tuple[File, Way]]:
+def there(before: Origins, less: set[str]) -> dict[str, tuple[File, Way]]:
     """The known files that are still there, each to be read as it was."""
     named = set(map(os.path.realpath, before.given))
     return {

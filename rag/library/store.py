@@ -13,17 +13,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
-from rag.library import names, words
-from rag.library.database import FILE, PIECE, Database
+from rag.errors import LibraryBusy, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
+from rag.library import names, rows, words, write
+from rag.library.database import FILE, PIECE, Database, Snapshot
+from rag.library.digests import digest
+from rag.library.migrate import OLDEST, migrate
 from rag.library.names import Names
+from rag.library.rows import PAPER, Row
 from rag.library.subsets import Subsets
 from rag.library.words import Words
+from rag.places import private_folder
 from rag.records import Chunk, Paper, Sentence
 from rag.remedies import Remedy
 from rag.text import Span, printable, readable, title_key
@@ -31,22 +35,28 @@ from rag.text import Span, printable, readable, title_key
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEMA = 2
+SCHEMA = 3
 PAGE = 8192  # bytes; of the usual 4,096 a vector of 1,536 takes one and a half, which doubles the file
 
 _TABLES = (
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest BLOB NOT NULL)",
     """CREATE TABLE papers (number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, title TEXT NOT NULL,
-    title_key TEXT NOT NULL, record TEXT NOT NULL)""",
+    title_key TEXT NOT NULL, since INTEGER NOT NULL, record TEXT NOT NULL, digest BLOB NOT NULL,
+    chunks BLOB NOT NULL, sentences BLOB NOT NULL)""",
     "CREATE INDEX papers_title ON papers (title_key)",
+    "CREATE INDEX papers_since ON papers (since)",
     """CREATE TABLE chunks (id TEXT PRIMARY KEY, paper TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
     tokens INTEGER NOT NULL, key BLOB NOT NULL)""",
     "CREATE INDEX chunks_paper ON chunks (paper)",
     """CREATE TABLE sentences (paper TEXT NOT NULL, number INTEGER NOT NULL, start INTEGER NOT NULL,
     "end" INTEGER NOT NULL, key BLOB NOT NULL, terms TEXT NOT NULL, PRIMARY KEY (paper, number)) WITHOUT ROWID""",
-    "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE journal (generation INTEGER NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL)",
+    "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE journal (generation INTEGER NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL,
+    detail TEXT NOT NULL, digest BLOB NOT NULL)""",
+    write.ASIDE,
 )
+_VECTORS = "SELECT chunks.id, vector, paper, key, vectors.digest FROM chunks JOIN vectors USING (key)"
+Batch = tuple[list[str], "np.ndarray", list[str]]
 
 
 class Library:
@@ -86,11 +96,20 @@ class Library:
         folder = Path(path)
         if (folder / FILE).is_file() and (folder / FILE).stat().st_size:
             return cls.open(folder)
-        for left in folder.glob(f"{FILE}.new*"):
+        cls.make(folder, f"{FILE}.new", embedder, dimensions).close()
+        os.replace(folder / f"{FILE}.new", folder / FILE)
+        return cls.open(folder)
+
+    @classmethod
+    def make(cls, folder: Path, name: str, embedder: str, dimensions: int) -> Library:
+        """An empty library in a file of that name; what lies there is deleted."""
+        for left in folder.glob(f"{name}*"):
             left.unlink()
-        meta = {"schema": SCHEMA, "generation": 0, "content": 0, "collection": -1,
+        (folder / name).touch(0o600)  # what SQLite puts beside it gets the same mode
+        meta = {"schema": SCHEMA, "generation": 0, "content": 0, "collection": "", "full_text": "",
                 "embedder": embedder, "dimensions": dimensions}  # fmt: skip
-        with closing(Database(folder, f"{FILE}.new")) as new, new.transaction() as db:
+        database = Database(folder, name)
+        with database.transaction() as db:
             db.execute(f"PRAGMA page_size = {PAGE}")
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("BEGIN IMMEDIATE")
@@ -98,26 +117,31 @@ class Library:
                 db.execute(statement)
             words.create(db)
             names.create(db)
-            db.executemany("INSERT INTO meta VALUES (?, ?)", [(k, str(v)) for k, v in meta.items()])
-        os.replace(folder / f"{FILE}.new", folder / FILE)
-        return cls.open(folder)
+            write.set_meta(db, **meta)
+            write.set_meta(db, full_text=write.state(db))
+        return cls(database)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Library]:
+        """The library as it is now, for as long as the block lasts, whatever is written meanwhile. For reading."""
+        with self.database.snapshot() as still:
+            yield Library(still)
 
     def _check(self) -> None:
-        try:
-            schema = int(self.meta("schema"))
-        except (LibraryDamaged, ValueError) as error:
-            raise LibraryDamaged(
-                f"{self.path / FILE} is not a library of this package", Remedy.EXAMINE, library=self.path
-            ) from error
+        schema = self.database.schema()
         if schema > SCHEMA:
             raise LibraryNewer(
                 f"{self.path} was written by a later version (schema {schema}, this reads {SCHEMA})", Remedy.UPGRADE
             )
-        if schema < SCHEMA:
+        if schema < OLDEST:
             raise LibraryError(
                 f"{self.path} was written by an earlier version (schema {schema}, this reads {SCHEMA}); "
                 "delete it and add its files again"
             )
+        if schema < SCHEMA:
+            migrate(self.database, SCHEMA)
+        if not self.database.run(names.current):  # another version found others
+            write.refill_names(self.database)
 
     def close(self) -> None:
         """Give the file back; the object is of no use afterwards."""
@@ -153,13 +177,17 @@ class Library:
 
     def __iter__(self) -> Iterator[Paper]:
         """The papers in the order they were added."""
-        for (record,) in self.database.rows("SELECT record FROM papers ORDER BY number"):
-            yield self._paper(record)
+        for row in self.database.rows(f"SELECT {PAPER} FROM papers ORDER BY number"):
+            yield rows.paper(self.database, row)
 
     def sources(self) -> list[tuple[str, tuple[str, ...]]]:
         """(id, sources) of each paper: a tenth of the work of reading the papers."""
-        rows = self.database.rows("SELECT id, json_extract(record, '$.sources') FROM papers ORDER BY number")
-        return [(id, tuple(json.loads(held or "[]"))) for id, held in rows]
+        query = f"SELECT {PAPER}, json_extract(record, '$.sources') FROM papers ORDER BY number"
+        found = self.database.rows(query)
+        for row in found:
+            if not rows.is_sound(row):
+                raise rows.damaged_paper(self.database, row[1])
+        return [(row[0], tuple(json.loads(row[6] or "[]"))) for row in found]
 
     def counts(self) -> dict[str, int]:
         """Rows of each kind: papers, chunks, sentences, vectors."""
@@ -168,13 +196,13 @@ class Library:
 
     def journal(self) -> list[dict[str, Any]]:
         """The changes, oldest first: generation, at (ISO 8601, UTC), action, and its details."""
-        rows = self.database.rows("SELECT generation, at, action, detail FROM journal ORDER BY rowid")
-        try:
-            return [
-                {"generation": g, "at": at, "action": action} | json.loads(detail) for g, at, action, detail in rows
-            ]
-        except (ValueError, TypeError) as error:
-            raise self.database.damaged(f"its journal: {error}") from error
+        entries = self.database.rows("SELECT generation, at, action, detail, digest FROM journal ORDER BY rowid")
+        for at, entry in enumerate(entries, 1):
+            if digest(*entry[:4]) != entry[4]:
+                raise self.database.damaged(f"line {at} of its journal")
+        return [
+            {"generation": g, "at": at, "action": action} | json.loads(detail) for g, at, action, detail, _ in entries
+        ]
 
     def paper(self, name: str) -> Paper:
         """The paper with that id, the beginning of an id (4 or more digits), or that title.
@@ -182,12 +210,11 @@ class Library:
         Raises PaperNotFound, with the nearest titles or the ids it could be.
         """
         wanted = printable(name.strip())
-        rows = self.database.rows(
-            "SELECT record FROM papers WHERE id = ? OR title_key = ?", wanted.lower(), title_key(wanted)
-        )
-        if not rows and len(wanted) >= 4 and wanted.isalnum():
-            rows = self.database.rows("SELECT record FROM papers WHERE id GLOB ? LIMIT 5", wanted.lower() + "*")
-        papers = [self._paper(record) for (record,) in rows]
+        named = f"SELECT {PAPER} FROM papers WHERE"
+        found = self.database.rows(f"{named} id = ? OR title_key = ?", wanted.lower(), title_key(wanted))
+        if not found and len(wanted) >= 4 and wanted.isalnum():
+            found = self.database.rows(f"{named} id GLOB ? LIMIT 5", wanted.lower() + "*")
+        papers = [rows.paper(self.database, row) for row in found]
         if len(papers) == 1:
             return papers[0]
         if papers:
@@ -200,12 +227,6 @@ class Library:
         title = _short(readable(near.title))
         raise PaperNotFound(f"{problem}; the nearest title is {title!r}", Remedy.SHOW_PAPER, id=near.id)
 
-    def _paper(self, record: str) -> Paper:
-        try:
-            return Paper.from_dict(json.loads(record))
-        except (ValueError, KeyError, TypeError) as error:
-            raise self.database.damaged(f"a record: {error}") from error
-
     def _nearest(self, name: str) -> Paper | None:
         found = self.words.lexical(name, 1)
         return self.papers([found[0][0]])[found[0][0]] if found else None
@@ -215,50 +236,87 @@ class Library:
         wanted = list(dict.fromkeys(ids))
         known = self.database.memory().papers
         missing = [id for id in wanted if id not in known]
-        for (record,) in self.database.many("SELECT record FROM papers WHERE id IN ({})", missing):
-            paper = self._paper(record)
-            known[paper.id] = paper
+        for row in self.database.many(f"SELECT {PAPER} FROM papers WHERE id IN ({{}})", missing):
+            known[row[0]] = rows.paper(self.database, row)
         return {id: known[id] for id in wanted if id in known}
 
     def chunks(self, papers: Iterable[str]) -> dict[str, tuple[Chunk, ...]]:
-        """The chunks of each of those papers, in order."""
-        found = self.papers(papers)
-        chunks: dict[str, list[Chunk]] = {id: [] for id in found}
-        query = 'SELECT id, paper, start, "end", tokens FROM chunks WHERE paper IN ({}) ORDER BY paper, start'
-        for id, paper, start, end, tokens in self.database.many(query, list(found)):
-            chunks[paper].append(Chunk(id, found[paper], start, end, tokens))
-        return {id: tuple(chunks[id]) for id in found}
+        """The chunks of each of those papers, in order. Raises LibraryDamaged."""
+        wanted = list(dict.fromkeys(papers))
+        found = self.papers(wanted)
+        if isinstance(self.database, Snapshot) and len(found) < len(wanted):
+            raise self.database.damaged("papers that it names are not in it")
+        query = 'SELECT paper, id, start, "end", tokens, key FROM chunks WHERE paper IN ({}) ORDER BY paper, start, id'
+        cut = self._sound("chunks", query, list(found))
+        return {id: tuple(Chunk(one[1], found[id], *one[2:5]) for one in cut[id]) for id in found}
 
     def sentences(self, papers: Iterable[str]) -> dict[str, tuple[Sentence, ...]]:
-        """The sentences of each of those papers in order, ready to be compared."""
+        """The sentences of each of those papers in order, ready to be compared. Raises LibraryDamaged."""
+        query = (
+            'SELECT paper, number, start, "end", key, terms FROM sentences WHERE paper IN ({}) ORDER BY paper, number'
+        )
+        found = self._sound("sentences", query, list(dict.fromkeys(papers)))
+        vectors = self._vectors_under({row[4] for said in found.values() for row in said})
+        return {
+            paper: tuple(Sentence(Span(row[2], row[3]), vectors[row[4]], frozenset(row[5].split())) for row in said)
+            for paper, said in found.items()
+            if said
+        }
+
+    def _sound(self, table: str, query: str, papers: Sequence[str]) -> dict[str, list[Row]]:
+        """Rows of some papers, that of the paper's id first; none of them damaged or missing."""
+        found: dict[str, list[Row]] = {id: [] for id in papers}
+        for row in self.database.many(query, papers):
+            found[row[0]].append(row)
+        for id, title, known in self.database.many(f"SELECT id, title, {table} FROM papers WHERE id IN ({{}})", papers):
+            if rows.digest_of(row[1:] for row in found[id]) != known:
+                raise rows.damaged_paper(self.database, title, f"the {table}")
+        return found
+
+    def _vectors_under(self, keys: Collection[bytes]) -> dict[bytes, np.ndarray]:
         import numpy as np
 
-        found: dict[str, list[Sentence]] = {}
-        query = (
-            'SELECT paper, start, "end", vector, terms FROM sentences JOIN vectors USING (key) '
-            "WHERE paper IN ({}) ORDER BY paper, number"
-        )
-        for paper, start, end, vector, held in self.database.many(query, list(dict.fromkeys(papers))):
-            one = Sentence(Span(start, end), np.frombuffer(vector, np.float32), frozenset(held.split()))
-            found.setdefault(paper, []).append(one)
-        return {paper: tuple(sentences) for paper, sentences in found.items()}
+        found = {}
+        for key, vector, known in self.database.many(
+            "SELECT key, vector, digest FROM vectors WHERE key IN ({})", list(keys)
+        ):
+            rows.check_vector(self.database, key, vector, known)
+            found[key] = np.frombuffer(vector, np.float32)
+        if len(found) < len(keys):
+            raise self.database.damaged("a vector is missing")
+        return found
 
-    def vectors(self) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
-        """Batches of (chunk ids, their vectors, their papers): what the Chroma collection holds."""
-        query = "SELECT id, vector, paper FROM chunks JOIN vectors USING (key) ORDER BY id"
-        for rows in self.database.batches(query, 1000):
-            yield _batch(rows)
+    # --- what a collection of vectors holds -----------------------------------------------------
 
-    def vectors_of(self, papers: Sequence[str]) -> Iterator[tuple[list[str], np.ndarray, list[str]]]:
+    def vectors(self, since: int = -1) -> Iterator[Batch]:
+        """Batches of (chunk ids, their vectors, their papers) of the papers stored after a generation."""
+        query = f"{_VECTORS} JOIN papers ON papers.id = paper WHERE since > {since:d} ORDER BY chunks.id"
+        for some in self.database.batches(query, 1000):
+            yield self._batch(some)
+
+    def vectors_of(self, papers: Sequence[str]) -> Iterator[Batch]:
         """The same of some papers."""
-        query = "SELECT id, vector, paper FROM chunks JOIN vectors USING (key) WHERE paper IN ({})"
         for at in range(0, len(papers), PIECE):
-            if rows := self.database.many(query, papers[at : at + PIECE]):
-                yield _batch(rows)
+            if some := self.database.many(f"{_VECTORS} WHERE paper IN ({{}})", papers[at : at + PIECE]):
+                yield self._batch(some)
 
-    def filled(self) -> bool:
-        """Does the Chroma collection next to the file hold what the file does?"""
-        return int(self.meta("collection")) == self.generation
+    def alive(self, chunks: Sequence[str], until: int) -> set[str]:
+        """Those of some chunks whose papers were last stored in that generation or before."""
+        query = f"SELECT chunks.id FROM chunks JOIN papers ON papers.id = paper WHERE since <= {until:d} AND chunks.id IN ({{}})"
+        return {row[0] for row in self.database.many(query, chunks)}
+
+    def chunks_until(self, generation: int) -> int:
+        """How many chunks belong to papers last stored in that generation or before."""
+        query = "SELECT count(*) FROM chunks JOIN papers ON papers.id = paper WHERE since <= ?"
+        return int(self.database.rows(query, generation)[0][0])
+
+    def _batch(self, some: Sequence[Row]) -> Batch:
+        import numpy as np
+
+        for row in some:
+            rows.check_vector(self.database, row[3], row[1], row[4])
+        matrix = np.frombuffer(b"".join(row[1] for row in some), np.float32).reshape(len(some), -1)
+        return [row[0] for row in some], matrix, [row[2] for row in some]
 
 
 @contextmanager
@@ -271,8 +329,8 @@ def writer(folder: Path, *, wait: bool = False, waiting: Callable[[], None] | No
     import filelock
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / "writer.lock")
+        private_folder(folder)
+        lock = filelock.FileLock(folder / "writer.lock", mode=0o600)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -289,13 +347,6 @@ def writer(folder: Path, *, wait: bool = False, waiting: Callable[[], None] | No
         yield
     finally:
         lock.release()
-
-
-def _batch(rows: Sequence[tuple[Any, ...]]) -> tuple[list[str], np.ndarray, list[str]]:
-    import numpy as np
-
-    matrix = np.frombuffer(b"".join(vector for _, vector, _ in rows), np.float32).reshape(len(rows), -1)
-    return [id for id, _, _ in rows], matrix, [paper for _, _, paper in rows]
 
 
 def _short(text: str) -> str:

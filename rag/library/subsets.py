@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from rag.filters import Facts, Filter, Selected, nothing
 from rag.library.database import Database
+from rag.library.rows import PAPER, damaged_paper, is_sound
 from rag.records import Where
 
 FILTERS = 8  # whose papers are remembered
@@ -41,7 +42,10 @@ class Subsets:
         """Of every paper what the fields that are wanted say."""
         columns = {"year": "year", "author": "authors", "venue": "venue"}
         paths = (f"json_extract(record, '$.{c}')" if name in wanted else "NULL" for name, c in columns.items())
-        for id, year, authors, venue in self._db.rows(f"SELECT id, {', '.join(paths)} FROM papers"):
+        for row in self._db.rows(f"SELECT {PAPER}, {', '.join(paths)} FROM papers"):
+            if not is_sound(row):
+                raise damaged_paper(self._db, row[1])
+            id, (year, authors, venue) = row[0], row[6:]
             yield Facts(id, year, tuple(json.loads(authors)) if authors else (), venue)
 
 

@@ -1,199 +1,315 @@
-"""The Chroma collection of a library: ids and vectors, nothing that is not elsewhere too.
+"""The collection of a library: its chunks by their vectors, in Chroma. Nothing is in it that the library's file has not.
 
-Chroma answers the dense search. It gets no text (that is what costs there) and is never the only
-home of anything: the SQLite file has every vector, so that a lost, stale or damaged collection is
-filled again without embedding. Chroma is not safe between processes: writing happens under the
-library's lock, and a reader takes a fresh client when the generation has moved on. A collection
-whose index files are gone still counts its rows but finds only the last of them, up to 1,000; the
-first query of a client asks for more than that, and notices.
+A collection is made whole, and never changed again. A writer makes a new one in a folder of its own, with the size and
+the digest of each of its files written down (`Manifest`); the library's file names the one that counts. Chroma is not
+safe between processes: with changes pending in it, a process that only reads rewrites its index. So nothing is ever
+left pending (`sync_threshold` is the number of rows), and a reader gives Chroma a private copy of the small database,
+which it alters whenever it opens it, beside links to the index files. What differs from the manifest is not opened.
+
+Chroma gets no text (that is what costs there).
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import secrets
 import shutil
+import sqlite3
+import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rag.errors import LibraryError
+from rag.library.digests import digest_of_file
+from rag.places import private_folder
 
 if TYPE_CHECKING:
     import numpy as np
 
-COLLECTION = "chunks"
+NAME = "chunks"
+DATABASE = "chroma.sqlite3"
 BATCH = 5000  # Chroma takes at most 5,461 rows at once
 BREADTH = 300  # ef_search: recall@10 of .999 at 100,000 rows
-REACH = 1100  # rows the first query asks for: more than Chroma keeps outside its index files
+LEAST = 2  # rows from which Chroma persists an index
 Batch = tuple[list[str], "np.ndarray", list[str]]
 
 
 class Stale(Exception):
-    """The collection is not what the library holds: fill it again."""
+    """The collection is not what its manifest says; another is to be made."""
 
 
 class Collection(Protocol):
-    """The chunks of a library by their vectors, in a store of its own. `query` raises Stale."""
+    """Chunks by their vectors, to be read. Every method raises Stale. Usable from several threads."""
+
+    @property
+    def rows(self) -> int:
+        """How many chunks it holds."""
+
+    def open(self) -> None:
+        """Look whether it is whole."""
 
     def query(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
         """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer."""
 
-    def count(self) -> int:
-        """How many chunks it holds."""
-
     def ids(self) -> set[str]:
         """The ids of its chunks."""
 
-    def fill(self, batches: Iterable[Batch]) -> None:
-        """Hold these (chunk ids, vectors, paper ids) and nothing else. Under the writer's lock."""
-
-    def update(self, batches: Iterable[Batch], gone: Sequence[str]) -> None:
-        """Delete the chunks in `gone`, then insert or replace the batches. Under the writer's lock."""
-
     def close(self) -> None:
-        """Let go of the files; the next call opens them afresh."""
+        """Let go of the files; the next call opens them again."""
 
 
-def collection_folder(library: Path) -> Path:
-    """Where the collection of the library in that folder lies."""
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a collection is: its folder's name, the library's generation that it holds, its rows, and its files.
+
+    `files` are (path within the folder, bytes, digest).
+    """
+
+    folder: str
+    generation: int
+    rows: int
+    files: tuple[tuple[str, int, str], ...]
+
+    def to_json(self) -> str:
+        """The manifest as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest | None:
+        """What `to_json` wrote; None for "" and for the number that earlier versions kept there."""
+        if not text.startswith("{"):
+            return None
+        data = json.loads(text)
+        return cls(data["folder"], data["generation"], data["rows"], tuple(map(tuple, data["files"])))
+
+    def problem(self, place: Path, *, thorough: bool = True) -> str:
+        """How the files in a folder differ from it, "" if they do not. Without `thorough` only their sizes are compared."""
+        for name, size, digest in self.files:
+            file = place / name
+            try:
+                found = file.stat().st_size
+                if found != size:
+                    return f"{name} has {found:,} bytes, not {size:,}"
+                if thorough and digest_of_file(file) != digest:
+                    return f"{name} is not as it was written"
+            except OSError as error:
+                return f"{name}: {error.strerror}"
+        return ""
+
+
+def collections_folder(library: Path) -> Path:
+    """Where the collections of the library in that folder lie."""
     return library / "chroma"
 
 
-def open_collection(library: Path) -> Collection:
-    """The collection of the library in that folder; nothing is read or made yet."""
-    return Chroma(collection_folder(library))
+def make_collection(library: Path, generation: int, rows: int, batches: Iterable[Batch]) -> Manifest:
+    """A new collection of so many rows, whole on disk; nobody knows of it yet. Under the writer's lock.
 
-
-class _Door:
-    """The one client of a folder in this process.
-
-    Chroma gives all clients of a path the same insides: with a second one still open, closing the
-    first would let go of nothing, and what another process wrote would stay unseen.
+    Raises LibraryError.
     """
+    home = collections_folder(library)
+    name = f"{generation}-{secrets.token_hex(4)}"
+    try:
+        private_folder(home / name)
+        _fill(home / name, rows, batches)
+        files = sorted(file for file in (home / name).rglob("*") if file.is_file())
+        for file in files:
+            file.chmod(0o600)
+        told = [(str(f.relative_to(home / name)), f.stat().st_size, digest_of_file(f)) for f in files]
+        return Manifest(name, generation, rows, tuple(told))
+    except LibraryError:
+        shutil.rmtree(home / name, ignore_errors=True)
+        raise
+    except Exception as error:
+        shutil.rmtree(home / name, ignore_errors=True)
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LibraryError(
+            f"{home}: Chroma cannot write there ({first}); check the disk's space and permissions"
+        ) from error
 
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.client: Any = None
-        self.collection: Any = None
-        self.whole = False  # has a query reached more rows than those outside the index files?
+
+def sweep(library: Path, keep: Manifest | None) -> list[str]:
+    """Delete every collection but one, and what stopped runs left; the names of what was there. Under the writer's lock.
+
+    Whoever has another one open goes on with it: it is in memory.
+    """
+    home = collections_folder(library)
+    left = [path for path in home.iterdir() if keep is None or path.name != keep.folder] if home.is_dir() else []
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+    return [path.name for path in left]
 
 
-_doors: dict[str, _Door] = {}
+def leftovers(library: Path, keep: Manifest | None) -> list[str]:
+    """What `sweep` would delete."""
+    home = collections_folder(library)
+    return [path.name for path in home.iterdir() if not keep or path.name != keep.folder] if home.is_dir() else []
+
+
+def open_collection(library: Path, manifest: Manifest) -> Collection:
+    """The collection of that manifest, the same object for all who have it open in this process."""
+    place = Path(os.path.realpath(collections_folder(library) / manifest.folder))
+    key = (os.getpid(), place, manifest)
+    with _opening:
+        found = _open.get(key)
+        if found is None:
+            found = _open[key] = Chroma(place, manifest)
+        return found
 
 
 class Chroma:
-    """The collection in `folder`. Raises LibraryError when Chroma cannot work there."""
+    """A collection in Chroma."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(os.path.realpath(folder))  # Chroma tells clients by path, whatever folder it starts from
-        self._door = _doors.setdefault(str(self.folder), _Door())
+    def __init__(self, place: Path, manifest: Manifest) -> None:
+        self._place, self._manifest = place, manifest
+        self._lock = threading.Lock()
+        self._client = _Client()
+        weakref.finalize(self, self._client.close)
+
+    @property
+    def rows(self) -> int:
+        """How many chunks it holds."""
+        return self._manifest.rows
+
+    def open(self) -> None:
+        """Look whether it is whole."""
+        with self._lock:
+            self._opened()
 
     def query(self, vector: np.ndarray, limit: int) -> list[tuple[str, float]]:
-        """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer.
-
-        Raises Stale when the collection is missing, cannot be opened, or does not reach its rows.
-        """
-        if not (self.folder / "chroma.sqlite3").is_file():
-            raise Stale(f"no collection in {self.folder}")
-        try:
-            with self._door.lock:
-                collection = self._open()
-                wanted = min(limit if self._door.whole else max(limit, REACH), collection.count())
-                found = collection.query(vector[None, :], n_results=wanted, include=["distances"]) if wanted else None
-        except Exception as error:  # whatever a damaged collection raises: it is filled again
-            raise Stale(f"{self.folder}: {error}") from error
-        ids, distances = (found["ids"][0], found["distances"][0]) if found else ([], [])
+        """(chunk id, cosine) of the nearest chunks, best first; fewer than `limit` if there are fewer."""
+        wanted = min(limit, self.rows)
+        if wanted < 1:
+            return []
+        with self._lock:
+            collection = self._opened()
+            try:
+                found = collection.query(vector[None, :], n_results=wanted, include=["distances"])
+            except Exception as error:
+                raise Stale(f"{self._place}: {error}") from error
+        ids, distances = found["ids"][0], found["distances"][0]
         if len(ids) < wanted:
-            raise Stale(f"{self.folder}: {len(ids)} of {wanted} rows within reach")
-        self._door.whole = True
-        return [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)][:limit]
-
-    def count(self) -> int:
-        """Rows in the collection; 0 when there is none. Raises Stale when it cannot be opened."""
-        if not (self.folder / "chroma.sqlite3").is_file():
-            return 0
-        try:
-            with self._door.lock:
-                return int(self._open().count())
-        except Exception as error:
-            raise Stale(f"{self.folder}: {error}") from error
+            raise Stale(f"{self._place}: {len(ids)} of {wanted} rows within reach")
+        return [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)]
 
     def ids(self) -> set[str]:
-        """The chunks in the collection. Raises Stale when it cannot be opened."""
-        if not self.count():
+        """The ids of its chunks."""
+        if not self.rows:
             return set()
-        try:
-            with self._door.lock:
-                return set(self._open().get(include=[])["ids"])
-        except Exception as error:
-            raise Stale(f"{self.folder}: {error}") from error
-
-    def fill(self, batches: Iterable[Batch]) -> None:
-        """Throw the collection away and fill it with (chunk ids, vectors, paper ids). Under the lock.
-
-        It is filled under another name: whoever reads meanwhile finds a whole collection or none.
-        """
-        new = Chroma(self.folder.with_name(self.folder.name + ".new"))
-        with self._door.lock, _translated(self.folder):
-            self.close()
-            shutil.rmtree(new.folder, ignore_errors=True)
-            new.folder.mkdir(parents=True)
+        with self._lock:
             try:
-                new._upsert(batches)
-            finally:
-                new.close()
-            _swap(new.folder, self.folder)
-
-    def update(self, batches: Iterable[Batch], gone: Sequence[str]) -> None:
-        """Delete the chunks in `gone`, then insert or replace the batches. Under the lock."""
-        with self._door.lock, _translated(self.folder):
-            collection = self._open(create=True)
-            for at in range(0, len(gone), BATCH):
-                collection.delete(ids=list(gone[at : at + BATCH]))
-            self._upsert(batches)
+                return set(self._opened().get(include=[])["ids"])
+            except Stale:
+                raise
+            except Exception as error:
+                raise Stale(f"{self._place}: {error}") from error
 
     def close(self) -> None:
-        """Let go of the files; the next call opens them afresh."""
-        with self._door.lock:
-            if self._door.client is not None:
-                self._door.client.close()
-            self._door.client = self._door.collection = None
-            self._door.whole = False
+        """Let go of the files; the next call opens them again."""
+        with self._lock:
+            self._client.close()
 
-    def _upsert(self, batches: Iterable[Batch]) -> None:
-        collection = self._open(create=True)
+    def _opened(self) -> Any:
+        if self._client.collection is None:
+            if problem := self._manifest.problem(self._place):
+                raise Stale(f"{self._place}: {problem}")
+            try:
+                held = self._client.open(self._place, link=self.rows >= LEAST).count()
+            except Exception as error:
+                self._client.close()
+                raise Stale(f"{self._place}: {error}") from error
+            if held != self.rows:
+                self._client.close()
+                raise Stale(f"{self._place}: {held:,} of {self.rows:,} rows")
+        return self._client.collection
+
+
+class _Client:
+    """Chroma's client over a private folder, which goes when it is closed, or with its process."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._client: Any = None
+        self._folder: Path | None = None
+        self.collection: Any = None
+
+    def open(self, place: Path, *, link: bool) -> Any:
+        """The collection, from a copy of its database and links to its index; without `link` copies of that too."""
+        self._folder = Path(tempfile.mkdtemp(prefix="abstracts-rag-"))
+        for path in place.iterdir():
+            if path.is_dir():
+                _linked(path, self._folder / path.name) if link else shutil.copytree(path, self._folder / path.name)
+            else:
+                shutil.copy(path, self._folder / path.name)
+        self._client = _chroma(str(self._folder))
+        self.collection = self._client.get_collection(NAME, embedding_function=None)
+        return self.collection
+
+    def close(self) -> None:
+        """Let go of it; in a child process only forget it, since it is the parent's."""
+        client, folder = self._client, self._folder
+        self._client = self._folder = self.collection = None
+        if self._process != os.getpid():
+            _inherited.append(client)
+            return
+        if client is not None:
+            with contextlib.suppress(Exception):
+                client.close()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+_open: weakref.WeakValueDictionary[tuple[int, Path, Manifest], Chroma] = weakref.WeakValueDictionary()
+_opening = threading.Lock()
+_inherited: list[Any] = []  # clients of a parent process: their threads are not here, so they cannot even be closed
+
+
+def _after_fork() -> None:
+    """In a child no thread of the parent goes on: what one of them held is never given back."""
+    global _opening
+    _opening = threading.Lock()
+    _inherited.extend(_open.values())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _fill(place: Path, rows: int, batches: Iterable[Batch]) -> None:
+    """Put rows into a new database in that folder; its index is written once, when the last of them is there."""
+    configuration = {"hnsw": {"space": "cosine", "ef_search": BREADTH, "ef_construction": 200,
+                              "sync_threshold": max(LEAST, rows), "batch_size": max(LEAST, min(100, rows))}}  # fmt: skip
+    client = _chroma(str(place))
+    try:
+        collection = client.create_collection(NAME, embedding_function=None, configuration=configuration)
         for ids, vectors, papers in batches:
             for at in range(0, len(ids), BATCH):
                 part = slice(at, at + BATCH)
                 metadata = [{"paper": paper} for paper in papers[part]]
                 collection.upsert(ids=ids[part], embeddings=vectors[part], metadatas=metadata)
-
-    def _open(self, *, create: bool = False) -> Any:
-        """The collection. Only a writer makes one: a database that lost it is not an empty library."""
-        if self._door.collection is None:
-            self._door.client = self._door.client or _client(str(self.folder))
-            if create:
-                self._door.client.get_or_create_collection(
-                    COLLECTION,
-                    embedding_function=None,
-                    configuration={"hnsw": {"space": "cosine", "ef_search": BREADTH, "ef_construction": 200}},
-                )
-            self._door.collection = self._door.client.get_collection(COLLECTION, embedding_function=None)
-        return self._door.collection
+        if (held := collection.count()) != rows:
+            raise ValueError(f"{held:,} of {rows:,} rows are in it")
+    finally:
+        client.close()
+    with contextlib.closing(sqlite3.connect(place / DATABASE)) as database:
+        database.execute("VACUUM")  # the queue that the rows went through is ten times what is left
 
 
-def _swap(new: Path, folder: Path) -> None:
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
+def _linked(folder: Path, link: Path) -> None:
+    try:
+        link.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        shutil.copytree(folder, link)
 
 
-def _client(path: str) -> Any:
+def _chroma(path: str) -> Any:
+    """A client of Chroma in that folder."""
     chromadb = _chromadb()
     quiet = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
     try:
@@ -217,14 +333,3 @@ def _chromadb() -> Any:
         if here:
             os.chdir(here)
     return chromadb
-
-
-@contextmanager
-def _translated(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise LibraryError(
-            f"{folder}: Chroma cannot write there ({first}); check the disk's space and permissions"
-        ) from error

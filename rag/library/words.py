@@ -5,17 +5,27 @@ The index is a table of the library's file and changes with the papers, in the s
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection
 from sqlite3 import Connection
 
+from rag.library import rows
 from rag.library.database import Database
+from rag.library.digests import SIZE
+from rag.library.rows import PAPER
 from rag.records import Paper
 from rag.text import STOPWORDS, compounds, porter, readable, words
 
 COMMON = 0.3  # a word in more than this share of the papers is left out of a lexical query
 COMMON_FROM = 5000  # papers from which such words cost time
 SLIPS = (5, 9)  # letters from which one and two slips are forgiven
+_INDEX = (
+    "SELECT id, block FROM passages_data ORDER BY id",
+    "SELECT segid, pgno, CAST(term AS BLOB) FROM passages_idx ORDER BY segid, term",
+    "SELECT id, sz FROM passages_docsize ORDER BY id",
+    "SELECT *, x'' FROM names ORDER BY rowid",
+)
 TABLES = (
     "CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2')",
     "CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row)",
@@ -37,6 +47,7 @@ class Words:
         wanted = self._query_words(query)
         if not wanted:
             return []
+        self._check()
         match = " OR ".join(f'"{word}"' for word in wanted)
         among = [] if within is None else [json.dumps(list(within))]
         rows = self._db.rows(
@@ -64,10 +75,19 @@ class Words:
         frequencies = self._db.memory().frequencies
         count = frequencies.get(word, 0 if not word else None)
         if count is None:  # a question asks for each of its words several times
+            self._check()
             quoted = '"' + word.replace('"', '""') + '"'
             count = int(self._db.rows("SELECT count(*) FROM passages WHERE passages MATCH ?", quoted)[0][0])
             frequencies[word] = count
         return count
+
+    def _check(self) -> None:
+        """Raises LibraryDamaged when the index is not as it was written; looked at once for each state."""
+        memory = self._db.memory()
+        if not memory.is_full_text_sound:
+            if self._db.run(state) != self._db.meta("full_text"):
+                raise self._db.damaged("its full text")
+            memory.is_full_text_sound = True
 
     def spelled(self, word: str) -> str | None:
         """The library's word that a folded `word` it lacks was probably meant to be; None if none is near.
@@ -98,7 +118,8 @@ class Words:
         places = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.places USING fts5vocab (main, passages, instance)"
         self._db.run(lambda db: db.execute(places))  # MATCH would stem the term again
         (number,) = self._db.rows("SELECT doc FROM temp.places WHERE term = ? LIMIT 1", term)[0]
-        (text,) = self._db.rows("SELECT title || ' ' || abstract FROM passages WHERE rowid = ?", number)[0]
+        paper = rows.paper(self._db, self._db.rows(f"SELECT {PAPER} FROM papers WHERE number = ?", number)[0])
+        text = f"{readable(paper.title)} {readable(paper.abstract)}"
         spelt = {found for found in words(text) if porter(found) == term}
         return min(sorted(spelt), key=lambda found: OSA.distance(found, word), default=term)
 
@@ -109,6 +130,17 @@ def create(db: Connection) -> None:
         db.execute(f"DROP TABLE IF EXISTS {table}")
     for statement in TABLES:
         db.execute(statement)
+
+
+def state(db: Connection) -> str:
+    """The digest of the index as it will be after the transaction, in hex. The text in it is not read by any search."""
+    db.execute("SAVEPOINT flushed")  # FTS5 keeps what is new in memory until then
+    db.execute("RELEASE flushed")
+    found = hashlib.blake2b(digest_size=SIZE)
+    for query in _INDEX:
+        for row in db.execute(query):
+            found.update(ascii(row[:-1]).encode() + bytes(row[-1]))
+    return found.hexdigest()
 
 
 def insert(db: Connection, number: int | None, paper: Paper) -> None:

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag.library import names, words
 from rag.library.database import Database
+from rag.library.digests import digest, digest_of_bytes
+from rag.library.rows import digest_of, recorded
 from rag.records import Chunk, Paper
 from rag.text import readable, terms, title_key
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+ASIDE = """CREATE TABLE aside (at TEXT NOT NULL, id TEXT NOT NULL, title TEXT NOT NULL, record TEXT NOT NULL,
+    reason TEXT NOT NULL)"""  # records that were found damaged
 
 
 class Embedded(NamedTuple):
@@ -51,9 +58,10 @@ def missing(database: Database, keys: Iterable[bytes]) -> set[bytes]:
 
 def store_vectors(database: Database, keys: Sequence[bytes], vectors: np.ndarray) -> None:
     """Keep vectors, float32 of shape (len(keys), dimensions). Safe to repeat."""
-    rows = [(key, vector.astype("float32").tobytes()) for key, vector in zip(keys, vectors, strict=True)]
+    raw = [(key, vector.astype("float32").tobytes()) for key, vector in zip(keys, vectors, strict=True)]
+    rows = [(key, vector, digest_of_bytes(vector, key)) for key, vector in raw]
     with database.transaction() as db:
-        db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+        db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
 
 
 def replace(
@@ -69,13 +77,12 @@ def replace(
     `records` are papers of the library whose title and abstract are as stored: all else of them is replaced.
     """
     with database.transaction() as db:
-        names.ensure(db)
-        content = int(database.meta("content"))
+        db.execute("BEGIN IMMEDIATE")
+        content, generation = int(database.meta("content")), database.generation + 1
         content -= sum(_delete(db, id) for id in dict.fromkeys(gone))
-        content += sum(_insert(db, entry) - before for entry, before in _cleared(db, entries))
+        content += sum(_insert(db, entry, generation) - before for entry, before in _cleared(db, entries))
         content += sum(_restate(db, paper) for paper in records)
-        generation = database.generation + 1
-        _set(db, content=content % 2**128, generation=generation)
+        set_meta(db, content=content % 2**128, generation=generation, full_text=state(db))
         _note(db, generation, action, detail)
     return generation
 
@@ -83,54 +90,56 @@ def replace(
 def note(database: Database, action: str, detail: Mapping[str, Any]) -> None:
     """Write in the journal what changed no paper; the same note once more only moves its time."""
     with database.transaction() as db:
-        moved = db.execute(
-            "UPDATE journal SET at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE rowid = (SELECT max(rowid) "
-            "FROM journal) AND generation = ? AND action = ? AND detail = ?",
-            (database.generation, action, json.dumps(dict(detail))),
-        )
-        if not moved.rowcount:
-            _note(db, database.generation, action, detail)
-
-
-def set_filled(database: Database) -> None:
-    """Note that the collection of vectors now holds what the file does."""
-    with database.transaction() as db:
-        _set(db, collection=database.generation)
-
-
-def mend(database: Database, mending: Callable[[Connection], None], detail: Mapping[str, Any]) -> None:
-    """Have the file mended, build the full text and the sum over the papers anew, note it."""
-    with database.transaction() as db:
         db.execute("BEGIN IMMEDIATE")
-        mending(db)
-        words.create(db)
-        names.create(db)
-        for number, record in db.execute("SELECT number, record FROM papers ORDER BY number").fetchall():
-            paper = Paper.from_dict(json.loads(record))
-            words.insert(db, number, paper)
-            names.insert(db, number, paper)
-        generation = database.generation + 1
-        _set(db, content=content(database), generation=generation)
-        _note(db, generation, "repair", detail)
+        said = (database.generation, action, json.dumps(dict(detail)))
+        last = db.execute(
+            "SELECT rowid, generation, action, detail FROM journal ORDER BY rowid DESC LIMIT 1"
+        ).fetchone()
+        if last and last[1:] == said:
+            db.execute("DELETE FROM journal WHERE rowid = ?", last[:1])
+        _note(db, database.generation, action, detail)
+
+
+def refill_names(database: Database) -> None:
+    """Find the names of the papers anew."""
+    with database.transaction() as db:
+        names.ensure(db)
+        set_meta(db, full_text=state(db))
+
+
+def state(db: Connection) -> str:
+    """The digest of the full text and of the names as they will be after the transaction, in hex."""
+    return words.state(db)
+
+
+def set_collection(database: Database, manifest: str) -> None:
+    """Switch to another collection of vectors."""
+    with database.transaction() as db:
+        set_meta(db, collection=manifest)
 
 
 def content(database: Database) -> int:
     """The sum behind a library's fingerprint, computed from its papers; `meta("content")` is the one that was kept."""
-    return sum(_digest(record) for (record,) in database.rows("SELECT record FROM papers")) % 2**128
+    return database.run(content_of)
+
+
+def content_of(db: Connection) -> int:
+    """The same, asked of a connection."""
+    return sum(_hash(record) for (record,) in db.execute("SELECT record FROM papers")) % 2**128
+
+
+def set_meta(db: Connection, **values: object) -> None:
+    """Write what the library says of itself."""
+    rows = [(key, str(value), digest(key, str(value))) for key, value in values.items()]
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", rows)
 
 
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def _set(db: Connection, **values: int) -> None:
-    db.executemany("UPDATE meta SET value = ? WHERE key = ?", [(str(value), key) for key, value in values.items()])
-
-
 def _note(db: Connection, generation: int, action: str, detail: Mapping[str, Any]) -> None:
-    db.execute(
-        "INSERT INTO journal VALUES (?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now'), ?, ?)",
-        (generation, action, json.dumps(dict(detail))),
-    )
+    row = generation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), action, json.dumps(dict(detail))
+    db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (*row, digest(*row)))
 
 
 def _delete(db: Connection, id: str) -> int:
@@ -139,7 +148,7 @@ def _delete(db: Connection, id: str) -> int:
     for number, record in db.execute("SELECT number, record FROM papers WHERE id = ?", (id,)).fetchall():
         words.delete(db, number)
         names.delete(db, number)
-        digest += _digest(record)
+        digest += _hash(record)
     db.execute("DELETE FROM papers WHERE id = ?", (id,))
     for table in ("chunks", "sentences"):
         db.execute(f"DELETE FROM {table} WHERE paper = ?", (id,))
@@ -154,38 +163,36 @@ def _cleared(db: Connection, entries: Iterable[Entry]) -> Iterator[tuple[Entry, 
 
 def _restate(db: Connection, paper: Paper) -> int:
     """Replace the record of a paper; how the hash changes."""
-    ((before,),) = db.execute("SELECT record FROM papers WHERE id = ?", (paper.id,)).fetchall()
-    record = _recorded(paper)
-    db.execute("UPDATE papers SET record = ? WHERE id = ?", (record, paper.id))
-    return _digest(record) - _digest(before)
+    title_key_, since, before = db.execute(
+        "SELECT title_key, since, record FROM papers WHERE id = ?", (paper.id,)
+    ).fetchone()
+    row = paper.id, paper.title, title_key_, since, recorded(paper)
+    db.execute("UPDATE papers SET record = ?, digest = ? WHERE id = ?", (row[4], digest(*row), paper.id))
+    return _hash(row[4]) - _hash(before)
 
 
-def _insert(db: Connection, entry: Entry) -> int:
+def _insert(db: Connection, entry: Entry, generation: int) -> int:
     """Store a paper with its spans; the hash of its record."""
-    paper, record = entry.paper, _recorded(entry.paper)
-    number = db.execute(
-        "INSERT INTO papers (id, title, title_key, record) VALUES (?, ?, ?, ?)",
-        (paper.id, paper.title, title_key(paper.title), record),
-    ).lastrowid
+    paper = entry.paper
+    chunks = [(c.id, c.start, c.end, c.tokens, key) for c, key in entry.chunks]
+    sentences = [
+        (n, s.start, s.end, s.key, _terms(paper.abstract[s.start : s.end])) for n, s in enumerate(entry.sentences)
+    ]
+    row = paper.id, paper.title, title_key(paper.title), generation, recorded(paper)
+    spans = digest_of(sorted(chunks, key=lambda one: (one[1], one[0]))), digest_of(sentences)
+    columns = "id, title, title_key, since, record, digest, chunks, sentences"
+    values = (*row, digest(*row), *spans)
+    number = db.execute(f"INSERT INTO papers ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid
     words.insert(db, number, paper)
     names.insert(db, number, paper)
-    chunks = [(c.id, paper.id, c.start, c.end, c.tokens, key) for c, key in entry.chunks]
-    db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", chunks)
-    sentences = [
-        (paper.id, n, s.start, s.end, s.key, _terms(paper.abstract[s.start : s.end]))
-        for n, s in enumerate(entry.sentences)
-    ]
-    db.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?, ?, ?)", sentences)
-    return _digest(record)
+    db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", [(one[0], paper.id, *one[1:]) for one in chunks])
+    db.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?, ?, ?)", [(paper.id, *one) for one in sentences])
+    return _hash(row[4])
 
 
 def _terms(sentence: str) -> str:
     return " ".join(dict.fromkeys(terms(readable(sentence))))
 
 
-def _recorded(paper: Paper) -> str:
-    return json.dumps(paper.to_dict(), ensure_ascii=True)
-
-
-def _digest(record: str) -> int:
-    return int.from_bytes(hashlib.sha256(record.encode()).digest()[:16])
+def _hash(record: str) -> int:
+    return int.from_bytes(hashlib.sha256(record.encode("utf-8", "surrogateescape")).digest()[:16])

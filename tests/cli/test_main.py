@@ -32,7 +32,6 @@ from rag.library.build import fill, store
 from rag.library.database import FILE
 from rag.library.embed import open_embedder
 from rag.library.store import Library, writer
-from rag.library.vectors import open_collection
 from rag.readers import Reading
 from rag.text import paper_id
 
@@ -342,7 +341,7 @@ def made(folder: Path, *papers: Paper) -> Path:
     with writer(folder):
         library = Library.create(folder, embedder.name, embedder.dimensions)
         store(library, Reading(papers, len(papers), ()), embedder)
-        fill(library, open_collection(folder))
+        fill(library)
         library.close()
     return folder
 

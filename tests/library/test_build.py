@@ -20,11 +20,11 @@ import pytest
 import rag
 from rag.answering.opening import open_assistant
 from rag.errors import EmbedError
-from rag.library.build import fill, named_folder, open_shipped, store
+from rag.library import write
+from rag.library.build import behind, fill, named_folder, open_shipped, store
 from rag.library.database import FILE
 from rag.library.embed import MiniLM, open_embedder
 from rag.library.store import Library, writer
-from rag.library.vectors import open_collection
 from rag.readers import Reading
 from rag.settings import load
 
@@ -112,7 +112,7 @@ def test_what_fails_while_embedding_stores_no_paper_and_what_was_embedded_is_kep
 def test_progress_goes_from_nothing_to_all(library):
     told = []
     store(library, reading(made.S4, made.FLASH), open_embedder(), lambda *step: told.append(step))
-    fill(library, open_collection(library.path), lambda *step: told.append(step))
+    fill(library, lambda *step: told.append(step))
     stages = dict.fromkeys(stage for stage, _, _ in told)
     assert list(stages) == ["embedding", "storing", "indexing"]
     assert told[0] == ("embedding", 0, 2)
@@ -121,11 +121,10 @@ def test_progress_goes_from_nothing_to_all(library):
 
 def test_the_collection_holds_what_the_library_does(library):
     store(library, reading(made.S4, made.FLASH), open_embedder())
-    assert not library.filled()
-    vectors = open_collection(library.path)
-    fill(library, vectors)
-    assert library.filled()
-    assert vectors.count() == library.counts()["chunks"]
+    assert behind(library) == "there is none"
+    fill(library)
+    assert not behind(library)
+    assert len(made.collection(library.path).ids()) == library.counts()["chunks"]
 
 
 @pytest.mark.parametrize("name", ["./here", "/tmp/somewhere", "a/b", "~/lib"])
@@ -179,14 +178,14 @@ def whole(folder, shipped):
     """Is it the shipped library, to the last vector?"""
     with closing(Library.open(folder)) as copy, closing(Library.open(shipped)) as original:
         same = copy.counts() == original.counts() and copy.fingerprint == original.fingerprint
-        return same and copy.filled() and open_collection(folder).count() == original.counts()["chunks"]
+        return same and not behind(copy) and made.collection(folder).rows == original.counts()["chunks"]
 
 
 def test_it_holds_every_shipped_paper(shipped, papers):
     with closing(Library.open(shipped)) as library:
         assert {paper.id for paper in library} == {paper.id for paper in papers}
         assert library.counts()["sentences"] > 5 * len(papers)
-        assert library.filled()
+        assert not behind(library)
 
 
 def test_opening_it_again_builds_nothing(shipped):
@@ -288,15 +287,16 @@ def test_a_broken_collection_heals_between_two_questions_without_embedding(small
     said = before.answer(QUESTION)
     if not is_open:
         before.close()
-    harm(small / "chroma")
+    (place,) = (small / "chroma").iterdir()
+    harm(place)
     after = before if is_open else open_assistant(load())
     embedder = after._search.embedder = Counting()
     again = after.answer(QUESTION)
     assert (again.text, again.citations, again.trace) == (said.text, said.citations, said.trace)
     assert embedder.texts == [QUESTION]
     after.close()
-    if not is_open or harm is gone:
-        assert open_collection(small).count() == rows(small, "chunks")
+    if not is_open:  # else it is in memory, and goes on
+        assert len(made.collection(small).ids()) == rows(small, "chunks")
 
 
 def test_two_assistants_on_one_folder_heal_together(small):
@@ -314,13 +314,13 @@ def test_processes_that_find_it_broken_at_once_all_answer(small):
         out, err = process.communicate(timeout=100)
         assert process.returncode == 0, err
         assert json.loads(out)["status"] == "answered"
-    assert open_collection(small).count() == rows(small, "chunks")
+    assert len(made.collection(small).ids()) == rows(small, "chunks")
 
 
 def test_a_library_stored_but_not_filled_is_filled_by_the_first_question(small):
     gone(small / "chroma")
     with closing(sqlite3.connect(small / FILE)) as db:
-        db.execute("UPDATE meta SET value = '-1' WHERE key = 'collection'")
+        write.set_meta(db, collection="")
         db.commit()
     assert rag.answer(QUESTION).status == "answered"
     assert rag.answer(QUESTION).trace["dense"]

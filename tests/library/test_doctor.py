@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from running import called
 
-from rag.errors import LibraryBusy, LibraryMissing
+from rag.errors import LibraryBusy, LibraryDamaged, LibraryMissing
 from rag.library import changes, doctor
 from rag.library.build import open_shipped
 from rag.library.database import FILE
+from rag.library.digests import digest
 from rag.library.embed import MiniLM, open_embedder
 from rag.library.store import Library, writer
-from rag.library.vectors import open_collection
 
 PAPERS = [made.S4, made.FLASH, made.POKER]
 
@@ -44,7 +44,6 @@ def original(tmp_path_factory) -> Path:
         "".join(json.dumps({"title": one.title, "abstract": one.abstract}) + "\n" for one in PAPERS), "utf-8"
     )
     changes.add([place / "papers.jsonl"], str(place / "library"), open_embedder())
-    open_collection(place / "library").close()
     return place / "library"
 
 
@@ -58,6 +57,11 @@ def sql(folder: Path, *statements: str) -> None:
     with closing(sqlite3.connect(folder / FILE)) as db, db:
         for statement in statements:
             db.execute(statement)
+
+
+def said(folder: Path, statement: str, key: str, value: str) -> None:
+    with closing(sqlite3.connect(folder / FILE)) as db, db:
+        db.execute(statement, (value, digest(key, value)))
 
 
 def failed(health: doctor.Health) -> set[str]:
@@ -80,9 +84,7 @@ def rows(folder: Path) -> dict[str, object]:
     }
     with closing(sqlite3.connect(folder / FILE)) as db:
         held: dict[str, object] = {name: sorted(db.execute(query)) for name, query in tables.items()}
-    vectors = open_collection(folder)
-    held["collection"] = vectors.ids()
-    vectors.close()
+    held["collection"] = made.reached(folder)
     return held
 
 
@@ -127,42 +129,52 @@ def moved_sentence(folder: Path) -> None:
 
 
 def other_content(folder: Path) -> None:
-    sql(folder, "UPDATE meta SET value = '12345' WHERE key = 'content'")
+    said(folder, "UPDATE meta SET value = ?, digest = ? WHERE key = 'content'", "content", "12345")
 
 
 def no_collection(folder: Path) -> None:
     shutil.rmtree(folder / "chroma")
 
 
+def place(folder: Path) -> Path:
+    """Where the collection lies."""
+    (found,) = (folder / "chroma").iterdir()
+    return found
+
+
 def less_in_collection(folder: Path) -> None:
-    vectors = open_collection(folder)
-    vectors.update([], [f"{made.S4.id}.0"])
-    vectors.close()
+    with closing(sqlite3.connect(place(folder) / "chroma.sqlite3")) as db, db:
+        db.execute("DELETE FROM embeddings WHERE id = 1")
 
 
-def more_in_collection(folder: Path) -> None:
-    vectors = open_collection(folder)
-    vectors.update([(["x.0"], np.eye(1, 384, dtype=np.float32), ["x"])], [])
-    vectors.close()
+def flipped_in_collection(folder: Path) -> None:
+    file = next(place(folder).glob("*/data_level0.bin"))
+    raw = bytearray(file.read_bytes())
+    raw[500] ^= 4
+    file.write_bytes(raw)
 
 
-def other_vectors(folder: Path) -> None:
-    vectors = open_collection(folder)
-    vectors.update([([f"{made.S4.id}.0"], np.eye(1, 384, dtype=np.float32), [made.S4.id])], [])
-    vectors.close()
+def other_collection(folder: Path) -> None:
+    """That of another library, under the name of this one's."""
+    other = made.library(folder.parent / "other", made.POKER)
+    shutil.rmtree(place(folder) / "x", ignore_errors=True)
+    name = place(folder).name
+    shutil.rmtree(folder / "chroma")
+    (folder / "chroma").mkdir()
+    shutil.copytree(next((other / "chroma").iterdir()), folder / "chroma" / name)
 
 
 def behind(folder: Path) -> None:
-    sql(folder, "UPDATE meta SET value = '0' WHERE key = 'collection'")
+    said(folder, "UPDATE meta SET value = ?, digest = ? WHERE key = 'collection'", "collection", "")
 
 
 def left_behind(folder: Path) -> None:
-    (folder / "chroma.new").mkdir()
-    (folder / "chroma.new" / "data.bin").write_bytes(b"0" * 100)
+    (folder / "chroma" / "9-1234").mkdir()
+    (folder / "chroma" / "9-1234" / "data.bin").write_bytes(b"0" * 100)
 
 
 def broken_journal(folder: Path) -> None:
-    sql(folder, "INSERT INTO journal VALUES (1, 'now', 'add', '{broken')")
+    sql(folder, "INSERT INTO journal VALUES (1, 'now', 'add', '{broken', x'00')")
 
 
 HARMS = {
@@ -173,14 +185,14 @@ HARMS = {
     short_vector: {"vectors"},
     no_numbers: {"vectors"},
     orphans: {"spans"},
-    no_chunks: {"spans", "collection"},
+    no_chunks: {"spans"},
     moved_sentence: {"spans"},
     other_content: {"fingerprint"},
     no_collection: {"collection"},
     less_in_collection: {"collection"},
-    more_in_collection: {"collection"},
-    other_vectors: {"collection"},
-    behind: {"collection"},
+    flipped_in_collection: {"collection"},
+    other_collection: {"collection"},
+    behind: {"collection", "leftovers"},
     left_behind: {"leftovers"},
     broken_journal: {"journal"},
 }
@@ -210,19 +222,14 @@ def test_what_is_sound_is_left_as_it_is(folder):
     assert (folder / FILE).read_bytes() == before
 
 
-def test_a_record_that_cannot_be_read_is_dropped_and_had_back_from_its_file(original, folder):
-    # the journal names the file of the original, which is still there
+def test_a_record_that_cannot_be_read_is_had_back_from_its_file(original, folder):
+    sound = rows(folder)  # the journal names the file of the original, which is still there
     sql(folder, f"UPDATE papers SET record = '{{' WHERE id = '{made.POKER.id}'")
     assert "PokerBench" in next(check.problem for check in examine(folder).checks if check.name == "papers")
-    health = doctor.repair(folder, str(folder), open_embedder())
-    assert failed(health) == set()
-    assert any(f"type: rag sync --library {folder}" in line for line in health.repaired)
-    with closing(Library.open(folder)) as library:
-        assert len(library) == 2
     embedder = Counting()
-    assert len(changes.sync(str(folder), embedder).added) == 1
-    assert embedder.texts == []  # its vectors were kept
-    assert not failed(examine(folder))
+    health = doctor.repair(folder, str(folder), embedder)
+    assert (failed(health), embedder.texts) == (set(), [])  # its vectors were kept
+    assert rows(folder) == sound
 
 
 def test_chunks_that_no_query_reaches_are_seen_and_had_back(tmp_path):
@@ -234,8 +241,7 @@ def test_chunks_that_no_query_reaches_are_seen_and_had_back(tmp_path):
     file, folder = tmp_path / "many.jsonl", tmp_path / "many"
     file.write_text("".join(json.dumps({"title": f"Paper {n}", "abstract": f"Fact {n}."}) + "\n" for n in range(2200)))
     changes.add([file], str(folder), Random())
-    open_collection(folder).close()
-    for index in (folder / "chroma").iterdir():
+    for index in place(folder).iterdir():
         if index.is_dir():
             shutil.rmtree(index)
     seen = doctor.examine(folder, "mine", Random())
@@ -274,13 +280,58 @@ def no_generation(folder: Path) -> None:
     sql(folder, "DELETE FROM meta WHERE key = 'generation'")
 
 
-@pytest.mark.parametrize("harm", [garbage, empty, half, one_page, no_papers, no_meta, no_generation])
+@pytest.mark.parametrize("harm", [garbage, empty, half, one_page, no_papers])
 def test_what_cannot_be_repaired_says_what_to_type(folder, harm):
     harm(folder)
     for health in (examine(folder), doctor.repair(folder, "mine", open_embedder())):
         assert failed(health)
         assert f"type: mv {folder} {folder}.damaged && rag add " in health.advice
         assert health.advice.endswith(" --library mine")
+
+
+@pytest.mark.parametrize("harm", [no_meta, no_generation])
+def test_a_library_that_forgot_itself_is_read_out_into_a_new_file(folder, harm):
+    sound = rows(folder)
+    harm(folder)
+    assert examine(folder).advice == "to repair it type: rag doctor --library mine --repair"
+    health = doctor.repair(folder, "mine", open_embedder())
+    assert (failed(health), health.embedded) == (set(), 0)
+    assert rows(folder) == sound
+
+
+def test_a_flipped_byte_in_a_record_is_never_made_official(original, folder):
+    """It is told when it is asked for, and had back from the file that it came from."""
+    sound = rows(folder)
+    sql(folder, f"UPDATE papers SET record = replace(record, 'state', 'stats') WHERE id = '{made.S4.id}'")
+    with closing(Library.open(folder)) as library, pytest.raises(LibraryDamaged, match="the record of") as caught:
+        library.paper(made.S4.id)
+    assert "\n" not in str(caught.value)
+    assert failed(examine(folder)) >= {"papers"}
+    health = doctor.repair(folder, str(folder), open_embedder())
+    assert any("read again from their files" in line for line in health.repaired)
+    assert (failed(health), rows(folder)) == (set(), sound)
+
+
+def test_a_damaged_record_whose_file_is_gone_is_set_aside_and_named(folder):
+    sql(folder, f"UPDATE papers SET record = replace(record, 'state', 'stats') WHERE id = '{made.S4.id}'",
+        "DELETE FROM journal")  # fmt: skip
+    health = doctor.repair(folder, str(folder), open_embedder())
+    assert any(line.startswith("set aside") and made.S4.title[:20] in line for line in health.repaired)
+    assert failed(health) == set()
+    assert (folder / f"{FILE}.damaged").is_file()
+    with closing(Library.open(folder)) as library:
+        assert made.S4.id not in {paper.id for paper in library}
+        assert len(library) == 2
+        assert [row[0] for row in library.database.rows("SELECT id FROM aside")] == [made.S4.id]
+
+
+def test_bytes_that_are_no_text_harm_the_row_they_are_in_alone(folder):
+    sql(folder, f"UPDATE papers SET record = CAST(x'7bff22' AS TEXT) WHERE id = '{made.S4.id}'")
+    with closing(Library.open(folder)) as library:
+        assert library.paper(made.FLASH.id) == library.papers([made.FLASH.id])[made.FLASH.id]
+        with pytest.raises(LibraryDamaged):
+            library.paper(made.S4.id)
+    assert failed(doctor.repair(folder, str(folder), open_embedder())) == set()
 
 
 def test_the_advice_names_the_files_as_long_as_the_journal_can_be_read(original, folder):

@@ -269,12 +269,17 @@ def old(folder: Path, spoilt: str) -> None:
     made.close()
 
 
-def test_repair_makes_the_names_anew(tmp_path):
+def test_names_that_another_version_found_are_found_anew_when_a_library_is_opened(tmp_path):
     made = Library.create(tmp_path, "fake", 8)
     add(made, *papers())
     before = rows(made)
-    write.mend(made.database, lambda db: db.execute("DELETE FROM names"), {})
+    with made.database.transaction() as db:
+        db.execute("DELETE FROM names")
+        write.set_meta(db, names=0, full_text=write.state(db))
+    made.close()
+    made = Library.open(tmp_path)
     assert rows(made) == before
+    assert made.words.lexical("tea", 3)
     made.close()
 
 

@@ -112,7 +112,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, papers: tuple[Paper, ...])
 
 def test_a_new_library_is_empty_and_opens_again(tmp_path: Path) -> None:
     with contextlib.closing(Library.create(tmp_path, FAKE, DIMENSIONS)) as made:
-        assert (len(made), made.generation, made.embedder, made.filled()) == (0, 0, FAKE, False)
+        assert (len(made), made.generation, made.embedder, made.meta("collection")) == (0, 0, FAKE, "")
         assert made.meta("dimensions") == "8"
     with contextlib.closing(Library.open(str(tmp_path))) as opened:
         assert (list(opened), opened.journal(), opened.words.lexical("word", 5)) == ([], [], [])
@@ -366,15 +366,6 @@ def test_more_keys_than_sqlite_takes_at_once_are_no_trouble(library: Library) ->
     keys = [key(str(number)) for number in range(2000)]
     write.store_vectors(library.database, keys[:1500], np.array([embed("any")] * 1500))
     assert write.missing(library.database, keys) == set(keys[1500:])
-
-
-def test_the_collection_is_filled_until_the_next_change(library: Library) -> None:
-    store(library, [MAMBA])
-    assert not library.filled()
-    write.set_filled(library.database)
-    assert library.filled()
-    store(library, [STIM])
-    assert not library.filled()
 
 
 # --- the fingerprint ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+import made
 import pytest
 from running import called
 
@@ -15,7 +16,6 @@ from rag.library import changes, plan
 from rag.library.embed import MiniLM, open_embedder
 from rag.library.origins import origins
 from rag.library.store import Library
-from rag.library.vectors import open_collection
 
 TEXTS = {
     "Widgets that fold": "Folding widgets save space. A widget folds 12 times faster with a brass hinge.",
@@ -77,8 +77,8 @@ def sync(place: str, embedder: MiniLM | None = None, **options) -> changes.Added
 def held(place: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """{title: (abstract, sources)} of a library whose collection holds what it does."""
     with closing(Library.open(place)) as library:
-        assert library.filled()
-        assert open_collection(Path(place)).count() == library.counts()["chunks"]
+        chunks = {c.id for some in library.chunks([paper.id for paper in library]).values() for c in some}
+        assert made.reached(Path(place)) == chunks
         return {paper.title: (paper.abstract, paper.sources) for paper in library}
 
 

@@ -1,17 +1,30 @@
-"""The Chroma collection: finds what brute force finds, and never passes a broken one off as whole."""
+"""The collection of vectors: finds what brute force finds, is never changed, and never passes for whole when it is not."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rag.errors import LibraryError
-from rag.library.vectors import Batch, Chroma, Stale, open_collection
+from rag.library.vectors import (
+    DATABASE,
+    Batch,
+    Collection,
+    Manifest,
+    Stale,
+    collections_folder,
+    leftovers,
+    make_collection,
+    open_collection,
+    sweep,
+)
 
 DIMENSIONS = 16
 
@@ -35,20 +48,22 @@ def nearest(rows: np.ndarray, query: np.ndarray, limit: int) -> list[tuple[str, 
     return [(f"p{row}.0", float(cosines[row])) for row in best]
 
 
-def assert_finds_the_nearest(vectors: Chroma, rows: np.ndarray, limit: int = 10) -> None:
+def assert_finds_the_nearest(collection: Collection, rows: np.ndarray, limit: int = 10) -> None:
     for query in unit_rows(10, seed=99):
         expected = nearest(rows, query, limit)
-        found = vectors.query(query, limit)
+        found = collection.query(query, limit)
         assert [id for id, _ in found] == [id for id, _ in expected]
         assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in expected], abs=1e-5)
 
 
-@pytest.fixture
-def vectors(tmp_path: Path) -> Iterator[Chroma]:
-    made = open_collection(tmp_path)
-    assert isinstance(made, Chroma)
-    yield made
-    made.close()
+def made(library: Path, rows: np.ndarray, size: int = 10_000) -> Manifest:
+    return make_collection(library, 1, len(rows), batches(rows, size))
+
+
+def files(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """What each file below a folder holds, and when it was last written."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in found}
 
 
 ROWS = unit_rows(300, seed=1)
@@ -58,195 +73,191 @@ ROWS = unit_rows(300, seed=1)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 300])
-def test_chroma_finds_what_brute_force_finds(limit: int, vectors: Chroma) -> None:
-    vectors.fill(batches(ROWS, 70))
-    assert vectors.count() == 300
-    assert_finds_the_nearest(vectors, ROWS, limit)
+def test_chroma_finds_what_brute_force_finds(limit: int, tmp_path: Path) -> None:
+    collection = open_collection(tmp_path, made(tmp_path, ROWS, 70))
+    assert (collection.rows, len(collection.ids())) == (300, 300)
+    assert_finds_the_nearest(collection, ROWS, limit)
 
 
-def test_a_collection_past_its_index_threshold_finds_what_brute_force_finds(vectors: Chroma) -> None:
-    rows = unit_rows(2300, seed=2)
-    vectors.fill(batches(rows, 1000))
-    assert_finds_the_nearest(vectors, rows)
-    vectors.close()
-    assert_finds_the_nearest(vectors, rows)
+@pytest.mark.parametrize("count", [1, 2, 3, 999, 1001, 2300, 5500])  # Chroma takes 5,461 at once
+def test_all_rows_are_found_whatever_their_number(count: int, tmp_path: Path) -> None:
+    rows = unit_rows(count, seed=2)
+    collection = open_collection(tmp_path, made(tmp_path, rows, 1000))
+    assert_finds_the_nearest(collection, rows, min(10, count))
+    collection.close()
+    assert_finds_the_nearest(collection, rows, min(10, count))
 
 
-def test_more_rows_than_chroma_takes_at_once_are_no_trouble(vectors: Chroma) -> None:
-    rows = unit_rows(5500, seed=3)
-    vectors.fill(batches(rows))
-    assert vectors.count() == 5500
-    assert vectors.query(rows[5499], 1)[0][0] == "p5499.0"
+def test_asking_for_more_than_there_is_gives_all_of_it(tmp_path: Path) -> None:
+    collection = open_collection(tmp_path, made(tmp_path, ROWS[:3]))
+    assert sorted(id for id, _ in collection.query(ROWS[0], 50)) == ["p0.0", "p1.0", "p2.0"]
 
 
-def test_asking_for_more_than_there_is_gives_all_of_it(vectors: Chroma) -> None:
-    vectors.fill(batches(ROWS[:3]))
-    assert sorted(id for id, _ in vectors.query(ROWS[0], 50)) == ["p0.0", "p1.0", "p2.0"]
+def test_an_empty_collection_finds_nothing(tmp_path: Path) -> None:
+    collection = open_collection(tmp_path, made(tmp_path, ROWS[:0]))
+    assert (collection.query(ROWS[0], 5), collection.ids()) == ([], set())
 
 
-def test_an_empty_collection_finds_nothing(vectors: Chroma) -> None:
-    assert vectors.count() == 0
-    vectors.fill([])
-    assert (vectors.query(ROWS[0], 5), vectors.count()) == ([], 0)
+# --- never changed ------------------------------------------------------------------------------
 
 
-# --- changing -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("count", [1, 2, 300, 1500])
+def test_reading_leaves_every_file_as_it_was(count: int, tmp_path: Path) -> None:
+    rows = unit_rows(count, seed=3)
+    manifest = made(tmp_path, rows)
+    before = files(tmp_path)
+    for _ in range(2):
+        collection = open_collection(tmp_path, manifest)
+        collection.query(rows[0], 5)
+        collection.ids()
+        collection.close()
+    assert files(tmp_path) == before
+    assert manifest.problem(collections_folder(tmp_path) / manifest.folder) == ""
 
 
-def test_an_update_adds_replaces_and_removes(vectors: Chroma) -> None:
-    vectors.fill(batches(ROWS))
-    rows = np.concatenate([ROWS, unit_rows(20, seed=4)])
-    rows[5] = unit_rows(1, seed=5)[0]
-    added = (["p5.0", *(f"p{n}.0" for n in range(300, 320))], rows[[5, *range(300, 320)]], ["p5", *(f"p{n}" for n in range(300, 320))])  # fmt: skip
-    vectors.update([added], gone=["p7.0", "p8.0", "unknown"])
-    assert vectors.count() == 318
-    rows[[7, 8]] = -1  # cosines that brute force ranks last
-    rows[[7, 8]] *= 0
-    vectors.close()
-    assert_finds_the_nearest(vectors, rows)
+def test_a_new_collection_takes_nothing_from_those_who_have_the_old_one_open(tmp_path: Path) -> None:
+    old = open_collection(tmp_path, made(tmp_path, ROWS))
+    assert_finds_the_nearest(old, ROWS)
+    newer = made(tmp_path, ROWS[:40])
+    assert len(leftovers(tmp_path, newer)) == 1
+    sweep(tmp_path, newer)
+    assert [path.name for path in collections_folder(tmp_path).iterdir()] == [newer.folder]
+    assert_finds_the_nearest(old, ROWS)
+    assert_finds_the_nearest(open_collection(tmp_path, newer), ROWS[:40])
+    old.close()
+    with pytest.raises(Stale):
+        old.query(ROWS[0], 1)
 
 
-def test_filling_again_throws_the_old_rows_away(vectors: Chroma) -> None:
-    vectors.fill(batches(ROWS))
-    vectors.fill(batches(ROWS[:40]))
-    assert vectors.count() == 40
-    assert_finds_the_nearest(vectors, ROWS[:40])
-
-
-def test_two_objects_on_one_folder_see_what_either_writes(vectors: Chroma) -> None:
-    other = Chroma(vectors.folder)
-    vectors.fill(batches(ROWS))
-    assert_finds_the_nearest(other, ROWS)
-    other.fill(batches(ROWS[:40]))
-    assert_finds_the_nearest(vectors, ROWS[:40])
-
-
-def test_one_name_in_two_folders_is_two_collections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    for seed, place in enumerate(("one", "two")):
-        (tmp_path / place).mkdir()
-        monkeypatch.chdir(tmp_path / place)
-        made.append((Chroma(Path("chroma")), unit_rows(20, seed)))
-        made[-1][0].fill(batches(made[-1][1]))
+def test_all_who_open_one_collection_share_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = made(tmp_path, ROWS)
+    first = open_collection(tmp_path, manifest)
     monkeypatch.chdir(tmp_path)
-    for vectors, rows in made:
-        assert_finds_the_nearest(vectors, rows)
-        vectors.close()
+    assert open_collection(Path("."), manifest) is first
 
 
-def test_a_fill_that_fails_leaves_the_old_rows_and_the_next_one_works(vectors: Chroma) -> None:
+def test_only_its_owner_may_look_into_it(tmp_path: Path) -> None:
+    manifest = made(tmp_path / "lib", ROWS)
+    place = collections_folder(tmp_path / "lib") / manifest.folder
+    assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "lib", place.parent, place)} == {"0o700"}
+    assert {oct(file.stat().st_mode & 0o777) for file in place.rglob("*") if file.is_file()} == {"0o600"}
+
+
+def test_one_that_fails_while_it_is_made_leaves_nothing(tmp_path: Path) -> None:
     def failing() -> Iterator[Batch]:
         yield from batches(ROWS[:5])
         raise OSError("no space left")
 
-    vectors.fill(batches(ROWS))
+    manifest = made(tmp_path, ROWS)
     with pytest.raises(LibraryError, match="no space left"):
-        vectors.fill(failing())
-    assert_finds_the_nearest(vectors, ROWS)
-    vectors.fill(batches(ROWS[:40]))
-    vectors.close()
-    assert_finds_the_nearest(vectors, ROWS[:40])
-    assert [folder.name for folder in vectors.folder.parent.iterdir()] == ["chroma"]
-
-
-def test_a_closed_collection_opens_again_by_itself_and_in_another_object(vectors: Chroma) -> None:
-    vectors.fill(batches(ROWS))
-    vectors.close()
-    vectors.close()
-    assert_finds_the_nearest(vectors, ROWS)
-    vectors.close()
-    other = Chroma(vectors.folder)
-    assert_finds_the_nearest(other, ROWS)
-    other.close()
+        make_collection(tmp_path, 2, 300, failing())
+    with pytest.raises(LibraryError, match="300 of 301 rows"):
+        make_collection(tmp_path, 2, 301, batches(ROWS))
+    assert leftovers(tmp_path, manifest) == []
+    assert_finds_the_nearest(open_collection(tmp_path, manifest), ROWS)
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LibraryError, match="Chroma cannot write there") as caught:
-        open_collection(tmp_path / "file").fill(batches(ROWS))
+        made(tmp_path / "file", ROWS)
     assert "\n" not in str(caught.value)
 
 
-# --- broken -------------------------------------------------------------------------------------
+def test_a_manifest_goes_to_text_and_back(tmp_path: Path) -> None:
+    manifest = made(tmp_path, ROWS[:3])
+    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert Manifest.from_json("") is Manifest.from_json("17") is None
 
 
-def index_files_gone(folder: Path) -> None:
-    for file in folder.glob("*/*"):
-        file.unlink()
+# --- what is not whole --------------------------------------------------------------------------
+
+
+def index_file_gone(folder: Path) -> None:
+    next(folder.glob("*/data_level0.bin")).unlink()
 
 
 def index_folder_gone(folder: Path) -> None:
-    for inside in folder.iterdir():
-        if inside.is_dir():
-            shutil.rmtree(inside)
+    shutil.rmtree(next(path for path in folder.iterdir() if path.is_dir()))
 
 
 def database_gone(folder: Path) -> None:
-    (folder / "chroma.sqlite3").unlink()
+    (folder / DATABASE).unlink()
 
 
 def database_garbage(folder: Path) -> None:
-    (folder / "chroma.sqlite3").write_bytes(b"garbage" * 1000)
-
-
-def database_empty(folder: Path) -> None:
-    (folder / "chroma.sqlite3").write_bytes(b"")
+    (folder / DATABASE).write_bytes(b"garbage" * 1000)
 
 
 def everything_gone(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize(  # Chroma keeps up to 1,000 rows outside its index files
-    ("break_it", "rows", "limit"),
-    [(index_files_gone, 1000, 1), (index_folder_gone, 1300, 50), (index_files_gone, 1999, 10)],
-)
-def test_lost_index_files_are_noticed_and_filling_mends_them(
-    break_it: Callable[[Path], None], limit: int, rows: int, vectors: Chroma
-) -> None:
-    matrix = unit_rows(rows, seed=6)
-    vectors.fill(batches(matrix, 1000))
-    vectors.close()
-    break_it(vectors.folder)
-    for _ in range(2):  # the second query is no wiser than the first
-        with pytest.raises(Stale, match="within reach"):
-            vectors.query(matrix[0], limit)
-    vectors.fill(batches(matrix, 1000))
-    assert vectors.query(matrix[0], limit)[0][0] == "p0.0"
+def index_cut(folder: Path) -> None:
+    file = next(folder.glob("*/data_level0.bin"))
+    os.truncate(file, file.stat().st_size // 2)
 
 
-@pytest.mark.parametrize("break_it", [database_gone, database_garbage, database_empty, everything_gone])
-def test_a_lost_or_damaged_database_is_noticed_and_filling_mends_it(
-    break_it: Callable[[Path], None], vectors: Chroma
-) -> None:
-    vectors.fill(batches(ROWS))
-    vectors.close()
-    break_it(vectors.folder)
+def a_flipped_bit(folder: Path) -> None:
+    file = next(folder.glob("*/data_level0.bin"))
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    file.write_bytes(raw)
+
+
+def index_of_another(folder: Path) -> None:
+    other = make_collection(folder.parents[1] / "other", 1, 300, batches(unit_rows(300, seed=8)))
+    source = next((collections_folder(folder.parents[1] / "other") / other.folder).glob("*/data_level0.bin"))
+    shutil.copy(source, next(folder.glob("*/data_level0.bin")))
+
+
+HARMS = [index_file_gone, index_folder_gone, database_gone, database_garbage, everything_gone, index_cut, a_flipped_bit,
+         index_of_another]  # fmt: skip
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_what_is_not_as_it_was_written_is_not_opened(harm: Callable[[Path], None], tmp_path: Path) -> None:
+    manifest = made(tmp_path, ROWS)
+    harm(collections_folder(tmp_path) / manifest.folder)
     for _ in range(2):
         with pytest.raises(Stale):
-            vectors.query(ROWS[0], 5)
-    vectors.fill(batches(ROWS))
-    assert_finds_the_nearest(vectors, ROWS)
+            open_collection(tmp_path, manifest).query(ROWS[0], 5)
+        with pytest.raises(Stale):
+            open_collection(tmp_path, manifest).ids()
+    assert manifest.problem(collections_folder(tmp_path) / manifest.folder)
 
 
-@pytest.mark.parametrize("break_it", [database_gone, everything_gone])
-def test_a_collection_lost_while_it_is_open_is_noticed(break_it: Callable[[Path], None], vectors: Chroma) -> None:
-    vectors.fill(batches(ROWS))
-    assert vectors.query(ROWS[0], 1)
-    break_it(vectors.folder)
-    with pytest.raises(Stale, match="no collection"):
-        vectors.query(ROWS[0], 1)
+def test_one_of_other_rows_is_not_opened(tmp_path: Path) -> None:
+    with pytest.raises(Stale, match="300 of 301 rows"):
+        open_collection(tmp_path, replace(made(tmp_path, ROWS), rows=301)).open()
 
 
-def test_counting_a_damaged_collection_is_stale_too(vectors: Chroma) -> None:
-    vectors.fill(batches(ROWS))
-    vectors.close()
-    database_garbage(vectors.folder)
-    with pytest.raises(Stale):
-        vectors.count()
+# --- processes ----------------------------------------------------------------------------------
 
 
-# --- the current folder -------------------------------------------------------------------------
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_of_a_fork_opens_it_for_itself(
+    tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    manifest = made(tmp_path, ROWS)
+    done = python(
+        "import os, sys, signal, numpy as np\n"
+        "from pathlib import Path\n"
+        "from rag.library.vectors import Manifest, open_collection\n"
+        "place, manifest = Path(sys.argv[1]), Manifest.from_json(sys.argv[2])\n"
+        "kept = open_collection(place, manifest)\n"
+        "vector = np.eye(1, 16, dtype='float32')[0]\n"
+        "whole = kept.query(vector, 5)\n"
+        "if not (child := os.fork()):\n"
+        "    signal.alarm(30)\n"
+        "    print('child', open_collection(place, manifest).query(vector, 5) == whole, flush=True)\n"
+        "    sys.exit()\n"
+        "os.waitpid(child, 0)\n"
+        "print('parent', kept.query(vector, 5) == whole)\n",
+        tmp_path,
+        manifest.to_json(),
+    )
+    assert done.stdout.splitlines() == ["child True", "parent True"], done.stderr
 
 
 def test_an_env_file_of_garbage_in_the_current_folder_does_no_harm(
@@ -256,11 +267,10 @@ def test_an_env_file_of_garbage_in_the_current_folder_does_no_harm(
     done = python(
         "import sys, os, numpy as np\n"
         "from pathlib import Path\n"
-        "from rag.library.vectors import Chroma\n"
-        "vectors = Chroma(Path('chroma'))\n"  # a relative folder means the current one all the same
-        "vectors.fill([(['a.0'], np.eye(1, 8, dtype='float32'), ['a'])])\n"
-        "print(vectors.query(np.eye(1, 8, dtype='float32')[0], 5), os.getcwd())\n",
+        "from rag.library.vectors import make_collection, open_collection\n"
+        "rows = np.eye(1, 8, dtype='float32')\n"
+        "manifest = make_collection(Path('.'), 1, 1, [(['a.0'], rows, ['a'])])\n"  # the current folder all the same
+        "print(open_collection(Path('.'), manifest).query(rows[0], 5), os.getcwd())\n",
         cwd=tmp_path,
     )
     assert done.stdout == f"[('a.0', 1.0)] {tmp_path}\n", done.stderr
-    assert (tmp_path / "chroma" / "chroma.sqlite3").is_file()
