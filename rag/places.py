@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from rag.errors import PromptError
@@ -24,6 +25,20 @@ def home(kind: str) -> Path:
 def libraries() -> Path:
     """The folder of the user's own libraries, one folder for each name."""
     return home("data") / "libraries"
+
+
+def private(file: Path) -> None:
+    """Make a file that only its owner can read, with the folders above it; what is there already is closed to others.
+
+    Raises OSError.
+    """
+    for folder in reversed([parent for parent in file.parents if not parent.exists()]):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    mode = file.stat().st_mode & 0o777
+    if mode & 0o077:
+        with suppress(PermissionError):  # somebody else's
+            file.chmod(mode & 0o700)
 
 
 def resource(kind: str) -> Path:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import html
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -445,11 +446,32 @@ def quantities(text: str) -> tuple[Quantity, ...]:
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+_BYTES = re.compile("[\udc80-\udcff]+")  # of a file name that the locale could not decode
+_STYLE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and movements
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles, links and other strings
+    r"|\x1b[ -/]*[0-~]|\x07"
+)
+CANONICAL = 1024 if sys.platform == "darwin" else 4096  # bytes of a line, its end included, that a terminal passes on
+
+
+def unstyled(text: str) -> str:
+    """`text` as it was before a program coloured it for a terminal: without escape sequences and bells."""
+    return _STYLE.sub("", text)
+
+
+def may_be_cut(line: str) -> bool:
+    """Is a line so long that a terminal which reads whole lines may have dropped its end?"""
+    return len(line.rstrip("\r\n").encode("utf-8", "replace")) >= CANONICAL - 2
+
+
 def printable(text: str) -> str:
     """`text` with control characters, bidirectional overrides and lone surrogates made harmless.
 
-    Newlines and tabs stay; everything a terminal could obey becomes the replacement character.
+    Newlines and tabs stay; everything a terminal could obey becomes the replacement character. Bytes of a
+    file name that are UTF-8 are shown as that.
     """
+    text = _BYTES.sub(lambda found: found[0].encode("utf-8", "surrogateescape").decode("utf-8", "replace"), text)
     return UNSAFE.sub("\ufffd", text.replace("\r\n", "\n").replace("\u2028", "\n").replace("\u2029", "\n"))
 
 

@@ -18,6 +18,7 @@ from rag.text import (
     folded,
     folded_view,
     looks_english,
+    may_be_cut,
     paper_id,
     porter,
     printable,
@@ -28,6 +29,7 @@ from rag.text import (
     stem,
     terms,
     title_key,
+    unstyled,
     words,
 )
 
@@ -389,3 +391,37 @@ def test_mathematics_and_headings_that_exports_hold(text, shown):
     for at in range(len(view.text)):  # each character has its place in what was given
         span = view.source(at, at + 1)
         assert 0 <= span.start < span.end <= len(text)
+
+
+@pytest.mark.parametrize(
+    ("styled", "plain"),
+    [
+        ("How many \x1b[31mpoker\x1b[0m scenarios?", "How many poker scenarios?"),
+        ("\x1b[1;38;5;208mbold\x1b[m \x1b[4:3mwavy\x1b[24m\x1b[K", "bold wavy"),
+        ("\x1b]0;title\x07a \x1b]8;;http://x.test\x1b\\link\x1b]8;;\x1b\\", "a link"),
+        ("\x9b31mred\x1b(B\x1b7\x07", "red"),
+        ("GPT-4 [31m] is 50% \\x1b[0m", "GPT-4 [31m] is 50% \\x1b[0m"),
+    ],
+)
+def test_what_a_program_coloured_is_text_again(styled, plain):
+    assert unstyled(styled) == plain
+    assert unstyled(plain) == plain
+
+
+@given(st.text())
+def test_text_without_escape_sequences_is_not_touched(text):
+    if not set(text) & set("\x1b\x9b\x07"):
+        assert unstyled(text) == text
+
+
+def test_bytes_of_a_file_name_are_shown_as_the_characters_they_are():
+    name = "Zoë 模型.bib".encode().decode("ascii", "surrogateescape")
+    assert printable(name) == "Zoë 模型.bib"
+    assert printable(b"caf\xe9.bib".decode("utf-8", "surrogateescape")) == "caf\ufffd.bib"
+    assert printable(b"\xc2\x9b2J \xe2\x80\xae".decode("ascii", "surrogateescape")) == "\ufffd2J \ufffd"
+
+
+def test_a_line_that_fills_the_terminal_may_be_cut():
+    assert may_be_cut("é" * 2047 + "\n")
+    assert may_be_cut("x" * 5000)
+    assert not may_be_cut("x" * 1000 + "\n")

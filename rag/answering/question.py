@@ -5,7 +5,7 @@ from __future__ import annotations
 from rag import filters
 from rag.errors import UsageError
 from rag.remedies import Remedy
-from rag.text import printable
+from rag.text import printable, unstyled
 
 LONGEST_QUESTION = 8000  # characters; a longer text is a document
 
@@ -14,7 +14,7 @@ def accepted(question: str) -> str:
     """The question without surrounding white space. Raises UsageError when it cannot be one."""
     if not isinstance(question, str):
         raise UsageError(f"the question is {type(question).__name__}, not text")
-    question = question.strip()
+    question = unstyled(question).strip()
     if not question:
         raise UsageError("the question is empty", Remedy.ASK)
     if "\0" in question or printable(question).count("\ufffd") > max(3, len(question) // 20):

@@ -7,7 +7,9 @@ to be asked next. What it cannot do is a RagError of one line. The table is also
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -191,7 +193,7 @@ def _export(chat: Conversation, screen: Screen, argument: str) -> None:
         raise RagError("where? type /export FILE, with one of " + ", ".join(formats.CHAT_BY_SUFFIX))
     if not chat.history:
         raise RagError("nothing to export yet; ask a question first")
-    file = Path(os.path.expanduser(argument.strip("\"'")))
+    file = _file(argument.strip("\"'"))
     form = formats.CHAT_BY_SUFFIX.get(file.suffix.lower())
     if not form:
         endings = ", ".join(formats.CHAT_BY_SUFFIX)
@@ -199,6 +201,14 @@ def _export(chat: Conversation, screen: Screen, argument: str) -> None:
     export.write(file, export.write_answers(form, chat.history), over=file.absolute() in chat.exported)
     chat.exported.add(file.absolute())
     screen.say(f"{len(chat.history)} answer{'' if len(chat.history) == 1 else 's'} written to {file}")
+
+
+def _file(name: str) -> Path:
+    """The file of that name; a pipe is read as UTF-8, whatever the locale, and its bytes are the name."""
+    if not sys.stdin.isatty():
+        with suppress(UnicodeError):
+            name = os.fsdecode(name.encode("utf-8", "surrogateescape"))
+    return Path(os.path.expanduser(name))
 
 
 def _quit(chat: Conversation, screen: Screen, argument: str) -> None:

@@ -24,6 +24,7 @@ from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output, create_output
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
@@ -32,7 +33,8 @@ from rag.chat.commands import COMMANDS, OFF
 from rag.chat.conversation import PREPARING, Conversation
 from rag.errors import RagError
 from rag.formats import CITED
-from rag.text import printable, readable
+from rag.places import private
+from rag.text import printable, readable, unstyled
 
 TITLES = 20_000  # of a library, that completion offers
 OFFERED = 20  # completions at a time
@@ -102,7 +104,7 @@ class History(FileHistory):
 
     def __init__(self, file: Path) -> None:
         with suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            private(file)
         super().__init__(str(file))
 
     def load_history_strings(self) -> Iterable[str]:
@@ -226,6 +228,10 @@ def _bindings() -> KeyBindings:
             buffer.complete_next()
         elif found:
             buffer.start_completion(select_first=False)
+
+    @bindings.add(Keys.BracketedPaste)
+    def paste(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(unstyled(event.data.replace("\r\n", "\n").replace("\r", "\n")))
 
     @bindings.add("escape", "enter")
     def new_line(event: KeyPressEvent) -> None:

@@ -17,10 +17,11 @@ from rag import __version__
 from rag.chat import commands
 from rag.chat.conversation import PREPARING, Conversation, Open
 from rag.chat.store import FILE, Chats
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 from rag.filters import ALL, Filter, unread
 from rag.records import Answer
 from rag.show.screen import AsJson, Screen, Told, screen
+from rag.text import may_be_cut, unstyled
 
 if TYPE_CHECKING:
     from rag.settings import Settings
@@ -29,6 +30,7 @@ HELP = "Ask a question; /help for more, Ctrl-D leaves."
 BARE = {"quit": "/quit", "exit": "/quit", "help": "/help", "?": "/help"}  # as other tools have it
 HINT = "Each sentence above is a quote; /open 1 shows it in its abstract. To have a model write: /model NAME ollama"
 PROMPT = "? "
+TOO_LONG = "this terminal drops the end of so long a line; ask in fewer words, or pipe it in: rag chat < FILE"
 DUMB = ("", "dumb", "unknown")  # terminals that cannot move their cursor: read line by line
 
 
@@ -123,7 +125,8 @@ def converse(talk: Conversation, screen: Screen, read: Callable[[], str], *, typ
 
 def respond(line: str, talk: Conversation, screen: Screen) -> None:
     """Do what one line says: a command, or a question. Raises RagError; EOFError leaves."""
-    line = BARE.get(line.strip().lower(), line.strip())
+    line = unstyled(line).strip()
+    line = BARE.get(line.lower(), line)
     question: str | None = line
     if line.startswith("/"):
         question = commands.run(line, talk, screen)
@@ -174,6 +177,8 @@ def _lines(typed: bool) -> Callable[[], str]:
         line = sys.stdin.readline()
         if not line:
             raise EOFError
+        if typed and may_be_cut(line):
+            raise UsageError(TOO_LONG)
         return line
 
     return read

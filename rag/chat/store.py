@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import RagError
+from rag.places import private
 from rag.records import Answer
 from rag.remedies import Remedy
 from rag.text import printable
@@ -80,7 +81,7 @@ class Chats:
         self.file = file
         self._guard = threading.Lock()
         with _translated(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            private(file)
             self._db = sqlite3.connect(file, timeout=BUSY, check_same_thread=False, isolation_level=None)
             self._prepare()
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rag.cli import common, library
 from rag.cli.parser import parsed
 from rag.errors import RagError, UsageError
+from rag.text import may_be_cut
 
 if TYPE_CHECKING:
     from rag.answering.assistant import Assistant
@@ -62,15 +63,19 @@ def _is_adding(arguments: argparse.Namespace | None) -> bool:
 
 
 def _prepare_streams() -> None:
-    """Streams that take any character; a pipe gives UTF-8; one that the caller closed leads nowhere."""
+    """Streams that take any character: UTF-8 in pipes and files, at a terminal what its locale says.
+
+    One that the caller closed leads nowhere. Bytes that are no characters stay what they are in file names.
+    """
     sys.stdin, sys.stdout, sys.stderr = (
         stream or open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115  open until the end
         for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
     )
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            typed = stream is not sys.stdin or stream.isatty()
-            stream.reconfigure(encoding=None if typed else "utf-8-sig", errors="replace")
+            is_input = stream is sys.stdin
+            encoding = None if stream.isatty() else "utf-8-sig" if is_input else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="surrogateescape" if is_input else "replace")
 
 
 def _discard_output() -> None:
@@ -245,9 +250,12 @@ def _text(words: Sequence[str]) -> str:
         raise UsageError('no question; type: rag ask "your question", or pipe one in')
     raw = sys.stdin.buffer.read(1 << 20)
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError("standard input is not UTF-8 text; pipe a text file") from None
+    if sys.stdin.isatty() and any(map(may_be_cut, text.splitlines())):
+        raise UsageError("the terminal drops the end of so long a line; pipe a text file")
+    return text
 
 
 def _answered(assistant: Assistant, question: str, where: Filter, arguments: argparse.Namespace) -> Answer:

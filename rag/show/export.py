@@ -299,6 +299,8 @@ def write(file: Path, text: str, *, over: bool = False) -> None:
         part = file.with_name(f".{file.name[:100]}.{os.getpid()}.part")
         try:
             part.write_text(text, "utf-8", newline="\n")
+            if file.exists():
+                part.chmod(file.stat().st_mode & 0o7777)
             os.replace(part, file)
         finally:
             with suppress(OSError):

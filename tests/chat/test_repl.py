@@ -256,6 +256,23 @@ def test_a_narrow_screen_without_colour(columns):
     assert not re.search(r"\x1b\[(\d+;)*3\d", written)
 
 
+def test_a_dumb_terminal_that_drops_the_end_of_a_line_is_told():
+    code, written = typed("chat", keys=f"{'word ' * 1000}{QUESTION}\n{QUESTION}\n{CTRL_D}", TERM="dumb")
+    assert code == 0
+    assert "rag: this terminal drops the end of so long a line; ask in fewer words" in written
+    assert written.count("[1] ") >= 1
+    assert "word word" not in DRAWN.sub("", written).split("this terminal drops")[1]
+
+
+def test_a_paste_with_colour_codes_is_text():
+    paste = "\x1b[200~How does \x1b[31mFlashAttention\x1b[0m reduce\r\nmemory \x07accesses?\x1b]0;t\x07\x1b[201~"
+    code, written = typed("chat", lines=[paste, "/sources"])
+    assert code == 0
+    assert SAID in " ".join(DRAWN.sub("", written).split())
+    assert "\ufffd" not in written
+    assert "^[" not in written
+
+
 def test_a_dumb_terminal_gets_plain_lines_and_quotes_between_marks():
     code, written = typed("chat", keys=f"{QUESTION}\n/open 1\n{CTRL_D}", TERM="dumb")
     assert code == 0

@@ -15,6 +15,7 @@ from answering.test_followup import answer
 from made import S4
 from running import environment
 
+from rag.chat.prompt import History
 from rag.chat.store import FILE, Chats
 from rag.errors import RagError
 
@@ -119,7 +120,7 @@ def later_version(file: Path) -> None:
     ("harm", "why"),
     [
         (lambda file: file.write_bytes(os.urandom(5000)), "is damaged .*; move it away"),
-        (lambda file: file.mkdir(), "unable to open database file; check"),
+        (lambda file: file.mkdir(), "cannot be written .*; set RAG_HOME"),
         (another_table, "has no column|no such table"),
         (later_version, "later version; at a terminal type: pip install --upgrade"),
     ],
@@ -144,3 +145,31 @@ def test_an_answer_that_cannot_be_read_is_no_answer(store):
             connection.execute("UPDATE turns SET answer = ? WHERE id = ?", (text, turn))
         connection.close()
         assert store.chat().turns[0].answer is None
+
+
+def modes(*paths):
+    return [oct(path.stat().st_mode & 0o777) for path in paths]
+
+
+def test_chats_and_what_was_typed_can_be_read_by_their_owner_alone(tmp_path):
+    before = os.umask(0o022)
+    try:
+        file = tmp_path / "home" / "data" / FILE
+        store = Chats(file)
+        store.ask(store.begin(None), "Which?")
+        History(file.parent / "history").store_string("Which?")
+        made = sorted(file.parent.iterdir())
+    finally:
+        os.umask(before)
+    assert {path.name for path in made} >= {FILE, f"{FILE}-wal", "history"}
+    assert set(modes(*made)) == {"0o600"}
+    assert modes(file.parent, file.parent.parent) == ["0o700", "0o700"]
+    store.close()
+
+
+def test_chats_of_an_earlier_version_are_closed_to_others(tmp_path):
+    file = tmp_path / FILE
+    Chats(file).close()
+    file.chmod(0o644)
+    Chats(file).close()
+    assert modes(file) == ["0o600"]

@@ -231,3 +231,12 @@ def test_nothing_that_is_printed_commands_a_terminal(form):
         "0" * 12, "Red \x1b[31m\x9b\u202e", "A\x07\x9b abstract.", ("\x1b]0;x",), 2000, "\x1b", "10.1/\x1b", "\x1b"
     )
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", write_papers(PAPERS[form], [evil]))
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path):
+    file = tmp_path / "papers.bib"
+    for mode in (0o600, 0o664):
+        file.write_text("old")
+        file.chmod(mode)
+        write(file, "new", over=True)
+        assert (file.read_text(), file.stat().st_mode & 0o777) == ("new", mode)
