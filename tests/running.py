@@ -26,7 +26,7 @@ from rag.cli.main import _say_how_to_add_a_model, main
 ROOT = Path(__file__).parents[1]
 PROMPT = "\x1b[?2004h"  # how a prompt says that it takes keys: it asks for pasted text to be marked
 CTRL_D = "\x04"
-PATIENCE = 120  # seconds a process may take on a machine that is busy with other work
+LONGEST_WAIT = 120  # seconds a process may take on a machine that is busy with other work
 RAG = [sys.executable, "-P", "-m", "rag"]  # -P: found through PYTHONPATH, not in the current folder
 
 
@@ -136,7 +136,7 @@ def start(*argv: str | bytes, **env: object) -> subprocess.Popen[bytes]:
 
 def finish(process: subprocess.Popen[bytes], stdin: bytes = b"") -> tuple[int, str, str]:
     """(exit code, stdout, stderr) of a process, decoded as UTF-8."""
-    out, err = process.communicate(stdin, timeout=PATIENCE)
+    out, err = process.communicate(stdin, timeout=LONGEST_WAIT)
     return process.returncode, out.decode("utf-8"), err.decode("utf-8")
 
 
@@ -149,7 +149,7 @@ def run(*argv: str | bytes, stdin: bytes = b"", **env: object) -> tuple[int, str
 def silent_server() -> Iterator[tuple[str, socket.socket]]:
     """(base URL, listening socket) of a chat model that takes a question and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(PATIENCE)
+        server.settimeout(LONGEST_WAIT)
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v1", server
 
 

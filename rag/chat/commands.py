@@ -29,7 +29,7 @@ SHIPPED = "shipped"  # the name by which /library goes back to the abstracts of 
 
 
 class Command(NamedTuple):
-    """`takes` says what its argument is completed with: a key of `terminal`'s completions."""
+    """`takes` says what its argument is completed with: a key of `prompt.OFFERS`."""
 
     name: str
     arguments: str

@@ -1,7 +1,7 @@
-"""A chat without its screen: what was said, the numbers papers bear, the assistant behind it, what is kept.
+"""The state of a chat: the answers so far, the numbers of cited papers, the assistant, and what is kept on disk.
 
-The assistant is opened in a thread, so that a prompt can be shown meanwhile; a question waits for it. A
-store that fails is told once, and the chat goes on without being kept.
+The assistant is opened in a thread, so that a prompt can be shown meanwhile; a question waits for it. If
+the store fails, that is said once, and the chat goes on without being kept.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Opening:
         self.started = False
 
     def start(self, done: Callable[[], None] = lambda: None) -> None:
-        """Begin; `done` is called, in that thread, when it has come to an end."""
+        """Begin; `done` is called in that thread at the end."""
         self.started = True
         self._future.add_done_callback(lambda _: done())
         threading.Thread(target=self._run, name="opening", daemon=True).start()
 
     def leave(self) -> None:
-        """Stop before the next piece of work; what is done is found again the next time."""
+        """Stop before the next piece of work; what is done is kept for the next time."""
         self._left.set()
 
     @property
@@ -74,7 +74,7 @@ class Opening:
     def _run(self) -> None:
         try:
             assistant = self._open(self._settings, self._progress)
-            assistant.search("a", 1)  # what loads late is loaded before the first question
+            assistant.search("a", 1)  # so that what is loaded on first use is loaded now
             self._future.set_result(assistant)
         except BaseException as error:  # noqa: BLE001  raised again where it is waited for
             self._future.set_exception(error)
@@ -118,7 +118,7 @@ class Conversation:
     def ask(self, question: str, stage: Callable[[str], None]) -> Generator[str, None, Answer]:
         """Sentences of the answer as they come; the value is the answer, which is remembered and kept.
 
-        A filter in the question stands, for this question, in the place of the chat's for the same field.
+        A filter in the question replaces the chat's filter of the same field, for this question only.
         """
         from rag.answering.question import accepted
 
@@ -143,7 +143,7 @@ class Conversation:
         return self.asked
 
     def new(self) -> None:
-        """Begin another chat: nothing said before is known to it."""
+        """Begin another chat, which knows nothing of this one."""
         self.history.clear()
         self._turns.clear()
         self._chat, self.asked = None, None
@@ -225,7 +225,7 @@ class Conversation:
 
 
 def _found_anywhere(library: str | None) -> str | None:
-    """A library's name, or its path from any folder."""
+    """A library's name, or its absolute path."""
     return (
         os.path.abspath(os.path.expanduser(library))
         if library and os.path.exists(os.path.expanduser(library))

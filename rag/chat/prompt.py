@@ -2,8 +2,8 @@
 
 Imported only where a person types. The assistant is opened once the prompt is on screen. Enter sends,
 Alt-Enter begins a new line, a pasted text stays one question. Commands complete as they are typed, numbers
-and titles on Tab. The terminal is never asked where its cursor is: over a slow line the reply would be
-taken for typing.
+and titles on Tab. The terminal is never asked where its cursor is: over a slow connection its reply
+would be read as typing.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class History(FileHistory):
             return
 
     def store_string(self, string: str) -> None:
-        """Keep one; a disk that is full keeps none."""
+        """Keep a line; nothing is kept when the disk is full."""
         with suppress(OSError, ValueError):
             super().store_string(string)
 
@@ -128,7 +128,7 @@ class Completions(Completer):
         self._titles: tuple[object, list[tuple[str, str]]] = (None, [])
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:
-        """What may stand at the cursor."""
+        """What can be inserted at the cursor."""
         text = document.text_before_cursor
         if text.startswith("/"):
             found = self._of_command(text[1:], document, complete_event)

@@ -91,7 +91,7 @@ def _typed(talk: Conversation, screen: Screen, resumed: bool) -> int:
 
 
 def _prompt(talk: Conversation) -> Callable[[], str]:
-    """The prompt, on screen before what edits it is loaded; what is typed meanwhile is not lost."""
+    """A prompt that is shown before its editor is loaded; keys typed meanwhile are not lost."""
     from rag.places import home
 
     print(PROMPT, end="", flush=True)
@@ -159,7 +159,7 @@ def _store(screen: Screen, *, needed: bool) -> Chats | None:
 
 
 def _saying_once(screen: Screen) -> Callable[[str], None]:
-    """Tells a reader of a log, once, that a library is being prepared."""
+    """Says once, where no bar can be shown, that a library is being prepared."""
     said: list[str] = []
 
     def stage(text: str) -> None:
@@ -186,7 +186,7 @@ def _lines(typed: bool) -> Callable[[], str]:
 
 @contextmanager
 def unechoed() -> Iterator[None]:
-    """What is typed ahead waits for the next prompt, and does not break into what is shown."""
+    """Between prompts, keys are not shown; the next prompt reads them."""
     try:
         import termios
     except ImportError:  # Windows

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 LIMIT = 20  # chats that are listed unless more are asked for
 
 
-def log(query: str, screen: Screen, *, limit: int, judged: bool, as_json: bool) -> None:
+def list_chats(query: str, screen: Screen, *, limit: int, judged: bool, as_json: bool) -> None:
     """List the chats that hold the words of a query, latest first; only those with feedback if `judged`."""
     found = (_judged(chat) if judged else chat for chat in Chats(home("data") / FILE).find(query))
     chats = list(islice((chat for chat in found if chat.turns), max(limit, 0) or None))

@@ -1,4 +1,4 @@
-"""Chats that are kept: one SQLite file, a row a question, written before its sources are shown.
+"""Chats on disk: one SQLite file with a row for each question.
 
 A question is kept when it is asked, its answer when it is there, each in a transaction of its own: a
 process that is killed loses nothing but the line being typed. Several chats may be open at once. An
@@ -39,9 +39,9 @@ _NOW = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question of a chat with its answer; None is one that was stopped, failed, or never came to an end.
+    """A question of a chat with its answer; None when it was stopped, failed or never ended.
 
-    `verdict` is "good", "bad" or None, `note` what was said with it; `retried` is one that was asked again.
+    `verdict` is "good", "bad" or None, `note` what was said with it; `retried` says that it was asked again.
     """
 
     id: int
@@ -103,7 +103,7 @@ class Chats:
             raise
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self._db.close()
 
     # --- writing --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ LONGEST_LINE = 600  # characters of an error: it may repeat an argument of any l
 
 
 def settings_of(arguments: argparse.Namespace, model: str | None = None) -> Settings:
-    """The settings with what was typed; `model` stands above both. Raises UsageError."""
+    """The settings with what was typed; `model` overrides both. Raises UsageError."""
     from rag.settings import load
 
     chosen = options_of(arguments)
@@ -38,12 +38,12 @@ def settings_of(arguments: argparse.Namespace, model: str | None = None) -> Sett
 
 
 def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What was typed of the settings; None is nothing."""
+    """The settings that were typed; None for one that was not."""
     return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "judge", "k", "deadline")}
 
 
 def library_of(arguments: argparse.Namespace) -> Library:
-    """The library that is asked."""
+    """The library that the options or the settings name."""
     return assistant_of(arguments, model="extractive").library
 
 
@@ -53,7 +53,7 @@ def assistant_of(arguments: argparse.Namespace, model: str | None = None) -> Ass
 
 
 def opened(settings: Settings) -> Assistant:
-    """An assistant, with a bar for what that takes and a notice of where text goes."""
+    """An assistant. A bar shows the progress of opening it; a notice says if text will leave this machine."""
     from rag.answering.opening import open_assistant
     from rag.show.progress import Bar
 
@@ -79,14 +79,14 @@ def notice(model: str, base_url: str | None) -> None:
 
 
 def where_of(arguments: argparse.Namespace) -> Filter:
-    """The filter that options say."""
+    """The filter that the options name."""
     from rag import filters
 
     return filters.chosen(arguments.year, arguments.author, arguments.venue)
 
 
 def say_where(library: Library, where: Filter) -> None:
-    """What a filter left to look at."""
+    """Say how many papers a filter leaves."""
     if where:
         found = library.subsets.selected(where)
         print(f"rag: {one_line(found.where.said if found.ids else library.subsets.nothing(where))}", file=sys.stderr)
@@ -103,7 +103,7 @@ def show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
 
 
 def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
-    """Names with what belongs to them; at a terminal, what wraps stays beside its name."""
+    """Names and their texts, one a line; at a terminal a long text wraps inside its column."""
     if sys.stdout.isatty():
         from rag.show import lines, screen
 

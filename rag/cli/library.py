@@ -1,4 +1,4 @@
-"""The commands over a library itself: what it holds, out of it, into it, and whether it is sound.
+"""The commands over a library itself: list and export it, add to it, undo that, and check it.
 
 Each takes the parsed arguments, prints, and gives the exit code; what it does is done elsewhere.
 """
@@ -94,7 +94,7 @@ def cite(arguments: argparse.Namespace) -> int:
 
 
 def _named(library: Library, names: Sequence[str]) -> list[Paper]:
-    """The papers that a command names, each an argument, or one title without quotation marks; none is all."""
+    """The papers that the arguments name: one each, or all of them one title. No argument means all papers."""
     try:
         return [library.paper(name) for name in names] or list(library)
     except PaperNotFound:
@@ -193,7 +193,7 @@ def add(arguments: argparse.Namespace) -> int:
 
 
 def sync(arguments: argparse.Namespace) -> int:
-    """Read again what a library came from, where it changed."""
+    """Read the files of a library again that changed."""
     from rag.library import changes
     from rag.library.embed import open_embedder
     from rag.show.progress import Bar

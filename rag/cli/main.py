@@ -79,7 +79,7 @@ def _prepare_streams() -> None:
 
 
 def _discard_output() -> None:
-    """Let what is still buffered go nowhere: the interpreter flushes it at exit."""
+    """Throw away what is still buffered, which the interpreter would write at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -152,7 +152,7 @@ def log(arguments: argparse.Namespace) -> int:
     from rag.chat import replay
     from rag.show.screen import screen
 
-    replay.log(
+    replay.list_chats(
         " ".join(arguments.query), screen(), limit=arguments.n, judged=arguments.feedback, as_json=arguments.json
     )
     return 0
@@ -213,7 +213,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _suggest(answer: Answer, arguments: argparse.Namespace) -> None:
-    """How to add a chat model: for a person who sees an answer made without one and never spoke of one."""
+    """Say how to add a chat model, to a person whose answer was made without one and who never chose."""
     from rag.records import EXTRACTIVE
     from rag.settings import speaks_of_model
 

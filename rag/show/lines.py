@@ -176,7 +176,7 @@ def explained(one: Explained) -> list[Line]:
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> list[Line]:
-    """Names with what belongs to them."""
+    """Names and their texts."""
     return [line(text, "", name) for name, text in rows]
 
 

@@ -1,5 +1,5 @@
-"""What is going on: a bar for work on a library, on stderr (one line where that is no terminal), and an
-answer as it comes into being, at the terminal where it will stand: whole checked sentences, and the stage.
+"""Progress: of work on a library, a bar on stderr (a line for each stage where that is no terminal); of an
+answer, at a terminal, its checked sentences so far and the stage.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STAGES = {
 
 
 class Bar:
-    """A callable (stage, done, total) that shows itself only once there is something to show; `quiet` only at a terminal."""
+    """Called with (stage, done, total). Nothing is shown before the first call; with `quiet`, only a terminal shows anything."""
 
     def __init__(self, what: str = "Preparing the library, once", *, quiet: bool = False) -> None:
         self._what = what
@@ -59,7 +59,7 @@ class Bar:
         )
 
     def stop(self) -> None:
-        """Take it from the screen; the next call shows it again."""
+        """Remove it from the screen; the next call shows it again."""
         if self._bar:
             self._bar.stop()
             self._bar = None
@@ -95,7 +95,7 @@ def pace(done: int, total: int, seconds: float) -> str:
 
 
 def heard(told: Generator[str, None, Answer], sentence: Callable[[str], None]) -> Answer:
-    """The answer at the end of its pieces, each of which is passed on."""
+    """Pass each piece of an answer to `sentence`; return the answer."""
     while True:
         try:
             sentence(next(told))
@@ -105,7 +105,7 @@ def heard(told: Generator[str, None, Answer], sentence: Callable[[str], None]) -
 
 
 class Telling:
-    """Shows sentences as they come, and what is done in between; on leaving it is gone, for the whole answer."""
+    """Shows the sentences so far and the stage. On leaving both are removed, and the whole answer can be shown."""
 
     def __init__(self, show: Callable[[str], Any]) -> None:
         self._show = show

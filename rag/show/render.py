@@ -145,7 +145,7 @@ def highlighted(paper: Paper, spans: Sequence[Span]) -> Text:
 
 
 def _entry(mark: str, *lines: Text) -> Table:
-    """Lines to the right of a mark; what wraps stays there."""
+    """Lines to the right of a mark; a long one wraps inside its column."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text

@@ -45,7 +45,7 @@ class Screen(Protocol):
         """A turn is over."""
 
     def telling(self) -> AbstractContextManager[Told]:
-        """While something is waited for."""
+        """Show the progress of what is waited for."""
 
 
 def screen(*, removed: bool = False, hint: str = "") -> Screen:
@@ -88,11 +88,11 @@ class Piped:
         print(render.plain_answer(answer, removed=self._removed), end="\n\n", flush=True)
 
     def end(self) -> None:
-        """Nothing stands between two turns but what they end with."""
+        """Nothing to do: an answer ends with its own blank line."""
 
     @contextmanager
     def telling(self) -> Iterator[Told]:
-        """Quietly."""
+        """No progress is shown."""
         yield Silent()
 
 

@@ -242,7 +242,7 @@ def test_help_names_every_command_and_explains_one(asked):
         ("/open 9", "no paper bears [9] in this chat; there are [1], [2], see /sources"),
         ("/open 99999999999", "no paper '99999999999' in this library"),
         ("/open flashattention exact", "type: /open ab71d384aa75"),
-        ("/like \x1b[2J", "no paper"),
+        ("/like \x1b[2Jzzz", "no paper 'zzz'"),
         ("/papers", "which? type /papers QUERY"),
         ("/papers ...", "has no word in it"),
         ("/feedback", "good or bad? type /feedback good"),

@@ -24,7 +24,7 @@ import pytest
 from made import FLASH as IO_AWARE
 from made import POKER, S4
 from pytest_httpserver import HTTPServer
-from running import PATIENCE, RAG, ROOT, called, environment, finish, run, silent_server, start, typed
+from running import LONGEST_WAIT, RAG, ROOT, called, environment, finish, run, silent_server, start, typed
 
 from rag import Answer, FrozenMap, Paper, open_library
 from rag.cli.main import main
@@ -511,7 +511,9 @@ def test_bad_input_reaches_a_real_process_too():
 
 def test_a_closed_pipe_is_quiet():
     script = f"{' '.join(RAG)} list | head -1; echo ${{PIPESTATUS[@]}}; {' '.join(RAG)} list >&-; echo $?"
-    shell = subprocess.run(["bash", "-c", script], env=environment(), capture_output=True, text=True, timeout=PATIENCE)
+    shell = subprocess.run(
+        ["bash", "-c", script], env=environment(), capture_output=True, text=True, timeout=LONGEST_WAIT
+    )
     assert shell.stdout.splitlines()[1:] == ["0 0", "0"]
     assert shell.stderr == ""
 
@@ -529,7 +531,9 @@ def test_a_pipe_that_closed_before_the_first_byte_is_quiet(argv, capsys, monkeyp
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_one_line():
     with open("/dev/full", "w") as full:
-        ran = subprocess.run([*RAG, "list"], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=PATIENCE)
+        ran = subprocess.run(
+            [*RAG, "list"], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=LONGEST_WAIT
+        )
     assert "No space left" in said((ran.returncode, "", ran.stderr.decode()))
 
 
