@@ -1,6 +1,7 @@
 """Exports broken in every way there is: what do the readers make of them?
 
     python evals/bench/fuzz.py --seconds 600 [--seed 1] [--keep FOLDER]
+    python evals/bench/fuzz.py --files 60       so many, however fast this machine is: slow is not looked for
 
 A file is one of the tests' made-up exports, cut, doubled, flipped, nested, stretched, written in another
 encoding, packed, and packed and then damaged. Reading it must give papers that can be stored, or one line
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import io
+import math
 import random
 import resource
 import signal
@@ -195,8 +197,8 @@ def _unsound(reading: Reading, line: str) -> str:
     return f"several lines: {line[:200]!r}" if "\n" in line or not (line or reading.papers) else ""
 
 
-def run(seconds: float, seed: int, keep: Path | None) -> Counter[str]:
-    """Break and read files for so long; how often each thing was found wrong, and how many files there were."""
+def run(seconds: float, files: float, seed: int, keep: Path | None) -> Counter[str]:
+    """Break and read files for so long, or so many; how often each thing was found wrong, and how many files there were."""
 
     def give_up(*_: Any) -> None:
         raise Stuck(f"more than {STUCK} s")
@@ -205,7 +207,7 @@ def run(seconds: float, seed: int, keep: Path | None) -> Counter[str]:
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         file, end = Path(folder) / "any.export", time.process_time() + seconds
-        while time.process_time() < end:
+        while time.process_time() < end and found["files"] < files:
             rng = random.Random(f"{seed}.{found['files']}")
             file.write_bytes(broken(rng))
             signal.alarm(STUCK)
@@ -224,7 +226,8 @@ def run(seconds: float, seed: int, keep: Path | None) -> Counter[str]:
 def main() -> int:
     """Run in a process whose memory is limited; print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60, help="of the processor")
+    parser.add_argument("--seconds", type=float, help="of the processor (default: 60)")
+    parser.add_argument("--files", type=int, help="so many, instead")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="a folder for the files that fail")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -232,10 +235,15 @@ def main() -> int:
     if not given.inside:
         return subprocess.run([sys.executable, *sys.argv, "--inside"], check=False).returncode
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    found = run(given.seconds, given.seed, given.keep)
+    seconds = math.inf if given.files else given.seconds or 60
+    found = run(seconds, given.files or math.inf, given.seed, given.keep)
+    if given.files:
+        found.pop("slow", None)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     files = found.pop("files")
-    print(f"{files:,} files in {given.seconds:.0f} s: {sum(found.values())} wrong {dict(found)}, peak {peak:.0f} MB")
+    print(
+        f"{files:,} files in {time.process_time():.0f} s: {sum(found.values())} wrong {dict(found)}, peak {peak:.0f} MB"
+    )
     return 1 if found else 0
 
 

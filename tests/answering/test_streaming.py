@@ -43,7 +43,7 @@ def test_a_sentence_is_there_before_the_model_has_finished(listening):
     def serve(connection):
         connection.recv(65536)
         connection.sendall(HEAD + chunked(events(f"{GOOD} The second", done=False)))
-        assert heard.wait(20)
+        assert heard.wait(60)
         connection.sendall(chunked(events(" sentence.", end())) + chunked(""))
         ended.set()
 
@@ -127,7 +127,7 @@ def test_leaving_a_stream_lets_go_of_the_server(listening):
     listening.serve = serve
     with rag.stream(POKER, model="test", base_url=listening.url) as stream:
         next(iter(stream))
-    assert given_up.wait(5)
+    assert given_up.wait(60)
     with pytest.raises(UsageError, match="left before its end"):
         _ = stream.answer
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -139,12 +140,18 @@ def test_only_replays_and_a_miss_is_an_error_that_sends_nothing(server, monkeypa
     assert len(server.asked) == 1
 
 
+def kept(file: Path) -> list[str]:
+    """All that a store holds; its bytes may change when it is closed."""
+    with closing(sqlite3.connect(file)) as db:
+        return list(db.iterdump())
+
+
 def test_off_neither_reads_nor_writes(server, tmp_path):
     client(server).ask(*SAID, 0)
-    before = (tmp_path / "cache" / "calls.sqlite").read_bytes()
+    before = kept(tmp_path / "cache" / "calls.sqlite")
     client(server, "off").ask(*SAID, 0)
     assert len(server.asked) == 2
-    assert (tmp_path / "cache" / "calls.sqlite").read_bytes() == before
+    assert kept(tmp_path / "cache" / "calls.sqlite") == before
 
 
 def test_a_file_that_is_none_is_one_line_and_a_damaged_value_is_a_miss(server, tmp_path):
@@ -316,7 +323,7 @@ def test_a_wait_beyond_the_deadline_is_not_begun(server):
     began = time.monotonic()
     with pytest.raises(ModelError):
         client(server).ask(*SAID, 0)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert len(server.asked) == 1
 
 
@@ -337,7 +344,13 @@ def test_what_is_no_chat_model_is_said(server):
 
 
 def test_no_more_calls_go_out_at_once_than_allowed(server):
-    server.seconds = 0.05
+    three = threading.Barrier(3)
+
+    def says(_):
+        three.wait(60)
+        return "yes"
+
+    server.says = says
     asking = client(server, concurrency=3)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: asking.ask(*SAID, n), range(12)))
@@ -366,9 +379,8 @@ def test_a_429_holds_everybody_back(server):
     asking = client(server, concurrency=4)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(asking.ask, *SAID, 0)
-        while not server.asked:
+        while asking._gate.limit == 4:
             time.sleep(0.01)
-        time.sleep(0.1)
         second = pool.submit(asking.ask, *SAID, 1)
         assert {first.result().text, second.result().text} == {"yes"}
     assert min(server.at[1:]) - server.at[0] >= 0.5
@@ -385,7 +397,7 @@ def test_stopping_wakes_who_waits_and_leaves_calls_behind():
             for future in waiting:
                 with pytest.raises((Stop, ModelError)):
                     future.result()
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 60
 
 
 # --- money --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from running import ROOT, environment
+from running import PATIENCE, ROOT, environment
 from served import answer, manifest, question
 
 from evals import run
@@ -171,7 +171,7 @@ def test_workers_ask_at_once_and_every_row_is_there_once(tmp_path):
     meeting = threading.Barrier(3)
 
     def ask(question: str, history: list[Answer], sample: int) -> Answer:
-        meeting.wait(20)
+        meeting.wait(60)
         return answer()
 
     folder = start(manifest(), tmp_path)
@@ -186,7 +186,7 @@ def test_a_slow_question_keeps_no_finished_one_off_the_disk(tmp_path):
 
     def ask(question: str, history: list[Answer], sample: int) -> Answer:
         if "zz000" in question:
-            assert slow.wait(20)
+            assert slow.wait(60)
         return answer()
 
     def tick(done: int, total: int) -> None:
@@ -232,19 +232,19 @@ def process(
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_ctrl_c_loses_no_finished_row_and_the_same_goes_on(tmp_path, workers):
-    running = process(tmp_path, 0.05, workers, lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    running = process(tmp_path, 0.5, workers, lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     written = None
     while not (written and written.stat().st_size > 5000):
         assert running.poll() is None, running.communicate()
         time.sleep(0.02)
         written = next(tmp_path.glob("*/records.jsonl"), None)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=PATIENCE)
     assert "KeyboardInterrupt" in err
     folder = written.parent
     kept = rows(folder)  # every line is whole
     assert 2 <= len(kept) < 60
-    out, err = process(tmp_path, 0, workers).communicate(timeout=30)
+    out, err = process(tmp_path, 0, workers).communicate(timeout=PATIENCE)
     assert (out, err) == ("60\n", "")
     assert rows(folder)[: len(kept)] == kept
     assert sorted(row["id"] for row in rows(folder)) == [f"zz{n:03}" for n in range(60)]
@@ -261,6 +261,6 @@ def test_a_full_disk_is_one_line_and_leaves_whole_rows(tmp_path):
     assert "free some space, then run the same again" in out
     [folder] = tmp_path.iterdir()
     assert os.path.getsize(folder / "records.jsonl") <= limit
-    out, err = process(tmp_path, 0, 1).communicate(timeout=30)
+    out, err = process(tmp_path, 0, 1).communicate(timeout=PATIENCE)
     assert (out, err) == ("60\n", "")
     assert len(rows(folder)) == 60

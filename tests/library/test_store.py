@@ -549,13 +549,13 @@ def test_a_writer_that_waits_goes_on_when_the_first_is_done(holder: subprocess.P
         holder.stdin.close()
 
     with writer(tmp_path / "lib", wait=True, waiting=waiting):
-        holder.wait(20)
+        holder.wait(60)
     assert waited == [None]
 
 
 def test_the_lock_of_a_killed_process_is_free(holder: subprocess.Popen[str], tmp_path: Path) -> None:
     holder.kill()
-    holder.wait(20)
+    holder.wait(60)
     with writer(tmp_path / "lib"):
         pass
 

@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, MockLLM
@@ -44,8 +45,10 @@ from rag.models.deadline import Deadline
 from rag.records import Usage
 from rag.settings import load
 
+SLACK = 20  # seconds a busy machine may take longer; what is not given up in time takes longer still
 
-def asked(chat, seconds=10.0):
+
+def asked(chat, seconds=60.0):
     """The reply to something, which is there, or an error, within the deadline."""
     with in_time(seconds):
         return chat.ask("You answer.", "What?", deadline=Deadline(seconds))
@@ -57,10 +60,10 @@ def in_time(seconds):
     try:
         yield
     finally:
-        assert time.monotonic() - began < seconds + 1
+        assert time.monotonic() - began < seconds + SLACK
 
 
-def streamed(chat, seconds=10.0):
+def streamed(chat, seconds=60.0):
     """(pieces, the Streamed, the error or None) of a reply that is streamed."""
     stream, pieces = chat.stream("You answer.", "What?", deadline=Deadline(seconds)), []
     with in_time(seconds):
@@ -290,6 +293,7 @@ def test_nobody_there_is_told():
     fails(lambda: at(port).answer(POKER), f"127.0.0.1:{port}", "cannot be reached", "base_url")
 
 
+@pytest.mark.usefixtures("late")
 def test_a_slow_server_is_given_up(listening):
     fails(lambda: at(listening.port, timeout=2).answer(POKER), "did not answer within", "RAG_DEADLINE")
     assert listening.count == 1
@@ -561,6 +565,22 @@ def test_a_stream_whose_connection_is_cut_gives_what_came(listening):
 # --- slow servers -------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def late(listening, monkeypatch):
+    """Deadlines whose time stands still until the server was reached, however long that takes here."""
+    began = []
+
+    def monotonic():
+        if not began and late.begun():
+            began.append(time.monotonic())
+        return time.monotonic() - began[0] if began else 0.0
+
+    late = SimpleNamespace(begun=lambda: listening.count > 0, monotonic=monotonic, sleep=time.sleep)
+    monkeypatch.setattr("rag.models.deadline.time", late)
+    return late
+
+
+@pytest.mark.usefixtures("late")
 @pytest.mark.parametrize("way", [asked, streamed])
 def test_a_slow_first_byte_is_not_waited_for(listening, way):
     error = said(way, chat_at(listening.url), 0.4)
@@ -593,6 +613,7 @@ def dripping(head, drip):
     return serve
 
 
+@pytest.mark.usefixtures("late")
 @pytest.mark.parametrize("way", [asked, streamed])
 @pytest.mark.parametrize(
     ("head", "drip"),
@@ -608,21 +629,23 @@ def test_a_slow_drip_is_not_waited_for(listening, way, head, drip):
     assert "did not answer within 0.5 s" in said(way, chat_at(listening.url), 0.5)
 
 
-def test_a_drip_of_text_ends_with_what_came_and_lets_go_of_the_server(listening):
+def test_a_drip_of_text_ends_with_what_came_and_lets_go_of_the_server(listening, late):
     listening.serve = dripping(HEAD, chunked(events("la ", done=False)))
-    pieces, stream, error = streamed(chat_at(listening.url), 0.5)
-    assert "did not finish within 0.5 s" in error
+    pieces, late.begun = [], lambda: len(pieces) > 3
+    stream = chat_at(listening.url).stream("s", "u", deadline=Deadline(0.5))
+    with pytest.raises(ModelError, match=r"did not finish within 0\.5 s"):
+        pieces.extend(stream)
     assert len(pieces) > 3
     assert stream.reply.text == "la " * len(pieces)
-    assert listening.serve.given_up.wait(3)
+    assert listening.serve.given_up.wait(60)
 
 
 def test_a_stream_that_is_not_read_to_its_end_lets_go_of_the_server(listening):
     listening.serve = dripping(HEAD, chunked(events("la ", done=False)))
-    pieces = iter(chat_at(listening.url).stream("s", "u", deadline=Deadline(9)))
+    pieces = iter(chat_at(listening.url).stream("s", "u", deadline=Deadline(60)))
     assert next(pieces) == "la "
     pieces.close()
-    assert listening.serve.given_up.wait(3)
+    assert listening.serve.given_up.wait(60)
 
 
 def test_when_no_time_is_left_nothing_is_sent(server):
@@ -638,35 +661,35 @@ def test_a_pause_that_the_server_asks_for_is_made(server):
     assert time.monotonic() - began >= 1
 
 
-@pytest.mark.parametrize(("pause", "deadline"), [("3600", 999), ("30", 5)])
+@pytest.mark.parametrize(("pause", "deadline"), [("3600", 999), ("30", 20)])
 def test_a_pause_that_is_too_long_is_told(server, pause, deadline):
     server.says(Response("", 429, {"retry-after": pause}))
-    with in_time(1):
+    with in_time(0):
         line = fails(lambda: asked(server.chat(), deadline), "too many requests (HTTP 429); try again in")
     assert f"{int(pause):,} s" in line
     assert len(server.requests) == 1
 
 
 def test_a_question_may_be_cancelled_while_the_model_thinks(listening):
-    deadline = Deadline(30, lambda: listening.count > 0)
-    with in_time(2), pytest.raises(Cancelled):
+    deadline = Deadline(60, lambda: listening.count > 0)
+    with in_time(20), pytest.raises(Cancelled):
         chat_at(listening.url).ask("s", "u", deadline=deadline)
 
 
 @pytest.mark.parametrize(
-    ("serve", "why"),
+    ("serve", "seconds", "why"),
     [
-        (lambda connection: None, "did not answer within 1 s"),
-        (dripping(b"HTTP/1.1 200 OK\r\n", b"X-Wait: a\r\n"), "did not answer within 1 s"),
-        (lambda connection: connection.close(), "cannot be reached"),
+        (lambda connection: None, 1, "did not answer within 1 s"),
+        (dripping(b"HTTP/1.1 200 OK\r\n", b"X-Wait: a\r\n"), 1, "did not answer within 1 s"),
+        (lambda connection: connection.close(), 60, "cannot be reached"),
     ],
     ids=["silent", "dripping", "cut"],
 )
-def test_the_command_ends_in_time_with_one_line(listening, serve, why, capsys):
+def test_the_command_ends_in_time_with_one_line(listening, serve, seconds, why, capsys):
     listening.serve = serve
     rag.open_library()
-    with in_time(6):  # a second, and what the search takes
-        code = main(["ask", POKER, "--model", "test", "--base-url", listening.url, "--deadline", "1"])
+    with in_time(seconds):
+        code = main(["ask", POKER, "--model", "test", "--base-url", listening.url, "--deadline", str(seconds)])
     out, err = capsys.readouterr()
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert why in err

@@ -49,8 +49,8 @@ def test_what_hangs_is_left_when_the_time_is_over():
 
     def work():
         try:
-            for number in range(1000):
-                yield number
+            while True:
+                yield 1
                 time.sleep(0.02)
         finally:
             ended.set()
@@ -59,8 +59,8 @@ def test_what_hangs_is_left_when_the_time_is_over():
         with pytest.raises(TimeoutError, match=r"0\.2 s have passed"):
             list(within(Deadline(0.2), work))
 
-    assert 0.2 <= took(all_of_it) < 1
-    assert ended.wait(2)
+    assert took(all_of_it) >= 0.2
+    assert ended.wait(60)
 
 
 def test_an_abandoned_iterator_stops_its_work():
@@ -77,18 +77,15 @@ def test_an_abandoned_iterator_stops_its_work():
     seen = within(Deadline(math.inf), work)
     assert next(seen) == 1
     seen.close()
-    assert ended.wait(2)
+    assert ended.wait(60)
 
 
 def test_a_caller_may_cancel_while_it_waits():
-    asked = []
-
-    def all_of_it():
-        with pytest.raises(Cancelled, match="nothing was lost"):
-            list(within(Deadline(60, lambda: bool(asked)), lambda: iter(lambda: time.sleep(3), 0)))
-
+    asked, hangs = [], threading.Event()
     threading.Timer(0.1, lambda: asked.append(1)).start()
-    assert took(all_of_it) < 1
+    with pytest.raises(Cancelled, match="nothing was lost"):
+        list(within(Deadline(60, lambda: bool(asked)), lambda: iter(hangs.wait, True)))
+    hangs.set()
     with pytest.raises(Cancelled):
         Deadline(60, lambda: True).sleep(30)
 
@@ -104,7 +101,7 @@ def test_a_pause_that_is_not_left_is_not_begun():
 # --- trying again -------------------------------------------------------------------------------
 
 
-def tries(*outcomes, seconds=9.0, retries=2, mended=lambda error: False):
+def tries(*outcomes, seconds=60.0, retries=2, first_pause=0.5, mended=lambda error: False):
     """(what came of it, how often it was tried): each outcome is raised, or yielded and the end."""
     left = list(outcomes)
     given = []
@@ -117,7 +114,7 @@ def tries(*outcomes, seconds=9.0, retries=2, mended=lambda error: False):
         yield outcome
 
     try:
-        return list(patiently(work, Deadline(seconds), Retries(retries), mended)), len(given)
+        return list(patiently(work, Deadline(seconds), Retries(retries, first_pause), mended)), len(given)
     except Exception as error:  # noqa: BLE001
         return error, len(given)
 
@@ -166,7 +163,7 @@ def test_what_has_begun_is_not_begun_again():
 
 def test_the_server_says_how_long_to_wait():
     assert took(lambda: tries(Failed(429, retry_after="0.3"), "good")) >= 0.3
-    assert took(lambda: tries(Failed(429, retry_after="0"), "good")) < 0.3
+    assert took(lambda: tries(Failed(429, retry_after="0"), "good", seconds=99, first_pause=50)) < 50
 
 
 @pytest.mark.parametrize(
@@ -179,7 +176,7 @@ def test_a_server_that_asks_for_too_much_is_not_asked_again(pause):
 
 
 def test_a_pause_beyond_the_deadline_is_not_waited_for():
-    assert took(lambda: tries(Failed(429, retry_after="5"), "good", seconds=4)) < 0.5
+    assert took(lambda: tries(Failed(429, retry_after="50"), "good", seconds=40)) < 40
     assert tries(failed := Failed(500), "good", seconds=0.3) == (failed, 1)
 
 
