@@ -13,7 +13,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 import rag
-from rag.models.chat import open_chat
+from rag.models import client
+from rag.models.deadline import Retries
+from rag.models.servers import url_of
 
 POKER = "How many poker scenarios does PokerBench contain?"
 GOOD = "PokerBench holds 11,000 important scenarios of poker play [1]."
@@ -67,7 +69,8 @@ class Server:
 
 
 def chat_at(url, model="test", temperature=None):
-    return open_chat(model, url, reply_tokens=500, temperature=temperature)
+    """The client alone: replies as they come, thoughts and all."""
+    return client.served(model, url_of(url), reply_tokens=500, temperature=temperature, retries=Retries(), around=None)
 
 
 def refusal(message, status=400, param=None):

@@ -8,7 +8,9 @@ llama-index LLM object, and takes an object that is one already as it is.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +19,7 @@ from rag.models import client
 from rag.models.deadline import Deadline, Retries
 from rag.models.servers import is_remote, shown, url_of
 from rag.models.streamed import Around, Part, Streamed
+from rag.models.thoughts import VOID, Cleaner
 from rag.records import Reply
 
 _log = logging.getLogger(__name__)
@@ -39,6 +42,58 @@ class ChatModel(Protocol):
     def stream(self, system: str, user: str, *, deadline: Deadline | None = None) -> Streamed: ...
 
 
+_ANSWERS = re.compile(  # a first sentence with a mark, which does not speak of what is to be done
+    r"\s*(?!(?:okay|ok|alright|hm+|let me|let's|first,? (?:i|we)|the (?:user|question)|(?:i|we) (?:need|have|should|will|must)|"
+    r"so|now|wait|looking)\b)(?:[^.!?\n\[【]|[.!?](?=\d))+[.!?]?\s*[\[【]\s*\d",
+    re.IGNORECASE,
+)
+
+
+class Outspoken:
+    """A chat model whose replies are without its thoughts and control tokens (`rag.models.thoughts`).
+
+    Where the thought begins in the prompt, nothing tells its text from an answer before its end arrives.
+    So a reply is given piece by piece once its first sentence cites a passage, as an answer's does and a
+    thought's hardly does; of a model that was seen to think so, only after that end; else all at once.
+    """
+
+    def __init__(self, model: ChatModel) -> None:
+        self.name = model.name
+        self._model = model
+        self._thinks = False  # its thoughts were seen to begin in the prompt
+        self._plain = False  # a whole reply of it was seen to hold none
+
+    def ask(self, system: str, user: str, *, deadline: Deadline | None = None) -> Reply:
+        """The whole reply."""
+        reply = self._model.ask(system, user, deadline=deadline)
+        cleaner = Cleaner()
+        text = cleaner.feed(reply.text) + cleaner.close()
+        self._learn(cleaner)
+        return replace(reply, text=text.rpartition(VOID)[2])
+
+    def stream(self, system: str, user: str, *, deadline: Deadline | None = None) -> Streamed:
+        """The reply piece by piece; a piece "</think>" says that all before it was thought after all."""
+        return Streamed(self._parts(self._model.stream(system, user, deadline=deadline)))
+
+    def _parts(self, streamed: Streamed) -> Iterator[Part]:
+        cleaner, held, sure = Cleaner(waits=self._thinks), "", self._plain
+        for delta in streamed:
+            held += cleaner.feed(delta)
+            sure = sure or cleaner.told or bool(_ANSWERS.match(held))
+            if sure and held:
+                yield Part(held)
+                held = ""
+        held += cleaner.close()
+        if held:
+            yield Part(held if sure else held.rpartition(VOID)[2])
+        self._learn(cleaner)
+        yield Part("", streamed.reply.finish, streamed.reply.usage)
+
+    def _learn(self, cleaner: Cleaner) -> None:
+        self._thinks |= cleaner.orphan
+        self._plain = not self._thinks
+
+
 def open_chat(
     model: Any,
     base_url: str | None,
@@ -57,13 +112,20 @@ def open_chat(
         url = url_of(base_url)
         if is_remote(url):
             _warn(shown(url))
-        return client.served(
-            model, url, reply_tokens=reply_tokens, temperature=temperature, retries=retries or Retries(), around=around
+        return Outspoken(
+            client.served(
+                model,
+                url,
+                reply_tokens=reply_tokens,
+                temperature=temperature,
+                retries=retries or Retries(),
+                around=around,
+            )
         )
     if isinstance(model, ChatModel):
-        return model
+        return Outspoken(model)
     if callable(getattr(model, "chat", None)):
-        return client.given(model)
+        return Outspoken(client.given(model))
     raise UsageError(f"model is {type(model).__name__}; give a model's name, a ChatModel or a llama-index LLM object")
 
 

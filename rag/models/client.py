@@ -25,6 +25,7 @@ from rag.models.parameters import SYSTEM, Parameters
 from rag.models.replies import piece, text_of, whole
 from rag.models.servers import key_of
 from rag.models.streamed import Around, Part, Streamed
+from rag.models.thoughts import VOID, cleaned
 from rag.records import Reply, Usage
 from rag.remedies import Remedy
 
@@ -114,10 +115,10 @@ class Client:
         for part in self._called(system, user, streaming, room, deadline):
             said, finish = said + part.delta, part.finish or finish
             yield part
-        if finish == "length" and room < MORE_ROOM and _only_thoughts(said):
+        if finish == "length" and room < MORE_ROOM and not cleaned(said).strip():
             self._room = MORE_ROOM  # from the start the next time
-            if said.rfind("</think>") < said.rfind("<think>"):
-                yield Part("\n</think>\n")
+            if said.strip():
+                yield Part(f"\n{VOID}\n")
             yield from self._called(system, user, streaming, MORE_ROOM, deadline)
 
     def _called(self, system: str, user: str, streaming: bool, room: int, deadline: Deadline) -> Iterator[Part]:
@@ -140,10 +141,6 @@ class Client:
         except Exception as error:
             raise translated(error, self.name, self.url, deadline, begun) from error
         yield end._replace(finish=end.finish or "unknown")
-
-
-def _only_thoughts(text: str) -> bool:
-    return not re.sub(r"<think>.*?(</think>|\Z)", "", text, flags=re.DOTALL | re.IGNORECASE).strip()
 
 
 # --- a server -----------------------------------------------------------------------------------
