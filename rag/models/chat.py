@@ -76,16 +76,17 @@ class Outspoken:
         return Streamed(self._parts(self._model.stream(system, user, deadline=deadline)))
 
     def _parts(self, streamed: Streamed) -> Iterator[Part]:
-        cleaner, held, sure = Cleaner(waits=self._thinks), "", self._plain
+        cleaner, held, given = Cleaner(waits=self._thinks), "", False
         for delta in streamed:
             held += cleaner.feed(delta)
-            sure = sure or cleaner.told or bool(_ANSWERS.match(held))
-            if sure and held:
+            if not given:
+                held = held.rpartition(VOID)[2]
+            if held and (given or self._plain or cleaner.told or _ANSWERS.match(held)):
                 yield Part(held)
-                held = ""
+                held, given = "", True
         held += cleaner.close()
         if held:
-            yield Part(held if sure else held.rpartition(VOID)[2])
+            yield Part(held if given else held.rpartition(VOID)[2])
         self._learn(cleaner)
         yield Part("", streamed.reply.finish, streamed.reply.usage)
 
