@@ -19,7 +19,6 @@ from typing import NamedTuple
 from rag.library.database import Database
 from rag.library.digests import digest
 from rag.library.spellings import HOWS, LONGEST, How, clean, is_word, name_key, named, pieces, spelling, strong
-from rag.library.words import Words
 from rag.records import Paper
 from rag.text import STOPWORDS, Span, readable
 
@@ -75,9 +74,8 @@ class Named:
 class Names:
     """The names of one library's papers. Usable from several threads."""
 
-    def __init__(self, database: Database, words: Words) -> None:
+    def __init__(self, database: Database) -> None:
         self._db = database
-        self._words = words
 
     def names_in(self, text: str) -> tuple[Named, ...]:
         """The names in a text as typed, in order; of two that overlap the longer one."""
@@ -116,12 +114,14 @@ class Names:
         match = " OR ".join(dict.fromkeys(phrase for one in spellings for phrase in _phrases(one)))
         if not match:
             return ()
+        exact = spellings if all(one != one.lower() and is_word(one) for one in spellings) else []
+        written = " OR ".join(["instr(passages.title || ' ' || abstract, ?)"] * len(exact)) or "1"
         query = (
             "SELECT papers.id, passages.title, abstract FROM passages JOIN papers ON papers.number = passages.rowid "
-            "WHERE passages MATCH ? ORDER BY papers.number"
+            f"WHERE passages MATCH ? AND ({written}) ORDER BY papers.number"  # "SCALE", not 50,000 times "scale"
         )
         counted = {}
-        for id, title, abstract in self._db.rows(query, match):
+        for id, title, abstract in self._db.rows(query, match, *exact):
             places = {m.start() for one in wanted for m in one.finditer(f"{title}\n{abstract}")}
             if places:
                 counted[id] = (-any(one.search(title) for one in wanted), -len(places))
@@ -179,8 +179,11 @@ class Names:
         return _framed(text, span) and (named(typed) or self._rare(typed))
 
     def _rare(self, word: str) -> bool:
-        papers = int(self._db.rows("SELECT count(*) FROM papers")[0][0])
-        return self._words.document_frequency(word.lower()) <= max(FEW, int(RARE * papers))
+        """Is a word in few papers? Counted no further than it takes to know."""
+        newest = int(self._db.rows("SELECT coalesce(max(number), 0) FROM papers")[0][0])  # some more than there are
+        few = max(FEW, int(RARE * newest))
+        query = "SELECT count(*) FROM (SELECT 1 FROM passages WHERE passages MATCH ? LIMIT ?)"
+        return int(self._db.rows(query, " OR ".join(_phrases(word)), few + 1)[0][0]) <= few
 
     def _mentioned(self, text: str, tokens: Sequence[Token]) -> Iterator[Named]:
         """Tokens of a question that the papers write as a name which none of them introduces ("gpt 4" is one)."""

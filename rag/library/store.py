@@ -66,7 +66,7 @@ class Library:
         self.path = database.folder
         self.database = database
         self.words = Words(database)
-        self.names = Names(database, self.words)
+        self.names = Names(database)
         self.subsets = Subsets(database)
 
     # --- opening --------------------------------------------------------------------------------

@@ -174,6 +174,7 @@ def test_a_defined_name_has_its_sentence_but_no_paper_of_its_own(library):
         ("GPT-4", ["E.T."]),
         ("mamba", ["TeaNet", "Long Cup", "Faster"]),
         ("weighted steeping", ["Faster"]),
+        ("kettles", ["Long Cup", "E.T.", "Faster"]),
         ("FooBar", []),
         ("!!", []),
         ('"; DROP TABLE names', []),
