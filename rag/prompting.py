@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from rag.errors import PromptError
-from rag.places import resource
+from rag.places import home, resource
 from rag.records import Evidence, Paper, Prompt, Reply
 from rag.text import harmless, readable, sentences
 
 Ask = Callable[[str, str], Reply]  # (system, user) -> what a chat model says
-LEAST_ROOM = 40  # tokens for one passage, however many there are
+WHOLE = 3  # passages that are never cut to their room
+CUT = "[…]"  # ends a passage that is cut
+KEY_FILE, KEY_BYTES = "fence.key", 32
 
 
 @cache
@@ -31,28 +37,65 @@ def prompt(path: Path) -> Prompt:
     return Prompt(path.stem, int(match[1]), match[2].strip(), match[3].strip())
 
 
-def fence() -> str:
-    """A line that encloses data in one prompt. It is random, so that no data can hold it."""
-    return f"=== {secrets.token_hex(6)} ==="
+def fence(*data: str) -> str:
+    """A line that encloses data in a prompt: a keyed hash of the data, which no author of a text can foresee.
 
-
-def numbered(passages: Sequence[Evidence], tokens: int, count: Callable[[str], int]) -> str:
-    """The passages for a prompt, numbered from 1. Each is cut after a whole sentence to its share of `tokens`.
-
-    `count(text)` is how many tokens a text has. The first sentence of a passage always stays.
+    The same data get the same line, so that a server can reuse what it has read of an equal prompt. The key is
+    one of this installation, kept in the cache folder: a new one for each process would end that reuse with it.
     """
-    share = max(tokens // max(1, len(passages)), LEAST_ROOM)
-    return "\n\n".join(
-        f"[{n}] {harmless(readable(e.paper.title))}\n{_cut(e.paper, share, count)}" for n, e in enumerate(passages, 1)
-    )
+    digest = hmac.new(_key(), "\0".join(data).encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+    return f"=== {digest[:12]} ==="
 
 
-def _cut(paper: Paper, tokens: int, count: Callable[[str], int]) -> str:
+@cache
+def _key() -> bytes:
+    """The key of this installation, made when it is first needed; one of this process where it cannot be kept."""
+    path = home("cache") / KEY_FILE
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            made = path.with_name(f"{KEY_FILE}.{secrets.token_hex(4)}")
+            made.touch(0o600, exist_ok=False)
+            made.write_bytes(secrets.token_bytes(KEY_BYTES))
+            try:
+                os.link(made, path)  # whole or not at all, and never over another process's
+            finally:
+                made.unlink()
+        if len(key := path.read_bytes()) >= KEY_BYTES:
+            return key
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def numbered(passages: Sequence[Evidence], tokens: int, count: Callable[[str], int]) -> list[str]:
+    """The passages for a prompt, numbered from 1, whole and as many as `tokens` allow, best first.
+
+    The last may be cut, after a whole sentence and with […] at its end; never one of the first `WHOLE`, unless the
+    first alone is longer than all the room. `count(text)` is how many tokens a text has.
+    """
+    shown: list[str] = []
+    for n, evidence in enumerate(passages, 1):
+        head, said = f"[{n}] {harmless(readable(evidence.paper.title))}\n", _sentences(evidence.paper)
+        whole = head + " ".join(said)
+        if (size := count(whole)) <= tokens:
+            shown.append(whole)
+            tokens -= size
+            continue
+        if n == 1 or (n > WHOLE and (tokens := tokens - count(head + CUT)) >= count(said[0] if said else "")):
+            shown.append(head + _cut(said, tokens, count))
+        break
+    return shown
+
+
+def _sentences(paper: Paper) -> list[str]:
+    return [harmless(readable(paper.abstract[start:end])) for start, end in sentences(paper.abstract)]
+
+
+def _cut(said: Sequence[str], tokens: int, count: Callable[[str], int]) -> str:
+    """The first sentences of a passage, at least one."""
     kept: list[str] = []
-    for start, end in sentences(paper.abstract):
-        sentence = harmless(readable(paper.abstract[start:end]))
+    for sentence in said:
         tokens -= count(sentence)
         if tokens < 0 and kept:
-            break
+            return " ".join([*kept, CUT])
         kept.append(sentence)
     return " ".join(kept)

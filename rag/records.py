@@ -388,6 +388,7 @@ class Answer:
     trace       ids, ranks and scores at each stage
     run         fingerprint of settings, prompts, model and library
     where       the filter that was used; None is none
+    searched    queries that were searched beside the question, as a chat model wrote them
     """
 
     question: str
@@ -404,6 +405,7 @@ class Answer:
     trace: FrozenMap[tuple[Traced, ...]]
     run: str
     where: Where | None = None
+    searched: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -435,6 +437,7 @@ class Answer:
             "trace": {stage: [[t.id, t.rank, t.score] for t in traced] for stage, traced in self.trace.items()},
             "run": self.run,
             **_where_dict(self.where),
+            **({"searched": list(self.searched)} if self.searched else {}),
             "papers": {paper.id: paper.to_dict() for paper in self._papers()},
         }
 
@@ -462,6 +465,7 @@ class Answer:
             trace=FrozenMap({s: tuple(Traced(*t) for t in traced) for s, traced in data["trace"].items()}),
             run=data["run"],
             where=Where(data["where"], **data["selected"]) if data.get("where") else None,
+            searched=tuple(data.get("searched", ())),
         )
 
     def _papers(self) -> Iterator[Paper]:

@@ -42,11 +42,11 @@ class Settings:
     model            chat model; None answers without a model
     base_url         the model's server, a URL or a short name (rag.models.servers); None is OpenAI's
     judge            chat model asked whether quotes support a claim; "same" is `model`, None asks nobody
-    k                papers an answer may draw on
+    k                papers an answer may draw on; None is as many as its question needs
     pool             chunks taken from each search before fusion
     dense_weight     share of the dense score in the fused one, 0..1
     least_support    evidence score under which the answer is a refusal, 0..1
-    prompt_tokens    room for passages in a chat model's prompt
+    prompt_tokens    room for passages in a chat model's prompt; None is what its context leaves
     reply_tokens     longest reply of a chat model
     temperature      sent to the model only if not None
     deadline         seconds for one question, with all the calls of a chat model that it takes
@@ -57,12 +57,12 @@ class Settings:
     model: str | None = None
     base_url: str | None = None
     judge: str | None = None
-    k: int = 8
+    k: int | None = None
     pool: int = 50
     dense_weight: float = 0.45
     least_support: float = 0.45
-    prompt_tokens: int = 3000
-    reply_tokens: int = 500
+    prompt_tokens: int | None = None
+    reply_tokens: int = 1200
     temperature: float | None = None
     deadline: float = 120.0
     claim_support: float = 0.4
@@ -92,7 +92,8 @@ def load(**chosen: Any) -> Settings:
     if values.get("model") == EXTRACTIVE:
         values["model"] = None
     settings = replace(Settings(prompts=prompts()), **values)
-    if not isinstance(settings.k, int) or isinstance(settings.k, bool) or not 1 <= settings.k <= 100:
+    k = settings.k
+    if k is not None and (not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 100):
         raise UsageError(f"k is {settings.k!r}; it counts papers, from 1 to 100")
     return replace(settings, deadline=_seconds(settings.deadline))
 

@@ -28,7 +28,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_any_choice_nothing_leaves_the_machine(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")
     settings = load()
-    assert (settings.model, settings.base_url, settings.library, settings.k) == (None, None, None, 8)
+    assert (settings.model, settings.base_url, settings.library, settings.k) == (None, None, None, None)
 
 
 @pytest.mark.parametrize("name", ["library", "model", "base_url"])

@@ -28,8 +28,8 @@ from evals.compare import scored
 from evals.report.terminal import interval, number
 from evals.run import ask_one, tasks
 from evals.statistics import estimate
+from rag.answering.asked import Query
 from rag.answering.assistant import Assistant
-from rag.answering.followup import Query
 from rag.answering.opening import open_assistant
 from rag.answering.retrieve import retrieve
 from rag.answering.shape import Shape, shape

@@ -47,7 +47,7 @@ from rag.text import readable
 FOLDER = Path(__file__).parent.parent / "drafts"
 PAPERS = 4  # that the model is shown: small models on a laptop read some 60 tokens a second
 ASKED = {"single": 46, "multi": 13, "list": 5, "unanswerable": 18}
-ROOM = 1200  # tokens of passages in a prompt
+ROOM = 4000  # tokens of passages in a prompt: all of the papers
 DEADLINE = 900.0
 THRESHOLDS = (0.3, 0.4, 0.5)
 RESAMPLES = 2000
@@ -60,9 +60,7 @@ SEEN = set(  # drafts that were read while the check was made: left out of the m
 class Kept(NamedTuple):
     """What a model said to a question, and the papers it was shown, in order.
 
-    The second reply, if there is one, is to the same question with the first two papers alone: that is what
-    a model is asked when it found no answer. The third, a yes or a no, says whether the abstracts' own sentences
-    answer: what it is asked when it found none again.
+    Replies after the first are what it was asked in older versions when it found no answer: they are no longer read.
     """
 
     id: str
@@ -92,7 +90,9 @@ class Recorder:
         self.replies, self._left = [], list(replies)
 
     def ask(self, system: str, user: str, *, deadline: Deadline | None = None) -> Reply:
-        """The next reply. Raises ModelError when there is none and no model to ask."""
+        """The next reply; to a request for a plan none. Raises ModelError when there is none and no model to ask."""
+        if system == load().prompt("plan").system:
+            return _reply("{}")
         if not self.replies:
             self.shown = len(re.findall(r"^\[\d+\] ", user, re.MULTILINE))
         if self._left:

@@ -2,6 +2,9 @@
 
     question -followup-> query -retrieve-> hits -rerank-> evidence -synthesize-> draft -verify-> Answer
 
+Where a chat model writes, it plans first, unless nothing is gained by it: its queries are searched beside the
+question, and what all of them find is fused. When it finds no answer, it is shown the next papers, once.
+
 Each stage gets the value before it and the callables or numbers it needs; this module hands them
 over, times them, and turns the outcome into an Answer. When nothing of a chat model's draft
 survives `verify`, the extractive answer takes its place, and `Answer.model` says so.
@@ -18,23 +21,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rag import filters
-from rag.answering import batch, followup
+from rag.answering import batch, followup, plan
+from rag.answering.asked import Plan, Query, Turn
 from rag.answering.case import Calls, Case, Clock, last, outcome
+from rag.answering.fusion import fused, in_sight
 from rag.answering.judge import opinion
 from rag.answering.question import accepted
-from rag.answering.relevance import Part, Sentences
-from rag.answering.rerank import gather
+from rag.answering.relevance import Part, Ranked, Sentences
+from rag.answering.rerank import confidence, gather
 from rag.answering.search import CONSIDERED, Search, Within
 from rag.answering.shape import Shape, asking, shape
-from rag.answering.synthesize import as_written, confirm, extract, write, write_together
+from rag.answering.synthesize import as_written, extract, write, write_together
 from rag.answering.verify import Judge, Verifier, by_support, verify
-from rag.errors import RagError
+from rag.errors import ModelError, RagError
 from rag.filters import ALL, Filter
 from rag.library.embed import Embedder
 from rag.library.store import Library
 from rag.models.chat import ChatModel, saying
 from rag.models.tokens import counter
-from rag.records import EXTRACTIVE, Answer, Claim, Draft, Evidence, Explained, Hit, Marked, Paper
+from rag.records import EXTRACTIVE, Answer, Claim, Draft, Evidence, Explained, Hit, Marked, Paper, Prompt
 from rag.settings import Settings
 from rag.text import readable
 
@@ -42,8 +47,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 SECOND = 3  # sentences without support that are searched again, and papers looked at for each
-LIST_PAPERS = 12  # papers a list may name, at least
-BEST = 2  # papers shown to a model that found no answer among more
+PAPERS = 8  # papers an answer may draw on
+LIST_PAPERS = 12  # the same for a list made without a chat model
+MANY_PAPERS = 24  # papers that a chat model is shown for what more than one of them answers
+ROOM = 8000  # tokens of passages for a chat model whose context nobody knows
+LEAST_ROOM = 500  # the same for one whose context is next to nothing
+SPARED = 0.1  # of a context: tokens are counted by one encoding for all models
 
 
 class Assistant:
@@ -172,7 +181,7 @@ class Assistant:
         wanted = accepted(question)
         with self._still() as still:
             case = still._prepared(wanted, where, history, Clock(cancelled, stage))
-            case = replace(case, piecemeal=piecemeal)
+            case = replace(still._planned(case), piecemeal=piecemeal)
             return (yield from still._finished(case, still._draft(case)))
 
     @contextmanager
@@ -189,27 +198,41 @@ class Assistant:
         with clock("followup"):
             turns, (own, within) = followup.turns(history), search.parted(question, where)
             query = followup.resolve(search.respelled(asking(own)), turns, partial(search.fits, within))
-            if self._model:
-                query = followup.reworded(query, turns, self.settings.prompt("followup"), calls.to(self._model))
         with clock("retrieve"):
             vector = search.vector(query.text)
             hits = search.retrieved(query.text, vector, within)
             hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
         with clock("rerank"):
-            wanted, whole, evidence, sentences = self._gathered(query, vector, hits, turns)
-        numbers = followup.numbers(turns)
-        return Case(question, own, within, query.text, hits, wanted, whole, evidence, sentences, numbers, clock, calls)
+            ranked, wanted, whole, evidence = self._gathered(query, vector, hits, turns)
+        return Case(
+            question=question,
+            own=own,
+            within=within,
+            query=query.text,
+            meant=query,
+            turns=turns,
+            hits=hits,
+            ranked=ranked,
+            wanted=wanted,
+            whole=whole,
+            evidence=evidence,
+            sentences=ranked.sentences,
+            numbers=followup.numbers(turns),
+            clock=clock,
+            calls=calls,
+        )
 
     def _gathered(
-        self, query: followup.Query, vector: np.ndarray, hits: Sequence[Hit], turns: Sequence[followup.Turn]
-    ) -> tuple[Shape, Part, tuple[Evidence, ...], Sentences]:
-        """What is wanted, how well papers fit it, and the evidence for it: the hits in their final order."""
-        compared, depth = self._search.compared(query.text, vector), max(CONSIDERED, 2 * self.settings.k)
+        self, query: Query, vector: np.ndarray, hits: Sequence[Hit], turns: Sequence[Turn]
+    ) -> tuple[Ranked, Shape, Part, tuple[Evidence, ...]]:
+        """The hits in their final order, what is wanted, how well papers fit it, and the evidence for it."""
+        most = self.settings.k or PAPERS
+        compared, depth = self._search.compared(query.text, vector), max(CONSIDERED, 2 * most)
         ranked = self._search.reranked(
             hits, compared, depth=depth, also=query.papers, first=query.papers, quoted=followup.quoted(turns)
         )
         wanted = Shape(False, ()) if query.papers else shape(query.own)
-        k = max(self.settings.k, LIST_PAPERS) if wanted.listing else self.settings.k
+        k = max(most, LIST_PAPERS) if wanted.listing and not self.settings.k else most
         focus = self._search.focus(query.own, query.text, vector) if query.own != query.text else compared
         whole = Part(focus, {hit.paper.id: hit.score for hit in ranked.hits})
         evidence = gather(ranked.hits, compared, ranked.near, k)
@@ -218,7 +241,51 @@ class Assistant:
             wanted = Shape(False, tuple(titles.values()))
             evidence = tuple(e for e in evidence if e.paper.id in titles) or evidence
             whole = Part(focus, dict.fromkeys(titles, 1.0))
-        return wanted, whole, evidence, ranked.sentences
+        return ranked, wanted, whole, evidence
+
+    def _planned(self, case: Case) -> Case:
+        """The case with the papers that a chat model is shown, found by its plan; without a model, as it is."""
+        if not self._model:
+            return case
+        named = self.library.names.names_in(case.own)
+        stands = case.meant.text == case.meant.own and not (case.turns and followup.leans(case.own))
+        best = case.evidence[0].paper.id if case.evidence else ""
+        if stands and plan.is_clear(case.own, named, best, case.wanted):
+            return self._sighted(case, plan.as_typed(case.own, case.wanted))
+        return self._sighted(case, self._plan(case, self._model))
+
+    def _plan(self, case: Case, model: ChatModel) -> Plan:
+        with case.clock("plan"):
+            told, prompt = followup.conversation(case.turns), self.settings.prompt("plan")
+            found = plan.planned(case.own, told, prompt, case.calls.to(model))
+        return found or plan.as_typed(case.own, case.wanted)
+
+    def _sighted(self, case: Case, made: Plan) -> Case:
+        """The case with what its question and the queries of a plan find together, best first."""
+        meant, leans, worded = case.meant, case.meant.text != case.meant.own, made.question != case.own
+        also = (*(() if leans else (asking(case.own),)), *((made.question,) if worded else ()), *made.queries)
+        texts = [text for text in dict.fromkeys(also) if text != meant.text]
+        with case.clock("retrieve", f"searching {len(texts) + 1} queries" if made.queries else ""):
+            others = self._search.each(texts, case.within, meant.without)
+        with case.clock("rerank"):
+            searches = [case.ranked, *others]
+            rankings = [search.hits for search in searches]
+            order = fused(rankings, first=meant.papers)
+            most = self.settings.k or (PAPERS if made.kind == "fact" else MANY_PAPERS)
+            shown = in_sight(order, rankings, most)
+            rest = [hit for hit in order if hit not in shown][:most]
+            both = [hit.paper.id for hit in (*shown, *rest)]
+            sentences = Sentences(self.library.sentences(both), followup.quoted(case.turns))
+            evidence = [_evidence(rank, hit, searches, sentences) for rank, hit in enumerate([*shown, *rest], 1)]
+        query = made.question if worded or not leans else meant.text
+        return replace(
+            case,
+            query=query,
+            plan=made,
+            evidence=tuple(evidence[: len(shown)]),
+            more=tuple(evidence[len(shown) :]),
+            sentences=sentences,
+        )
 
     def _finished(
         self, case: Case, written: Generator[Marked, None, Draft], passages: Sequence[Evidence] | None = None
@@ -230,9 +297,9 @@ class Assistant:
         verifier = self._verifier(case, case.evidence if passages is None else passages)
         draft = yield from _checked(written, verifier, case.clock)
         if self._model and draft.status == "refused" and not verifier.text:
-            draft, verifier = yield from self._asked_again(case, draft, verifier)
-        if self._model:
-            draft, verifier = yield from self._settled(case, self._model, draft, verifier)
+            case, draft, verifier = yield from self._widened(case, draft, verifier)
+        if self._model and draft.status != "refused":
+            draft, verifier = yield from self._settled(case, draft, verifier)
         draft = replace(draft, usage=draft.usage + case.calls.spent)
         nothing = self.library.subsets.nothing(case.where) if case.within and not case.within.ids else ""
         model = draft.model if draft.model == self.model or not self._model else EXTRACTIVE
@@ -240,27 +307,38 @@ class Assistant:
         yield answer.text[len(verifier.text) :]
         return answer
 
-    def _asked_again(
+    def _widened(
         self, case: Case, draft: Draft, verifier: Verifier
-    ) -> Generator[str, None, tuple[Draft, Verifier]]:
-        """A model that found no answer, though the evidence is good, is asked once more with the best of it alone:
-        small models lose sight of one passage among many.
-        """
-        best = case.evidence[:BEST]
-        if len(best) == len(case.evidence) or best[0].score < self.settings.least_support:
-            return draft, verifier
-        alone, again = replace(case, evidence=best), self._verifier(case, best, failed=verifier)
-        second = yield from _checked(self._draft(alone), again, case.clock)
-        usage = draft.usage + second.usage
-        return replace(second, passages=case.evidence, usage=usage), again
+    ) -> Generator[str, None, tuple[Case, Draft, Verifier]]:
+        """A model that found no answer is shown the next papers, once, if they may hold one; then it is believed.
 
-    def _settled(
-        self, case: Case, model: ChatModel, draft: Draft, verifier: Verifier
-    ) -> Generator[str, None, tuple[Draft, Verifier]]:
+        Papers that were chosen by their number are all there are. A model that fails now has found no answer.
+        """
+        if self.settings.k or not self._model:
+            return case, draft, verifier
+        again = verifier
+        try:
+            wider = case if "plan" in case.clock.seconds else self._sighted(case, self._plan(case, self._model))
+            seen = {passage.paper for passage in draft.passages}
+            unseen = [e for e in (*wider.evidence, *wider.more) if e.paper not in seen][:MANY_PAPERS]
+            if max((e.score for e in unseen), default=0.0) < self.settings.least_support:
+                return case, draft, verifier
+            wider = replace(wider, evidence=tuple(unseen))
+            again = self._verifier(wider, wider.evidence, failed=verifier)
+            second = yield from _checked(self._draft(wider), again, case.clock)
+        except ModelError:
+            if again.text:
+                raise
+            return case, draft, verifier
+        both = (*draft.passages, *second.passages)
+        second = replace(second, passages=second.passages if again.text else both, usage=draft.usage + second.usage)
+        return replace(wider, evidence=both), second, again
+
+    def _settled(self, case: Case, draft: Draft, verifier: Verifier) -> Generator[str, None, tuple[Draft, Verifier]]:
         """The draft of a chat model that is shown, and what holds of it.
 
         When more of it fails than holds, what failed is searched once more. When nothing holds then, the
-        abstracts' own sentences take its place; if the model found no answer, only when it says that they are one.
+        abstracts' own sentences take its place.
         """
         held = verifier.verified()
         if len(held.claims) < len(held.removed):
@@ -275,10 +353,6 @@ class Assistant:
             return draft, verifier
         with case.clock("synthesize"):
             instead = replace(self._extract(case), usage=draft.usage)
-            if draft.status == "refused":  # small models tell an answer that they cannot write
-                prompt, ask = self.settings.prompt("confirm"), case.calls.to(model)
-                if not confirm(case.query, instead.sentences, prompt, ask):
-                    return draft, verifier
         again = self._verifier(case, instead.passages, failed=verifier)
         yield from _checked(as_written(instead), again, case.clock)
         return instead, again
@@ -296,10 +370,21 @@ class Assistant:
     def _draft(self, case: Case) -> Generator[Marked, None, Draft]:
         if self._model is None:
             return (yield from as_written(self._extract(case)))
-        prompt, room, model = self.settings.prompt("answer"), self.settings.prompt_tokens, self._model
+        prompt, model = self.settings.prompt("answer"), self._model
         say = saying(model, case.calls.deadline, piecemeal=case.piecemeal)
-        written = write(case.query, case.evidence, prompt, say, model=model.name, tokens=room, count=counter())
+        room = self._room(model, prompt, case.asked)
+        written = write(case.asked, case.evidence, prompt, say, model=model.name, tokens=room, count=counter())
         return (yield from written)
+
+    def _room(self, model: ChatModel, prompt: Prompt, *questions: str) -> int:
+        """Tokens for passages: as chosen, else what the model's context leaves beside instructions and reply."""
+        if self.settings.prompt_tokens is not None:
+            return self.settings.prompt_tokens
+        context: int | None = getattr(model, "context", None)
+        if not context:
+            return ROOM
+        beside = counter()("\n".join([prompt.system, prompt.user, *questions])) + self.settings.reply_tokens
+        return max(LEAST_ROOM, int((1 - SPARED) * context) - beside)
 
     def _extract(self, case: Case) -> Draft:
         parts = [self._search.part(part, case.within) for part in case.wanted.parts]
@@ -307,16 +392,17 @@ class Assistant:
         return extract(case.whole, parts, case.evidence, score, listing=case.wanted.listing, least_support=least)
 
     def _alone(self, case: Case) -> Answer:
+        case = self._planned(case)
         return last(self._finished(case, self._draft(case)))
 
     def _drafted_together(self, cases: Sequence[Case]) -> list[Draft | None]:
         """One call for all; what it cost is written down with the first of them."""
         assert self._model
         union = {evidence.paper: evidence for case in cases for evidence in case.evidence}
-        prompt, room = self.settings.prompt("together"), self.settings.prompt_tokens
-        queries, ask = [case.query for case in cases], cases[0].calls.to(self._model)
+        prompt, questions = self.settings.prompt("together"), [case.own for case in cases]
+        ask, room = cases[0].calls.to(self._model), self._room(self._model, prompt, *questions)
         return write_together(
-            queries, tuple(union.values()), prompt, ask, model=self._model.name, tokens=room, count=counter()
+            questions, tuple(union.values()), prompt, ask, model=self._model.name, tokens=room, count=counter()
         )
 
     def _voted(self, drafts: Sequence[Draft], case: Case) -> Answer:
@@ -342,6 +428,12 @@ class Assistant:
             frequency=self.library.words.document_frequency,
             papers=len(self.library),
         )
+
+
+def _evidence(rank: int, hit: Hit, searches: Sequence[Ranked], sentences: Sentences) -> Evidence:
+    """A hit as evidence, as sure as the search that is surest of it."""
+    sure = [confidence(hit, found.question, sentences.matched(found.question, hit.paper)) for found in searches]
+    return Evidence(hit.chunk, rank, max(sure))
 
 
 def _checked(written: Generator[Marked, None, Draft], verifier: Verifier, clock: Clock) -> Generator[str, None, Draft]:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from rag.answering.relevance import Part, Sentences
+from rag.answering.asked import Plan, Query, Turn
+from rag.answering.relevance import Part, Ranked, Sentences
 from rag.answering.shape import Shape
-from rag.answering.wording import in_words_of, nothing_selected, refusal, unanswered
+from rag.answering.wording import in_words_of, looked_at, nothing_selected, refusal, unanswered
 from rag.errors import Cancelled
 from rag.filters import ALL, Filter, Selected, parse
 from rag.models.chat import ChatModel
 from rag.models.deadline import Deadline
 from rag.prompting import Ask
-from rag.records import Answer, Draft, Evidence, FrozenMap, Hit, Reply, Status, Traced, Usage, Verified
+from rag.records import EXTRACTIVE, Answer, Draft, Evidence, FrozenMap, Hit, Reply, Status, Traced, Usage, Verified
 
 
 class Clock:
@@ -26,11 +27,12 @@ class Clock:
         self.cancelled, self._told = cancelled, told
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
+    def __call__(self, stage: str, words: str = "") -> Iterator[None]:
+        """A stage, of which the caller is told its name, or the words for it."""
         if self.cancelled and self.cancelled():
             raise Cancelled(f"stopped before {stage}; nothing was lost")
         if self._told:
-            self._told(stage)
+            self._told(words or stage)
         began = time.perf_counter()
         try:
             yield
@@ -62,20 +64,27 @@ class Case:
 
     question, own     as asked, and without the filter in it
     within            the papers that may be looked at; None is all
-    query             the form that is searched
-    hits              for that, as the searches gave them
+    query             the form that stands alone
+    meant, turns      what it leans on, and the turns before it
+    hits              for the query, as the searches gave them
+    ranked            the same in their final order
     wanted, whole     what kind of answer, and how well papers fit the question
     evidence          what the answer may rest on, best first
     sentences         of the papers, compared with the question
     numbers           those that papers have on screen, by paper id
     piecemeal         whether a reply is read as it comes
+    plan              by which papers were looked for; None is without one
+    more              evidence that comes after what a chat model is shown
     """
 
     question: str
     own: str
     within: Selected | None
     query: str
+    meant: Query
+    turns: tuple[Turn, ...]
     hits: tuple[Hit, ...]
+    ranked: Ranked
     wanted: Shape
     whole: Part
     evidence: tuple[Evidence, ...]
@@ -84,6 +93,13 @@ class Case:
     clock: Clock
     calls: Calls
     piecemeal: bool = False
+    plan: Plan | None = None
+    more: tuple[Evidence, ...] = ()
+
+    @property
+    def asked(self) -> str:
+        """The question as a chat model is shown it: as it was typed, and what it means in a conversation."""
+        return self.own if self.query == self.own else f"{self.own}\n(In the conversation this means: {self.query})"
 
     @property
     def where(self) -> Filter:
@@ -103,9 +119,11 @@ def outcome(case: Case, draft: Draft, verified: Verified, *, nothing: str, model
     if not verified.claims:
         status = "refused"
         papers = [evidence.paper for evidence in case.evidence]
-        text = nothing_selected(nothing) if nothing else refusal(papers, case.own, where)
+        text = nothing_selected(nothing) if nothing else refusal(papers, "" if case.plan else case.own, where)
     elif status == "partial":
         text += f" {unanswered(in_words_of(case.own, draft.missing), bool(where))}"
+    if verified.claims and model != EXTRACTIVE and case.plan and case.plan.kind == "list":
+        text += f" {looked_at(len(draft.passages))}"
     return Answer(
         question=case.question,
         query=case.query,
@@ -121,6 +139,7 @@ def outcome(case: Case, draft: Draft, verified: Verified, *, nothing: str, model
         trace=_trace(case.hits, draft.passages, verified),
         run=run,
         where=where,
+        searched=case.plan.queries if case.plan else (),
     )
 
 

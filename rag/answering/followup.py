@@ -6,23 +6,19 @@ next to no words of its own mean what was last spoken of; "another paper" means 
 else the library decides: a question that opens like a follow-up but is nearer to other papers than
 to the one spoken of is a change of topic, and is searched as it is. The paper that is meant lends its
 title to what is searched, and is where the answer is looked for first.
-
-Where there is a chat model, it puts the query into words; what it puts in that nobody has said is not used.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from rag.answering.marks import marked
+from rag.answering.asked import Query, Turn
 from rag.answering.shape import shape
 from rag.errors import UsageError
 from rag.filters import split
-from rag.prompting import Ask, fence
-from rag.records import Answer, Paper, Prompt
+from rag.records import Answer, Paper
 from rag.text import folded, harmless, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
@@ -34,8 +30,8 @@ LEAST_FIT = 0.3  # a longer question with less of a fit (cosine, words) to the p
 WHOLE = 0.9  # of the words of a question for a list, which the paper spoken of holds if it goes on about that
 ELSEWHERE = 0.5  # so much more of a short question's words in another paper: it names something of that one
 LONGER = 4  # words of its own from which that is asked
-LONGEST_TURN = 400  # characters of an answer that a model is shown, and of a question that it rewords
-KEPT = 0.5  # least share of the question's words in what a model makes of it
+TOLD = 6  # turns that a chat model is shown
+LONGEST_TURN = 400  # characters of an answer that it is shown
 
 _OPENS = re.compile(r"^\s*(?:ok\b\W*)?(?:and|but|so|also|or|what about|how about|then)\b", re.IGNORECASE)
 _POINTS = re.compile(
@@ -75,16 +71,6 @@ _NAME = re.compile(r"(?<=\s)[^\W\d_]*[A-Z]\w*")  # a capital anywhere but in the
 _NAMED = re.compile(r"\[(\d+)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One earlier question with its answer; `papers` are those cited, by number, `quoted` the quotes' starts."""
-
-    question: str
-    text: str
-    papers: tuple[tuple[int, Paper], ...] = ()
-    quoted: tuple[tuple[str, int], ...] = ()
-
-
 def turns(history: Sequence[Any]) -> tuple[Turn, ...]:
     """Turns from Answers, their dicts, or (question, text) pairs, oldest first. Raises UsageError."""
     if isinstance(history, (Answer, Mapping, str)):
@@ -105,20 +91,6 @@ def _turn(item: Any) -> Turn:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"history holds no Answer, dict of one, or (question, text) pair: {error}") from error
     raise UsageError(f"history holds {type(item).__name__}; give Answers, their dicts, or (question, text) pairs")
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What is searched, and what the question itself asks.
-
-    `text` is the stand-alone form, `own` the question as asked. The answer is expected in `papers`, the
-    likeliest first (none: anywhere; two: both, they are compared) and not in those whose ids are in `without`.
-    """
-
-    text: str
-    own: str
-    papers: tuple[Paper, ...] = ()
-    without: frozenset[str] = frozenset()
 
 
 class Fit(NamedTuple):
@@ -242,36 +214,14 @@ def respelled(question: str, spelled: Callable[[str], str | None]) -> str:
     return _TYPED.sub(lambda word: (not word[0].istitle() and spelled(folded(word[0]))) or word[0], question)
 
 
-def reworded(query: Query, history: Sequence[Turn], prompt: Prompt, ask: Ask) -> Query:
-    """The query in a chat model's words; as it is when the question stands alone, or the model says too much.
-
-    Raises what `ask` raises.
-    """
-    if not history or query.text == query.own:
-        return query
-    told = "\n".join(line for turn in _leant_on(history)[::-1] for line in _lines(turn))
-    reply = ask(prompt.system, prompt.fill(fence=fence(), conversation=told, question=harmless(query.own)))
-    said = " ".join(sentence.text for sentence in marked(reply.text))
-    return replace(query, text=said) if _says_the_same(said, query, told) else query
+def conversation(history: Sequence[Turn]) -> str:
+    """The last turns, as a chat model is shown them; "" if there are none."""
+    return "\n".join(line for turn in history[-TOLD:] for line in _lines(turn))
 
 
 def _lines(turn: Turn) -> list[str]:
     titles = [f"[{number}] {readable(paper.title)}" for number, paper in turn.papers]
     return [harmless(line) for line in (f"Question: {turn.question}", f"Answer: {turn.text}"[:LONGEST_TURN], *titles)]
-
-
-def _says_the_same(said: str, query: Query, told: str) -> bool:
-    """Does it ask what was asked, in words that were said?"""
-    asked, new = set(terms(query.own)), set(terms(said))
-    known = asked | set(terms(query.text)) | set(terms(told))
-    a_question = said.endswith("?") or not query.own.endswith("?")
-    return (
-        a_question
-        and bool(new)
-        and len(said) <= LONGEST_TURN
-        and new <= known
-        and len(asked & new) >= KEPT * len(asked)
-    )
 
 
 def leans(question: str) -> bool:

@@ -40,7 +40,7 @@ class Opinion(NamedTuple):
 def prompted(prompt: Prompt, claims: Sequence[Asserted]) -> tuple[str, str]:
     """(system, user): the prompt that asks for opinions on all the claims."""
     shown = "\n\n".join(_shown(n, claim) for n, claim in enumerate(claims, 1))
-    return prompt.system, prompt.fill(fence=fence(), claims=shown, count=str(len(claims)))
+    return prompt.system, prompt.fill(fence=fence(shown), claims=shown, count=str(len(claims)))
 
 
 def _shown(number: int, claim: Asserted) -> str:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
-from rag.records import Paper, Sentence
+from rag.records import Hit, Paper, Sentence
 from rag.text import STOPWORDS, Span, compound_stem, compounds, quantities, readable, stem, terms, words
 
 if TYPE_CHECKING:
@@ -270,6 +270,18 @@ class Sentences:
                 for s in score_sentences(question, paper, self._kept.get(paper.id, ()))
             )
         return self._scored[key]
+
+
+class Ranked(NamedTuple):
+    """A text as it is compared, the sentences of papers next to it, and its hits, best first."""
+
+    question: Question
+    sentences: Sentences
+    hits: tuple[Hit, ...]
+
+    def near(self, paper: Paper) -> Sequence[Matched]:
+        """The sentences of a paper, compared with the text."""
+        return self.sentences.matched(self.question, paper)
 
 
 def announces(text: str) -> bool:

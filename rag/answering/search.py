@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rag import filters
 from rag.answering import followup
 from rag.answering.question import LONGEST_QUESTION, accepted
-from rag.answering.relevance import Matched, Part, Question, Sentences, question_of
+from rag.answering.relevance import Part, Question, Ranked, Sentences, question_of
 from rag.answering.rerank import covered, explain, gather, rerank
 from rag.answering.retrieve import retrieve
 from rag.filters import Filter, Selected
@@ -34,18 +34,6 @@ FIRST = 5  # papers that say how well the library fits a follow-up taken by itse
 OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
 
 Within = Selected | None  # the papers that may be looked at; None is all
-
-
-class Ranked(NamedTuple):
-    """A text as it is compared, the sentences of papers next to it, and its hits, best first."""
-
-    question: Question
-    sentences: Sentences
-    hits: tuple[Hit, ...]
-
-    def near(self, paper: Paper) -> Sequence[Matched]:
-        """The sentences of a paper, compared with the text."""
-        return self.sentences.matched(self.question, paper)
 
 
 class Search:
@@ -110,6 +98,10 @@ class Search:
         vector: np.ndarray = self.embedder.encode([text])[0] if known is None else known
         return vector
 
+    def vectors(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The vectors of texts, made together."""
+        return list(self.embedder.encode(texts)) if texts else []
+
     def encode(self, texts: Iterable[str]) -> None:
         """Make the vectors of texts together, for `vector` to find; those of before are forgotten."""
         wanted = list(dict.fromkeys(texts))
@@ -163,6 +155,15 @@ class Search:
         vector = self.vector(text)
         hits = self.retrieved(text, vector, within, at_least)
         return self.reranked(hits, self.compared(text, vector), at_hand=at_least, also=also)
+
+    def each(self, texts: Sequence[str], within: Within, without: Collection[str] = ()) -> list[Ranked]:
+        """`ranked` for each of several texts, which are embedded together; without the papers of those ids."""
+        found = []
+        for text, vector in zip(texts, self.vectors(texts), strict=True):
+            hits = self.retrieved(text, vector, within)
+            kept = [hit for hit in hits if hit.paper.id not in without]
+            found.append(self.reranked(kept, self.compared(text, vector)))
+        return found
 
     # --- what other stages want to know ---------------------------------------------------------
 

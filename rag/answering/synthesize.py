@@ -4,7 +4,7 @@
 cannot invent. `write` lets a chat model phrase the answer from numbered passages; its draft is a
 proposal that `verify` has yet to check. Both give sentences with the numbers of
 the passages they come from, and both may decline. What stands in a passage is data: it is fenced
-with a line made for the request, its own brackets and invisible characters are taken out, so that
+with a line that no author can foresee, its own brackets and invisible characters are taken out, so that
 it can neither end the fence nor forge a mark.
 """
 
@@ -145,17 +145,17 @@ Count = Callable[[str], int]  # a text -> how many tokens it has
 def write(
     question: str, evidence: Sequence[Evidence], prompt: Prompt, say: Say, *, model: str, tokens: int, count: Count
 ) -> Generator[Marked, None, Draft]:
-    """A chat model's sentences as it writes them, from the evidence, of which at most `tokens` are shown to it.
+    """A chat model's sentences as it writes them, from the evidence, of which as much is shown to it as `tokens` allow.
 
-    The generator's value is the whole draft. Raises ModelError when the model gives nothing to read, and
+    The draft's passages are those shown. The generator's value is the whole draft. Raises ModelError when the model gives nothing to read, and
     whatever `say` raises.
     """
-    passages = tuple(evidence)
-    if not passages:
-        return Draft((), passages, "refused", model)
-    shown = numbered(passages, tokens, count)
-    said = say(prompt.system, prompt.fill(fence=fence(), passages=shown, question=harmless(question)))
-    return (yield from _read(said, passages, prompt, model))
+    if not evidence:
+        return Draft((), (), "refused", model)
+    shown = numbered(evidence, tokens, count)
+    text = "\n\n".join(shown)
+    said = say(prompt.system, prompt.fill(fence=fence(text), passages=text, question=harmless(question)))
+    return (yield from _read(said, tuple(evidence[: len(shown)]), prompt, model))
 
 
 def _read(said: Said, passages: tuple[Evidence, ...], prompt: Prompt, model: str) -> Generator[Marked, None, Draft]:
@@ -202,31 +202,16 @@ def write_together(
 
     The drafts have no usage. Raises whatever `ask` raises.
     """
-    passages = tuple(evidence)
-    shown = numbered(passages, tokens, count)
+    shown = numbered(evidence, tokens, count)
+    passages, text = tuple(evidence[: len(shown)]), "\n\n".join(shown)
     listed = "\n".join(f"Q{n}: {' '.join(harmless(question).split())}" for n, question in enumerate(questions, 1))
-    reply = ask(prompt.system, prompt.fill(fence=fence(), passages=shown, questions=listed))
+    reply = ask(prompt.system, prompt.fill(fence=fence(text), passages=text, questions=listed))
     parts = _parts(reply.text)
     drafts: list[Draft | None] = []
     for n in range(1, len(questions) + 1):
         written = _read(_Whole(Reply(parts.get(n, ""), Usage())), passages, prompt, model)
         drafts.append(_drained(written) if parts.get(n, "").strip() else None)
     return drafts
-
-
-def confirm(question: str, sentences: Sequence[Marked], prompt: Prompt, ask: Ask) -> bool:
-    """Does a chat model say that the sentences answer the question? Not asked of none.
-
-    A reply that is neither yes nor no, or none at all for want of time or of a server, is a no.
-    """
-    if not sentences:
-        return False
-    shown = "\n".join(f"- {harmless(sentence.text)}" for sentence in sentences)
-    try:
-        reply = ask(prompt.system, prompt.fill(fence=fence(), sentences=shown, question=harmless(question)))
-    except ModelError:
-        return False
-    return re.match(r"\W*yes\b", _THOUGHTS.sub("", reply.text), re.IGNORECASE) is not None
 
 
 _THOUGHTS = re.compile(r".*</think>|<think>.*", re.DOTALL | re.IGNORECASE)

@@ -39,13 +39,25 @@ def unanswered(missing: str, filtered: bool = False) -> str:
     return f"{who} say: {missing}." if missing else f"{who} answer all of the question."
 
 
+def looked_at(papers: int) -> str:
+    """How far a list can be relied on: how many papers were read for it."""
+    return f"({papers} papers were looked at.)" if papers > 1 else "(One paper was looked at.)"
+
+
 def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None) -> str:
-    """What is said when the library, or what a filter leaves of it, does not hold the answer."""
+    """What is said when the library, or what a filter leaves of it, does not hold the answer.
+
+    A `question` that is not English is asked again in English; "" is one that was searched in English.
+    """
     names = "; ".join(f"“{markless(readable(paper.title))}”" for paper in nearest[:NEAREST])
     said = f"{_asked_papers(where)} not say." if where else "This library does not say."
     said += f" The nearest papers are {names}." if names else " It holds no paper near it."
     said += f" Without the filter all {where.of:,} are asked." if where else ""
-    return said if looks_english(question) else f"{said} The question does not look like English; ask it in English."
+    return (
+        said
+        if not question or looks_english(question)
+        else f"{said} The question does not look like English; ask it in English."
+    )
 
 
 def _asked_papers(where: Where) -> str:

@@ -36,11 +36,15 @@ def line(text: str = "", style: str = "", mark: str = "") -> Line:
 
 
 def searched(answer: Answer) -> list[Line]:
-    """What a follow-up was taken to mean."""
+    """What a follow-up was taken to mean, and what was searched beside the question."""
     query = _SPACED.sub("", _line(answer.query))
-    if query == _line(split(answer.question).text):
-        return []
-    return [line(f"searched: {query if len(query) <= LONGEST_QUERY else query[:LONGEST_QUERY] + ' ...'}", "dim")]
+    said = [] if query == _line(split(answer.question).text) else [query]
+    texts = [_short(text, LONGEST_QUERY) for text in (*said, *(_line(text) for text in answer.searched))]
+    return [line(f"searched: {' · '.join(texts)}", "dim")] if texts else []
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest] + " ..."
 
 
 def told(answer: Answer) -> str:
@@ -107,7 +111,8 @@ def _head(number: int, paper: Paper) -> Line:
 
 def why(answer: Answer, least_support: float) -> list[Line]:
     """How an answer came about: what was searched, each sentence's verdict, what was removed, what it took."""
-    lines = [line(f"searched: {shown(answer.query)}", "dim"), line(f"status: {answer.status}")]
+    lines = [line(f"searched: {' · '.join(_line(text) for text in (answer.query, *answer.searched))}", "dim")]
+    lines.append(line(f"status: {answer.status}"))
     if answer.where:
         lines.insert(1, line(shown(answer.where.said), "dim"))
     if answer.status == "refused" and answer.model == EXTRACTIVE:

@@ -17,6 +17,7 @@ STAGES = {
     "followup": "reading the question",
     "retrieve": "searching",
     "rerank": "ranking",
+    "plan": "planning",
     "synthesize": "writing",
     "verify": "checking",
 }

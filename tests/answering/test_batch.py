@@ -127,7 +127,7 @@ def test_questions_on_one_paper_share_three_calls_each_in_another_order():
     shared, alone = model.asked[:ROUNDS], model.asked[ROUNDS:]
     assert len({tuple(order) for order in shared}) == ROUNDS
     assert {tuple(sorted(order)) for order in shared} == {tuple(sorted(ABOUT_POKER))}
-    assert sorted(alone) == sorted([question] for question in ABOUT_POKER if question != POKER)  # do the quotes answer?
+    assert alone == []  # who finds no answer is believed
     assert [a.question for a in answers] == list(ABOUT_POKER)
     assert [a.status for a in answers] == ["answered"] + ["refused"] * 4
     assert "11,000" in answers[0].text

@@ -11,9 +11,7 @@ from serving import GOOD, HEAD, NOT_HERE, POKER, chunked, completion, end, event
 import rag
 from rag import ModelError, UsageError
 from rag.answering.opening import open_assistant
-from rag.records import EXTRACTIVE
 from rag.settings import load
-from rag.show.render import plain_answer
 
 BAD = "The best model wins 73.2% of its poker games [1]."
 ALSO = "Models are evaluated on poker play, including GPT-4 and ChatGPT 3.5 [1]."
@@ -75,7 +73,9 @@ def test_when_nothing_holds_the_abstracts_own_sentences_come(server):
 
 @pytest.mark.parametrize("chunk", ["NOT IN THIS LIBRARY", "The passages do not mention bread."])
 def test_a_refusal_comes_in_one_piece(server, chunk):
-    pieces, answer = said_by(server, chunk, question=NOT_HERE)
+    server.says("{}", streaming(chunk, end()))
+    with rag.stream(NOT_HERE, model="test", base_url=server.url) as stream:
+        pieces, answer = list(stream), stream.answer
     assert answer.status == "refused"
     assert pieces == [answer.text]
 
@@ -174,74 +174,3 @@ def test_a_judge_is_part_of_what_made_an_answer(server):
         open_assistant(load(model="test", base_url=server.url, judge=judge)).run for judge in (None, "same", "other")
     }
     assert len(runs) == 3
-
-
-# --- follow-ups in a model's words --------------------------------------------------------------
-
-
-FOLLOW_UP = "And which models were evaluated on it?"
-
-
-@pytest.mark.parametrize(
-    ("reworded", "used"),
-    [
-        ("Which models were evaluated on PokerBench?", True),
-        ("Which models were evaluated on PokerBench and on the moon?", False),
-        ("PokerBench?", False),
-        (GOOD, False),
-        ("", False),
-        ("Which models were evaluated on PokerBench? " * 30, False),
-    ],
-)
-def test_a_follow_up_is_reworded_by_the_model_in_words_that_were_said(server, reworded, used):
-    first = server.says(GOOD).ask()
-    answer = server.says(reworded, ALSO).ask(FOLLOW_UP, history=[first])
-    assert (answer.query == reworded) is used
-    assert answer.query
-    assert answer.usage.calls == 2
-
-
-def test_a_question_that_stands_alone_is_not_reworded(server):
-    first = server.says(GOOD).ask()
-    assert server.says(GOOD).ask("Which layer first solved Path-X?", history=[first]).usage.calls == 1
-
-
-# --- a model that finds nothing -----------------------------------------------------------------
-
-
-def test_a_model_that_finds_nothing_is_asked_again_with_the_best_papers(server):
-    answer = server.says("NOT IN THIS LIBRARY", GOOD).ask()
-    assert answer.status == "answered"
-    assert "11,000" in answer.text
-    first, second = (body["messages"][1]["content"] for body in server.bodies)
-    assert len(re.findall(r"^\[\d+\] ", first, re.MULTILINE)) == 8
-    assert len(re.findall(r"^\[\d+\] ", second, re.MULTILINE)) == 2
-    assert answer.usage.calls == 2
-    assert len(answer.evidence) == 8
-
-
-@pytest.mark.parametrize("reply", ["no", "No.", "NOT IN THIS LIBRARY", "<think>yes or no</think> no", "Yesterday", "-"])
-def test_a_model_that_finds_nothing_twice_and_sees_no_answer_in_the_abstracts_is_believed(server, reply):
-    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", reply).ask()
-    assert (answer.status, answer.usage.calls) == ("refused", 3)
-    assert answer.model != EXTRACTIVE
-
-
-@pytest.mark.parametrize("reply", ["yes", "Yes, they do.", "**YES**", "<think>no?</think>\nyes"])
-def test_a_model_that_finds_nothing_twice_but_sees_an_answer_in_the_abstracts_shows_them(server, reply):
-    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", reply).ask()
-    assert (answer.status, answer.model, answer.usage.calls) == ("answered", EXTRACTIVE, 3)
-    shown = server.bodies[-1]["messages"][1]["content"]
-    assert all(claim.text in shown for claim in answer.claims)
-    assert "[1]" not in shown
-    assert "The model wrote no answer; these are the abstracts' own sentences instead." in plain_answer(answer)
-
-
-def test_a_server_that_fails_at_that_question_costs_no_refusal(server):
-    answer = server.says("NOT IN THIS LIBRARY", "NOT IN THIS LIBRARY", 400).ask()
-    assert (answer.status, answer.usage.calls) == ("refused", 2)
-
-
-def test_where_the_library_has_nothing_near_the_model_is_not_asked_again(server):
-    answer = server.says("NOT IN THIS LIBRARY").ask(NOT_HERE)
-    assert (answer.status, answer.usage.calls) == ("refused", 1)

@@ -183,8 +183,17 @@ def test_the_passages_are_numbered_inside_the_fence_and_the_question_stands_outs
     assert draft.usage == Usage(1, 20, 5)
 
 
-def test_a_fence_is_made_for_each_request():
-    assert len({drafted(S4)[1].fence for _ in range(5)}) == 5
+def test_equal_passages_have_an_equal_prompt_up_to_the_question():
+    one, other = (drafted(S4, FLASH, question=question)[1] for question in ("Why?", "Which one is faster?"))
+    assert one.system == other.system
+    assert one.user.partition("Why?")[0] == other.user.partition("Which one")[0]
+    assert one.fence == other.fence != drafted(S4)[1].fence
+
+
+def test_a_draft_has_the_passages_that_were_shown():
+    draft, model = drafted(S4, FLASH, tokens=COUNT(f"{S4.title} {S4.abstract}") + 5)
+    assert [passage.paper for passage in draft.passages] == [S4]
+    assert "FlashAttention" not in model.passages
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from rag.models.chat import ChatModel
 from rag.models.client import MORE_ROOM
 from rag.models.servers import OPENAI
 from rag.records import Reply, Usage
+from rag.settings import load
 
 SAID = ("s", "u")
 
@@ -232,7 +233,7 @@ def test_a_model_that_thought_away_its_room_is_given_more_and_both_calls_are_cou
     server.says = lambda body: completion("", finish="length") if len(server.asked) < 2 else "yes"
     calls = Calls("use")
     assert calls.client("m", server.url).ask(*SAID, 0) == Reply("yes", Usage(2, 20, 10), "stop")
-    assert [body["max_tokens"] for body in server.asked] == [500, MORE_ROOM]
+    assert [body["max_tokens"] for body in server.asked] == [load().reply_tokens, MORE_ROOM]
     assert calls.ledger.calls["sent"] == 2
 
 
@@ -265,7 +266,7 @@ def test_a_preview_counts_and_sends_nothing(server):
 
 def test_reasoning_models_get_their_own_parameter(server):
     client(server, model="gpt-5-mini").ask(*SAID, 0)
-    assert server.asked[0]["max_completion_tokens"] == 500
+    assert server.asked[0]["max_completion_tokens"] == load().reply_tokens
     assert "max_tokens" not in server.asked[0]
 
 
@@ -435,11 +436,11 @@ def test_an_unknown_price_is_said_aloud_and_no_limit_is_promised(server, priced,
 
 
 def test_the_call_that_could_pass_the_limit_is_not_sent(server, priced):
-    calls = Calls("use", max_usd=0.54)  # the worst case of a call is 516 tokens, about 0.52 USD; a real one costs 0.015
+    calls = Calls("use", max_usd=1.24)  # at worst 1.22 a call; a real one costs 0.015
     asking = calls.client("m", server.url)
     for sample in range(2):
         asking.ask(*SAID, sample)
-    with pytest.raises(Stop, match=r"stopped at \$0.0300 spent: .* --max-usd 0.54; finished rows are kept"):
+    with pytest.raises(Stop, match=r"stopped at \$0.0300 spent: .* --max-usd 1.24; finished rows are kept"):
         asking.ask(*SAID, 2)
     assert len(server.asked) == 2
     asking.ask(*SAID, 0)  # a replay is free

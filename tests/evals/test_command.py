@@ -324,9 +324,9 @@ def test_money_ends_the_run_and_keeps_its_rows(evaluated, here, server, monkeypa
     monkeypatch.setattr(money, "PRICES", here / "prices.toml")
     monkeypatch.setattr(money, "_is_near", lambda host: False)
     asking = ["run", "--model", "m", "--base-url", server.url, "--concurrency", "1"]
-    code, out, err = evaluated("--max-usd", "0.52", *asking)  # 0.5 at worst a call, 0.005 in fact
+    code, out, err = evaluated("--max-usd", "1.22", *asking)  # 1.2 at worst a call, 0.005 in fact
     assert (code, out, len(lines(err))) == (1, "", 1)
-    assert "stopped at $0.0250 spent: the next call could pass --max-usd 0.52; finished rows are kept" in err
+    assert "stopped at $0.0250 spent: the next call could pass --max-usd 1.22; finished rows are kept" in err
     assert [row["error"] for row in rows(here)] == [None] * 5
     calls = len(server.asked)
     assert evaluated(*asking, "--max-usd", "5")[0] == 0

@@ -177,7 +177,7 @@ def test_a_model_may_decline(server, text):
     assert answer.status == "refused"
     assert answer.citations == ()
     assert "nearest papers" in answer.text
-    assert (answer.model, answer.usage.calls) == ("test", 3)
+    assert (answer.model, answer.usage.calls) == ("test", 2)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_when_nothing_is_supported_and_the_abstracts_say_nothing_it_is_refused(s
     answer = server.says("Bread needs 500 g of flour [1].").ask(NOT_HERE)
     assert answer.status == "refused"
     assert answer.citations == ()
-    assert answer.usage.calls == 1
+    assert answer.usage.calls == 2
 
 
 def test_a_passage_in_the_answer_cannot_put_marks_of_its_own(server):
