@@ -22,17 +22,13 @@ from typing import NamedTuple
 
 import pytest
 from made import FLASH as IO_AWARE
-from made import POKER, S4
+from made import POKER, S4, library
 from pytest_httpserver import HTTPServer
 from running import LONGEST_WAIT, RAG, ROOT, called, environment, finish, run, silent_server, start, typed
 
 from rag import Answer, FrozenMap, Paper, open_library
 from rag.cli.main import main
-from rag.library.build import fill, store
 from rag.library.database import FILE
-from rag.library.embed import open_embedder
-from rag.library.store import Library, writer
-from rag.readers import Reading
 from rag.text import paper_id
 
 QUESTION = "How does FlashAttention reduce memory accesses?"
@@ -333,17 +329,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
         sources=(f"{evil}:1",), extra=FrozenMap({evil: evil}),
     )  # fmt: skip
     plain = Paper(id=paper_id("lions"), title="Löwen", abstract="Löwen hunt at night and sleep by day.")
-    return made(tmp_path_factory.mktemp("small") / "library", hostile, plain)
-
-
-def made(folder: Path, *papers: Paper) -> Path:
-    embedder = open_embedder()
-    with writer(folder):
-        library = Library.create(folder, embedder.name, embedder.dimensions)
-        store(library, Reading(papers, len(papers), ()), embedder)
-        fill(library)
-        library.close()
-    return folder
+    return library(tmp_path_factory.mktemp("small") / "library", hostile, plain)
 
 
 @pytest.mark.parametrize(
@@ -581,7 +567,7 @@ def dated(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("dated")
     old = replace(S4, year=2019, authors=("Doe, Ann",), venue="Physical Review E")
     new = replace(IO_AWARE, year=2023, authors=("Roe, Bob",), venue="Nature")
-    return str(made(folder / "dated", old, new, POKER))
+    return str(library(folder / "dated", old, new, POKER))
 
 
 @pytest.mark.parametrize(
