@@ -25,8 +25,9 @@ import filelock
 import hypothesis
 import pytest
 
+from rag.errors import LibraryError
 from rag.library import build, embed
-from rag.library.store import FILE
+from rag.library.store import FILE, Library
 from rag.places import resource
 from rag.readers import read
 from rag.records import Paper
@@ -65,7 +66,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         for name in UNSET:
             patch.delenv(name, raising=False)
         yield folder
-    if kept and (shipped / "chroma").exists():
+    if kept and _is_built(shipped):
         _keep(shipped, kept)
 
 
@@ -83,6 +84,14 @@ def _taken(kept: Path, shipped: Path) -> None:
     with _alone(kept.parent):
         if kept.exists():
             shutil.copytree(kept, shipped)
+
+
+def _is_built(shipped: Path) -> bool:
+    try:
+        with closing(Library.open(shipped)) as library:
+            return bool(library.generation)
+    except LibraryError:
+        return False
 
 
 def _keep(shipped: Path, kept: Path) -> None:
