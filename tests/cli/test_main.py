@@ -423,7 +423,7 @@ def test_the_name_of_an_embedder_cannot_either(rag, small, tmp_path):
     folder = shutil.copytree(small, tmp_path / "library")
     changed(folder / FILE, "UPDATE meta SET value = char(27) || '[2J' WHERE key = 'embedder'")
     assert not OBEYED.search(rag("status", "--library", str(folder)).out)
-    assert "this package uses" in said(rag("list", "--library", str(folder)))
+    assert "is damaged (its embedder)" in said(rag("list", "--library", str(folder)))
 
 
 def test_at_a_terminal_only_our_own_colours(small):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from made import FLASH, POKER, S4
-from running import PATIENCE, ROOT, environment
+from running import LONGEST_WAIT, ROOT, environment
 from served import ChatServer, claim, judging, manifest, question, record, refusal
 
 import rag
@@ -379,7 +379,7 @@ def test_ctrl_c_ends_it_at_once_though_the_server_hangs(here, small):
 
     def says(body: dict[str, Any]) -> str:
         if next(calls) >= 6:
-            go_on.wait(PATIENCE)
+            go_on.wait(LONGEST_WAIT)
         return RIGHT
 
     with ChatServer(says) as server:
@@ -393,12 +393,12 @@ def test_ctrl_c_ends_it_at_once_though_the_server_hangs(here, small):
             time.sleep(0.05)
         began = time.monotonic()
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=PATIENCE)
+        _, err = running.communicate(timeout=LONGEST_WAIT)
         took = time.monotonic() - began
         go_on.set()
     assert running.returncode == 130
     assert lines(err) == ["rag: stopped"]
-    assert took < PATIENCE / 2
+    assert took < LONGEST_WAIT / 2
     assert len(rows(here)) == 6
 
 

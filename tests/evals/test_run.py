@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from running import PATIENCE, ROOT, environment
+from running import LONGEST_WAIT, ROOT, environment
 from served import answer, manifest, question
 
 from evals import run
@@ -239,12 +239,12 @@ def test_ctrl_c_loses_no_finished_row_and_the_same_goes_on(tmp_path, workers):
         time.sleep(0.02)
         written = next(tmp_path.glob("*/records.jsonl"), None)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=PATIENCE)
+    _, err = running.communicate(timeout=LONGEST_WAIT)
     assert "KeyboardInterrupt" in err
     folder = written.parent
     kept = rows(folder)  # every line is whole
     assert 2 <= len(kept) < 60
-    out, err = process(tmp_path, 0, workers).communicate(timeout=PATIENCE)
+    out, err = process(tmp_path, 0, workers).communicate(timeout=LONGEST_WAIT)
     assert (out, err) == ("60\n", "")
     assert rows(folder)[: len(kept)] == kept
     assert sorted(row["id"] for row in rows(folder)) == [f"zz{n:03}" for n in range(60)]
@@ -261,6 +261,6 @@ def test_a_full_disk_is_one_line_and_leaves_whole_rows(tmp_path):
     assert "free some space, then run the same again" in out
     [folder] = tmp_path.iterdir()
     assert os.path.getsize(folder / "records.jsonl") <= limit
-    out, err = process(tmp_path, 0, 1).communicate(timeout=PATIENCE)
+    out, err = process(tmp_path, 0, 1).communicate(timeout=LONGEST_WAIT)
     assert (out, err) == ("60\n", "")
     assert len(rows(folder)) == 60

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import made
 import pytest
-from running import PATIENCE
+from running import LONGEST_WAIT
 
 import rag
 from rag.answering.opening import open_assistant
@@ -223,7 +223,7 @@ def test_two_first_runs_at_once_both_answer_and_the_library_is_whole(shipped, tm
     folder = begun(shipped, tmp_path, missing=40)
     answers = []
     for process in [asking(RAG_HOME=tmp_path), asking(RAG_HOME=tmp_path)]:
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=LONGEST_WAIT)
         assert process.returncode == 0, err
         answers.append({name: value for name, value in json.loads(out).items() if name != "seconds"})
     assert answers[0] == answers[1]
@@ -312,7 +312,7 @@ def test_two_assistants_on_one_folder_heal_together(small):
 def test_processes_that_find_it_broken_at_once_all_answer(small):
     gone(small / "chroma")
     for process in [asking(), asking()]:
-        out, err = process.communicate(timeout=PATIENCE)
+        out, err = process.communicate(timeout=LONGEST_WAIT)
         assert process.returncode == 0, err
         assert json.loads(out)["status"] == "answered"
     assert len(made.collection(small).ids()) == rows(small, "chunks")
