@@ -96,6 +96,7 @@ class Cleaner:
         self._glue = ""  # may be the name of a role that begins another turn
         self._through = ""  # a tool call, which is left to who reads it
         self._pending = ""  # an unknown tag that may be the end
+        self._over = False  # an answer, and another's turn
         self._doubt = False  # an unknown tag ended what none began
 
     def feed(self, text: str) -> str:
@@ -182,7 +183,7 @@ class Cleaner:
         return True
 
     def _text(self, text: str, final: bool) -> None:
-        if self._header is not None:
+        if self._header is not None and not self._over:
             text = self._head(text)
         if self._hidden:
             self._inside += text if self._hidden == "unknown" else ""
@@ -209,12 +210,19 @@ class Cleaner:
         if self._header_name == "channel":
             self._hidden, self.told = None if _ANSWER.fullmatch(word) and word else "channel", True
         else:
-            self._hidden = None if word in _OURS else "turn"
+            self._turn(word)
         self._header = None
+
+    def _turn(self, role: str) -> None:
+        """A turn begins. After an answer and somebody else's turn, what follows is made up, whoever says it."""
+        self._over |= role not in _OURS and bool(self._said.strip())
+        self._hidden = None if role in _OURS and not self._over else "turn"
 
     # --- tokens ---------------------------------------------------------------------------------
 
     def _take(self, token: Token) -> None:
+        if self._over:
+            return
         if self._through or token.kind == "through":
             self._through = "" if token.closes and token.name == self._through else self._through or token.name
             self._say(token.raw)
@@ -240,7 +248,7 @@ class Cleaner:
         elif token.raw == VOID or (token.kind == "answer" and not token.closes and self._hidden == "thought"):
             self._hidden = None
         elif token.kind == "role":
-            self._hidden = None if token.name in _OURS else "turn"
+            self._turn(token.name)
         elif self._hidden == "thought" and token.kind == "thought":
             self._depth += -1 if token.closes else token.name == self._name
             self._hidden = None if self._depth <= 0 else self._hidden
@@ -264,7 +272,7 @@ class Cleaner:
             else:
                 self._hidden, self._name, self._depth, self.told = "thought", token.name, 1, True
         elif token.kind == "role":
-            self._hidden = None if token.name in _OURS else "turn"
+            self._turn(token.name)
         elif token.kind == "end":
             self._hidden = "turn" if self._said.strip() else None
         elif token.kind == "tool":
@@ -312,7 +320,7 @@ class Cleaner:
         while glued := _ROLE.search(self._said[-1:] + text):
             at = glued.start() - len(self._said[-1:])
             if glued[1] != "assistant":
-                text, self._hidden = text[:at], "turn"
+                text, self._hidden, self._over = text[:at], "turn", True
                 break
             text = f"{text[:at]}\n{text[at + len(glued[1]) :]}"
         self._out += text
