@@ -1,22 +1,25 @@
 """The baseline: a run that was accepted, with its answers, in one committed file a model.
 
 `bless` is the only way to move it, and takes a reason, which stays in the file. Since the answers
-are in it, a changed metric scores both sides anew instead of breaking history.
+are in it, a changed metric scores both sides anew instead of breaking history. `digests.json` beside it
+says what was blessed, so that an edited file is no baseline, and a moved one shows as a changed line.
 """
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import re
 import zlib
 from pathlib import Path
 from typing import Any
 
-from evals.records import Manifest, Record, Run
+from evals.records import Manifest, Record, Run, write_whole
 from evals.run import RunError
 
 FOLDER = Path(__file__).parent / "baselines"
+DIGESTS = "digests.json"
 VERSION = 1
 
 
@@ -30,12 +33,25 @@ def load(path: Path) -> Run:
     if not path.is_file():
         raise RunError(f'{path}: no baseline yet; accept a run with: rag eval bless --reason "..."')
     try:
-        data = json.loads(gzip.decompress(path.read_bytes()))
+        packed = path.read_bytes()
+        data = json.loads(gzip.decompress(packed))
         if data["version"] != VERSION:
             raise ValueError(f"version {data['version']}, this reads {VERSION}")
-        return Run(Manifest(**data["manifest"]), tuple(Record.from_dict(record) for record in data["records"]))
+        found = Run(Manifest(**data["manifest"]), tuple(Record.from_dict(record) for record in data["records"]))
     except (OSError, EOFError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise RunError(f"{path}: is no baseline of this version ({error}); restore it from git") from error
+    if hashlib.sha256(packed).hexdigest() != _digests(path).get(path.name, ""):
+        raise RunError(f"{path}: is not what was blessed, says {DIGESTS} beside it; restore both from git")
+    return found
+
+
+def _digests(path: Path) -> dict[str, str]:
+    """sha256 by file name of the baselines in the same folder, as they were blessed."""
+    try:
+        known = json.loads(path.with_name(DIGESTS).read_text("utf-8"))
+        return {str(name): str(digest) for name, digest in known.items()}
+    except (OSError, AttributeError, ValueError):
+        return {}
 
 
 def history(path: Path) -> list[dict[str, Any]]:
@@ -65,9 +81,9 @@ def bless(run: Run, reason: str, headline: dict[str, float | None], path: Path) 
     packed = gzip.compress(json.dumps(data, ensure_ascii=False, sort_keys=True).encode(), 9, mtime=0)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(packed)
-        part.replace(path)
+        write_whole(path, packed)
+        known = _digests(path) | {path.name: hashlib.sha256(packed).hexdigest()}
+        write_whole(path.with_name(DIGESTS), json.dumps(known, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror}); the old baseline is as it was") from error
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import rag
 from evals import baseline, gold, lint, plain, run
-from evals.compare import Comparison, compare
-from evals.records import EXIT, Manifest, Record, Run
+from evals.compare import Comparison, compare, too_few
+from evals.records import EXIT, Manifest, Record, Run, write_whole
 from rag.errors import RagError, UsageError
 from rag.records import EXTRACTIVE, Answer, Paper
 
@@ -47,7 +47,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Lint, run, score, compare with the baseline, report."""
     questions = _questions(arguments)
     papers = _papers()
-    if _linted(questions, papers, all_of_it=_is_whole(arguments)):
+    if _linted(arguments, questions, papers, all_of_it=_is_whole(arguments)):
         return 2
     accepted = baseline.load(_baseline_path(arguments))  # before a run is paid for that has nothing to be compared with
     candidate, folder = _run(arguments, questions)
@@ -62,8 +62,8 @@ def lint_only(arguments: argparse.Namespace) -> int:
     """Check the gold set."""
     questions = gold.load(arguments.gold)
     if arguments.accept:
-        lint.accept(questions)
-    return 2 if _linted(questions, _papers(), all_of_it=True, tell=True) else 0
+        lint.accept(questions, _lock(arguments))
+    return 2 if _linted(arguments, questions, _papers(), all_of_it=True, tell=True) else 0
 
 
 def run_only(arguments: argparse.Namespace) -> int:
@@ -73,6 +73,9 @@ def run_only(arguments: argparse.Namespace) -> int:
     candidate, folder = _run(arguments, questions)
     _report(arguments, None, candidate, None, questions, papers, folder)
     _judge(arguments, candidate, questions, papers, folder)
+    if reason := too_few(candidate.records):
+        print(f"rag: invalid: {reason}", file=sys.stderr)
+        return EXIT["invalid"]
     return 0
 
 
@@ -86,7 +89,7 @@ def bless(arguments: argparse.Namespace) -> int:
         raise UsageError("a baseline is of the whole gold set; leave --split, --kind and --id out")
     questions = gold.load(arguments.gold)
     papers = _papers()
-    if _linted(questions, papers, all_of_it=True):
+    if _linted(arguments, questions, papers, all_of_it=True):
         return 2
     candidate, _ = _run(arguments, questions)
     abstracts = {id: paper.abstract for id, paper in papers.items()}
@@ -205,13 +208,25 @@ def _papers() -> dict[str, Paper]:
     return {paper.id: paper for paper in rag.open_library()}
 
 
+def _lock(arguments: argparse.Namespace) -> Path:
+    """What was accepted of the gold set, beside it."""
+    file: Path = arguments.gold
+    return file.with_name(lint.LOCK.name)
+
+
 def _linted(
-    questions: Sequence[gold.Question], papers: dict[str, Paper], *, all_of_it: bool, tell: bool = False
+    arguments: argparse.Namespace,
+    questions: Sequence[gold.Question],
+    papers: dict[str, Paper],
+    *,
+    all_of_it: bool,
+    tell: bool = False,
 ) -> bool:
     """Print what lint finds; True when something stops the evaluation."""
     library = rag.open_library()
     ranked = (lambda text: [id for id, _ in library.words.lexical(text, 5)]) if all_of_it else None
-    found = lint.lint(questions, papers, lexical=ranked)
+    whole = gold.load(arguments.gold)
+    found = lint.lint(questions, papers, lexical=ranked, lock=_lock(arguments), whole=whole)
     stops = [finding for finding in found if finding.stops]
     for finding in found if tell else stops:
         print(f"rag: {finding}", file=sys.stderr)
@@ -315,7 +330,7 @@ def _judge(
     try:
         client, known = _judge_client(arguments), judge.items(papers)
         found = judge.judge_run(client, candidate.records, questions, known, arguments.concurrency)
-        (folder / "judge.json").write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(folder / "judge.json", json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
         print(found, file=sys.stderr if arguments.json else sys.stdout)
     except (RagError, gold.GoldError, OSError) as error:
         print(f"rag: judge {arguments.judge}: no figure: {error}", file=sys.stderr)

@@ -192,10 +192,17 @@ def _paired(old: Iterable[Record], new: Iterable[Record], known: Mapping[str, Qu
     return sorted(answered(old) & answered(new))
 
 
-def _invalid(records: Sequence[Record], paired: Sequence[str]) -> str | None:
+def too_few(records: Sequence[Record]) -> str | None:
+    """Why a run is invalid for its errors alone; None when enough of its rows are answers."""
     answered = sum(record.answer is not None for record in records)
     if answered < LEAST_COVERAGE * len(records):
         return f"coverage: only {answered} of {len(records)} rows were answered, {LEAST_COVERAGE:.0%} are needed; repeat the run"
+    return None
+
+
+def _invalid(records: Sequence[Record], paired: Sequence[str]) -> str | None:
+    if reason := too_few(records):
+        return reason
     if len(paired) < LEAST_PAIRS:
         return f"pairs: {len(paired)} questions are in both runs, {LEAST_PAIRS} are needed; run a whole split"
     return None

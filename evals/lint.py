@@ -18,6 +18,7 @@ from pathlib import Path
 
 from evals.gold import GOLD, LISTS, Question
 from evals.match import fires, fold
+from evals.records import write_whole
 from rag.records import Paper
 
 LOCK = GOLD.with_name("gold.lock")
@@ -31,6 +32,9 @@ REFUSALS = (
 ALIKE = 90  # rapidfuzz token_set_ratio from which two questions are the same one
 TITLE_SHARE = 0.5  # of a question's words that may stand in the title of its paper
 BM25_MOST = 0.9  # share of single-paper questions that BM25 alone may rank right at 1
+LOOSE = 0.05  # share of the references of other groups on which a fact's matcher may fire
+LEAST_OTHERS = 50  # references from which that share is looked at
+GONE = "gone"  # in the lock, instead of the hash of a row that was deleted
 SHARED_WORDS = 8  # in a row, between a prompt and a question
 _STOP = frozenset(
     "a an and are as at be by can do does for from has have how in is it its of on or than that the their this to was "
@@ -57,13 +61,18 @@ def lint(
     lexical: Callable[[str], Sequence[str]] | None = None,
     lock: Path = LOCK,
     prompts: Path = PROMPTS,
+    whole: Sequence[Question] | None = None,
 ) -> list[Finding]:
-    """Everything found, in order. `lexical(question)` ranks paper ids by words alone."""
+    """Everything found, in order. `lexical(question)` ranks paper ids by words alone.
+
+    `whole` is the whole set where `questions` are some of it: a row of the lock must stand there.
+    """
     found = [finding for question in questions for finding in _row(question, papers)]
     found += _repeated(questions)
     found += _groups(questions)
     found += _near_duplicates(questions)
-    found += _locked(questions, lock)
+    found += _loose(questions)
+    found += _locked(questions, whole or questions, lock)
     found += _leaked(questions, prompts)
     if lexical:
         found += _headroom(questions, lexical)
@@ -185,16 +194,41 @@ def _headroom(questions: Sequence[Question], lexical: Callable[[str], Sequence[s
     return []
 
 
-def _locked(questions: Sequence[Question], lock: Path) -> list[Finding]:
+def _loose(questions: Sequence[Question]) -> list[Finding]:
+    """A matcher that fires on the right answers to other questions tells right from wrong no more."""
+    others = [(question.group, question.reference) for question in questions if question.reference]
+    if len(others) < LEAST_OTHERS:
+        return []
+    return [
+        Finding(question.id, f"fact {fact.id}: the matcher fires on {count} answers to other questions: too loose")
+        for question in questions
+        for fact in question.facts
+        if (count := sum(fires(fact.match, text) for group, text in others if group != question.group))
+        > LOOSE * len(others)
+    ]
+
+
+def _locked(questions: Sequence[Question], whole: Sequence[Question], lock: Path) -> list[Finding]:
+    """What differs from what was accepted. A row, its matchers or its grades change only where the lock says so."""
     known = read_lock(lock)
     found: list[Finding] = []
     new = [question.id for question in questions if question.rev > known.get(question.id, (0, ""))[0]]
     if new:
-        text = f"{len(new)} rows are new or edited and not accepted yet ({new[0]} ...): rag eval lint --accept"
-        found.append(Finding("set", text, stops=False))
+        some = f"{', '.join(new[:3])}{' ...' if len(new) > 3 else ''}"
+        found.append(
+            Finding("set", f"{len(new)} rows are new or edited and not accepted ({some}): rag eval lint --accept")
+        )
+    here = {question.id for question in whole}
+    if gone := sorted(id for id, (_, digest) in known.items() if id not in here and digest != GONE):
+        some = f"{', '.join(gone[:3])}{' ...' if len(gone) > 3 else ''}"
+        found.append(
+            Finding("set", f"{len(gone)} rows are gone ({some}): restore them from git, or rag eval lint --accept")
+        )
     for question in questions:
         rev, digest = known.get(question.id, (0, ""))
-        if question.rev == rev and digest != row_hash(question):
+        if digest == GONE:
+            found.append(Finding(question.id, "this id was a deleted row's; take another"))
+        elif question.rev == rev and digest != row_hash(question):
             found.append(
                 Finding(question.id, f"changed, but its rev is still {rev}: raise it, then rag eval lint --accept")
             )
@@ -220,10 +254,11 @@ def read_lock(path: Path = LOCK) -> dict[str, tuple[int, str]]:
 
 
 def accept(questions: Sequence[Question], path: Path = LOCK) -> None:
-    """Write the rows' revisions into the lock; ids that are gone stay, so that none is used again."""
-    known = read_lock(path) | {question.id: (question.rev, row_hash(question)) for question in questions}
+    """Write the rows' revisions into the lock; ids that are gone stay, marked, so that none is used again."""
+    before = {id: (rev, GONE) for id, (rev, _) in read_lock(path).items()}
+    known = before | {question.id: (question.rev, row_hash(question)) for question in questions}
     lines = [f" {json.dumps(id)}: {json.dumps(entry)}" for id, entry in sorted(known.items())]
-    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+    write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def _words(text: str) -> set[str]:

@@ -8,8 +8,12 @@ apply there, which is not the same as 0.
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 Key = tuple[str, int, int, int]  # (question id, rev, variant, sample)
@@ -80,6 +84,24 @@ class Run:
 
     manifest: Manifest
     records: tuple[Record, ...]
+
+
+def write_whole(path: Path, text: str | bytes) -> None:
+    """Write a file whole or not at all: what was there stays until the new one is complete. Raises OSError."""
+    raw = text.encode() if isinstance(text, str) else text
+    if path.exists() and not path.is_file():  # a pipe, a terminal
+        path.write_bytes(raw)
+        return
+    target = path.resolve()
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(raw)
+        if target.exists():
+            shutil.copymode(target, part)
+        part.replace(target)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 Verdict = Literal["pass", "regression", "inconclusive", "invalid", "not comparable"]

@@ -3,7 +3,8 @@
 A run is a folder `evals/runs/<time>-<fingerprint>/` with `manifest.json` and `records.jsonl`. Each
 row is flushed to the disk before the next question begins, so Ctrl-C, a kill or a full disk lose at
 most the row being written; a torn last line is cut off on resume. Running the same command again
-goes on: rows that are there are skipped, rows that are errors are tried again.
+goes on: rows that are there are skipped, rows that are errors are tried again. Two runs at once have a
+folder each: whoever writes to one holds its lock.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 import rag
 from evals.gold import Question
-from evals.records import Key, Manifest, Record, Run
+from evals.records import Key, Manifest, Record, Run, write_whole
 from rag.errors import RagError
 from rag.records import Answer, paper_of
 
@@ -94,6 +97,7 @@ def execute(folder: Path, todo: Sequence[Task], ask: Ask, *, workers: int = 1, t
         finally:
             with guard:
                 file.close()
+            leave(folder)
     except OSError as error:
         raise RunError(
             f"{folder}: cannot be written ({error.strerror}); free some space, then run the same again"
@@ -177,36 +181,78 @@ def start(manifest: Manifest, runs: Path | None = None) -> Path:
     runs = runs or RUNS
     wanted = _identity(manifest)
     for folder in sorted(runs.glob("*/"), reverse=True):
-        if (folder / "finished").exists():
+        if (folder / "finished").exists() or _identity_of(folder) != wanted or not _taken(folder):
             continue
-        try:
-            if _identity(read(folder)[0]) == wanted:
-                return folder
-        except RunError:
-            continue
+        return folder
     name = f"{manifest.created.replace(':', '').replace('-', '')}-{manifest.run[:8]}"
-    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))  # several runs in one second
-    folder = next(runs / name for name in names if not (runs / name).exists())
     try:
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(json.dumps(manifest.to_dict(), indent=1), "utf-8")
+        folder = _made(runs / name)
+        write_whole(folder / "manifest.json", json.dumps(manifest.to_dict(), indent=1))
         (folder / "records.jsonl").touch()
     except OSError as error:
         raise RunError(
-            f"{folder}: cannot be written ({error.strerror}); free some space or check its permissions"
+            f"{runs / name}: cannot be written ({error.strerror}); free some space or check its permissions"
         ) from error
     return folder
+
+
+def _made(folder: Path) -> Path:
+    """A new folder that this process alone writes to; several runs of one second get numbers."""
+    for number in range(1, 1000):
+        place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            place.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        if _taken(place):
+            return place
+    raise FileExistsError(17, "a thousand runs in one second")
+
+
+_locks: dict[Path, filelock.FileLock] = {}  # of the folders that this process writes to
+
+
+def _taken(folder: Path) -> bool:
+    """Take a run's folder for this process, until `leave`, `finish` or its end; False when another one has it."""
+    lock = filelock.FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        return False
+    _locks[folder] = lock
+    return True
+
+
+def leave(folder: Path) -> None:
+    """Let another process, or a later run of this one, go on with a run."""
+    if lock := _locks.pop(folder, None):
+        lock.release()
+
+
+def _identity_of(folder: Path) -> tuple[str, ...] | None:
+    try:
+        return _identity(_manifest(folder))
+    except RunError:
+        return None
+
+
+def _manifest(folder: Path) -> Manifest:
+    try:
+        return Manifest(**json.loads((folder / "manifest.json").read_text("utf-8")))
+    except (OSError, TypeError, ValueError) as error:
+        raise RunError(f"{folder}: is no run of this version ({error})") from error
 
 
 def finish(folder: Path) -> None:
     """Mark a run as whole, so that the next one begins afresh."""
     (folder / "finished").touch()
+    leave(folder)
 
 
 def read(folder: Path) -> tuple[Manifest, list[Record]]:
     """The manifest and records of a run; a torn last line is cut off the file. Raises RunError."""
+    manifest = _manifest(folder)
     try:
-        manifest = Manifest(**json.loads((folder / "manifest.json").read_text("utf-8")))
         raw = (folder / "records.jsonl").read_bytes() if (folder / "records.jsonl").exists() else b""
     except (OSError, TypeError, ValueError) as error:
         raise RunError(f"{folder}: is no run of this version ({error})") from error

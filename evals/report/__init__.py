@@ -15,7 +15,7 @@ from pathlib import Path
 from evals import baseline
 from evals.compare import Comparison
 from evals.gold import Question
-from evals.records import Run
+from evals.records import Run, write_whole
 from evals.report import html as html_page
 from evals.report import junit as junit_xml
 from evals.report import markdown as markdown_text
@@ -69,7 +69,7 @@ def write_reports(
 def _write(path: Path, text: str) -> str | None:
     """What went wrong, if anything did."""
     try:
-        path.write_text(text, "utf-8")
+        write_whole(path, text)
     except OSError as error:
         return f"{path}: cannot be written ({error.strerror}); make its folder, free some space, or name another file"
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 
 import pytest
@@ -101,7 +102,22 @@ def test_a_disk_that_is_full_leaves_the_old_one(tmp_path):
     path = tmp_path / "b.json.gz"
     bless(RUN, "first", {}, path)
     before = path.read_bytes()
-    path.with_suffix(".part").mkdir()  # nothing can be written there
+    (tmp_path / f".b.json.gz.{os.getpid()}.part").mkdir()  # nothing can be written there
     with pytest.raises(RunError, match="the old baseline is as it was"):
         bless(RUN, "second", {}, path)
     assert path.read_bytes() == before
+
+
+def test_an_edited_baseline_is_none(tmp_path):
+    path = tmp_path / "b.json.gz"
+    bless(RUN, "first", {}, path)
+    data = json.loads(gzip.decompress(path.read_bytes()))
+    data["records"] = data["records"][:-1]
+    path.write_bytes(gzip.compress(json.dumps(data).encode()))
+    with pytest.raises(RunError, match=r"b.json.gz: is not what was blessed, says digests.json"):
+        load(path)
+    bless(RUN, "again", {}, path)
+    assert len(load(path).records) == len(RUN.records)
+    (tmp_path / "digests.json").unlink()
+    with pytest.raises(RunError, match="is not what was blessed"):
+        load(path)

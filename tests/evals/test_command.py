@@ -22,7 +22,7 @@ from running import LONGEST_WAIT, ROOT, environment
 from served import ChatServer, claim, judging, manifest, question, record, refusal
 
 import rag
-from evals import aa, baseline, cache, gold, judge, money, run
+from evals import aa, baseline, cache, gold, judge, lint, money, run
 from evals.records import Run
 from rag.cli.main import main
 from rag.library import build
@@ -74,6 +74,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def here(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A gold set, and folders for runs, baselines and calls."""
     (tmp_path / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, LAST]))
+    lint.accept(gold.load(tmp_path / "gold.jsonl"), tmp_path / "gold.lock")
     item = {"pair": "a", "paper": S4.id, "quote": "It solves Path-X, which all prior work fails on.", "kind": "name"}
     items = [item | {"id": "a1", "claim": "S4 solves Path-X.", "supported": True},
              item | {"id": "a2", "claim": "S4 solves Path-Y.", "supported": False},
@@ -138,6 +139,8 @@ def test_a_bad_row_is_named_by_line(evaluated, here, edit, said, command):
 def test_a_row_that_lint_stops_at_is_not_asked(evaluated, here):
     bad = ROWS[0] | {"papers": {"0123456789ab": 2, S4.id: 2}}
     (here / "gold.jsonl").write_text(json.dumps(bad))
+    (here / "gold.lock").unlink()
+    lint.accept(gold.load(here / "gold.jsonl"), here / "gold.lock")
     code, out, err = evaluated()
     assert (code, out, err.splitlines()) == (2, "", ["rag: problem: zz000: no paper 0123456789ab in the library"])
     assert not (here / "runs").exists()
@@ -310,13 +313,32 @@ def test_a_models_run_is_replayed_without_its_server(evaluated, here, server):
 def test_errors_are_rows_and_are_tried_again_by_the_same_command(evaluated, here, server):
     server.says = lambda body: refusal(400) if "(3)" in body["messages"][1]["content"] else RIGHT
     asking = ["run", "--model", "m", "--base-url", server.url, "--split", "gate"]
-    assert evaluated(*asking)[0] == 0
+    code, _, err = evaluated(*asking)
+    assert (code, "rag: invalid: coverage: only" in err) == (6, True)
     assert [row["id"] for row in rows(here) if row["error"]] == ["zz003"]
     calls, server.says = len(server.asked), lambda body: RIGHT
     evaluated(*asking)
     assert len(server.asked) == calls + 1
     assert [row["id"] for row in rows(here)[-1:]] == ["zz003"]
     assert len(rows(here)) == 33
+
+
+def test_a_run_of_errors_is_no_success(evaluated, here, server):
+    server.says = lambda body: ""
+    code, _, err = evaluated("run", "--model", "m", "--base-url", server.url, "--split", "gate", "--cache", "off")
+    assert code == 6
+    assert "invalid: coverage: only 0 of" in err
+    assert {row["error"] for row in rows(here)} == {
+        "ModelError: m answered with nothing to read; try again, or name another model"
+    }
+
+
+def test_gold_rows_that_went_are_a_problem_whatever_is_asked(evaluated, here):
+    (here / "gold.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))  # without the last
+    for asked in ([], ["--id", ROWS[0]["id"]], ["bless", "--reason", "x"]):
+        code, out, err = evaluated(*asked)
+        assert (code, out) == (2, "")
+        assert f"problem: set: 1 rows are gone ({LAST['id']})" in err
 
 
 def test_money_ends_the_run_and_keeps_its_rows(evaluated, here, server, monkeypatch):

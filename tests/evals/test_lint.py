@@ -158,7 +158,7 @@ def test_a_set_that_a_word_search_solves(found):
 
 def test_a_row_that_is_new(found):
     (finding,) = found(row(), fresh=True)
-    assert not finding.stops
+    assert finding.stops
     assert "1 rows are new or edited" in finding.text
 
 
@@ -172,7 +172,26 @@ def test_a_row_that_changed_without_a_new_rev(found):
 def test_a_row_that_changed_with_a_new_rev(found):
     found(row())
     (finding,) = found(row(rev=2, notes="changed my mind"), fresh=True)
-    assert not finding.stops
+    assert finding.stops
+    assert "not accepted (aa001)" in finding.text
+
+
+def test_a_row_that_is_gone(found):
+    found(row(), row("bb001", question="And now for something different?"))
+    (finding,) = found(row(), fresh=True)
+    assert finding.stops
+    assert "1 rows are gone (bb001)" in finding.text
+    assert found(row(), fresh=True, whole=[row(), row("bb001", question="And now for something different?")]) == []
+
+
+def test_a_matcher_that_fires_on_the_answers_to_other_questions(found):
+    many = [
+        unanswerable(f"un{n:03}", question=f"{n} of what, in {n * 7}?", reference=f"It is {n} of them.")
+        for n in range(60)
+    ]
+    loose = row(facts=[fact("f1", "pa", FAST, "60 times", "it is"), fact("f2", "pb", EXACT, "is exact")])
+    texts = [finding.text for finding in found(loose, *many) if finding.id == "aa001"]
+    assert texts == ["fact f1: the matcher fires on 60 answers to other questions: too loose"]
 
 
 def test_a_rev_that_goes_back(found):
@@ -184,7 +203,7 @@ def test_an_id_is_never_used_again(found, tmp_path):
     found(row())
     lint.accept([row("bb001")], tmp_path / "gold.lock")  # aa001 is gone from the set
     findings = found(row("bb001"), row(question="Something new altogether?"), fresh=True)
-    assert any("changed, but its rev is still 1" in finding.text for finding in findings)
+    assert any("this id was a deleted row's" in finding.text for finding in findings)
 
 
 def test_the_lock_is_stable_and_one_row_a_line(tmp_path):

@@ -136,6 +136,21 @@ def test_a_finished_run_or_another_one_is_not_gone_on_with(tmp_path):
     assert start(manifest(), tmp_path) != folder  # in the same second, too
 
 
+def test_two_runs_at_once_have_a_folder_each(tmp_path):
+    """The other one is a process of its own, as the lock is one of the operating system's."""
+    folder = start(manifest(), tmp_path)
+    other = subprocess.run(
+        [sys.executable, "-c", OTHER, str(tmp_path)], env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests' / 'evals'}"),
+        capture_output=True, text=True, check=True, timeout=LONGEST_WAIT,
+    )  # fmt: skip
+    assert other.stdout.strip() not in ("", str(folder))
+    execute(folder, tasks(QUESTIONS)[:2], always)
+    assert start(manifest(), tmp_path) in (folder, Path(other.stdout.strip()))  # whoever ended may be gone on with
+
+
+OTHER = "import sys, pathlib; from served import manifest; from evals.run import start; print(start(manifest(), pathlib.Path(sys.argv[1])))"
+
+
 def test_a_torn_last_line_is_cut_off_and_asked_again(tmp_path):
     folder = start(manifest(), tmp_path)
     execute(folder, tasks(QUESTIONS)[:3], always)
