@@ -223,6 +223,9 @@ def calibration(score: np.ndarray, data: Data) -> None:
 def speed(rows: Sequence[Row], encode: Callable[[list[str]], Any]) -> None:
     """CPU time of a claim against six quotes whose vectors are known."""
     chosen = [row for row in rows if len(row.quotes) >= 6][::10][:100]
+    if not chosen:
+        print("no claim has six quotes: no time is taken")
+        return
     ready = [
         [Quote(text, vector) for text, vector in zip(row.quotes[:6], encode(list(row.quotes[:6])), strict=True)]
         for row in chosen

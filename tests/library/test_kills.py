@@ -35,5 +35,5 @@ def test_nothing_is_lost_or_doubled(kills, tmp_path, what, capsys):
         for n in range(200)
     ]
     file.write_text("".join(json.dumps(paper) + "\n" for paper in papers), "utf-8")
-    kills.killed(what, file, tmp_path, 4 if what == "add" else 1, random.Random(7))
+    kills.killed(what, file, tmp_path, 2 if what == "add" else 1, random.Random(7))
     assert "nothing lost, nothing doubled" in capsys.readouterr().out
