@@ -279,14 +279,22 @@ _LOOKS: dict[str, Look] = {
 
 def _read_out(folder: Path, name: str | None, embedder: Embedder, progress: Progress | None) -> tuple[list[str], int]:
     """Put a new file in the place of the damaged one: what was done, nothing if no paper can be read; texts embedded."""
-    found = salvage.read_out(folder / FILE)
-    if not found.papers:
-        return [], 0
+    with salvage.readable_file(folder) as file:
+        found = salvage.read_out(file)
+        if not found.papers:
+            return [], 0
+        return _rebuilt(folder, file, found, name, embedder, progress)
+
+
+def _rebuilt(
+    folder: Path, file: Path, found: salvage.Salvaged, name: str | None, embedder: Embedder, progress: Progress | None
+) -> tuple[list[str], int]:
+    """The same, from what was read out of `file`."""
     if found.embedder not in ("", embedder.name):
         raise LibraryError(f"{folder} was embedded with {found.embedder!r}, this package uses {embedder.name!r}")
     lost = found.lost()
     with closing(salvage.begin(folder, found, embedder.name, embedder.dimensions)) as new:
-        salvage.copy_vectors(folder / FILE, new)
+        salvage.copy_vectors(file, new)
         before = origins(new.journal())
         papers = [rows.paper(new.database, row) for row in found.papers]
         _, embedded, _ = change(
@@ -351,7 +359,8 @@ def _advice(found: _Found, folder: Path, name: str | None) -> str:
 
 def _beyond(folder: Path, name: str | None) -> str:
     """What to type when SQLite finds the file damaged: a repair if any paper can be read."""
-    return _repair(name) if salvage.read_out(folder / FILE).papers else _anew(folder, name)
+    with salvage.readable_file(folder) as file:
+        return _repair(name) if salvage.read_out(file).papers else _anew(folder, name)
 
 
 def _repair(name: str | None) -> str:

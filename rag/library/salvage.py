@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +21,9 @@ from rag.library import rows, write
 from rag.library.database import FILE
 from rag.library.digests import digest, digest_of_bytes
 from rag.library.rows import PAPER, Row
-from rag.library.store import Library
+from rag.library.store import PAGE, Library
 
-SHORTEST = 100  # bytes of a row, which bounds their number where the file does not say
+SHORTEST = 100  # bytes of a row, which bounds their number: a damaged table may not know its last
 TRIES = 50_000  # ranges that may fail before a table is given up
 NEW = f"{FILE}.new"
 OLD = f"{FILE}.damaged"
@@ -49,6 +50,31 @@ class Salvaged:
         sound = {row[0] for row in self.papers}
         told = {str(row[0]): str(row[1]) for row in self.aside}
         return {id: told.get(id, "") for id in sorted(self.named | told.keys()) if id not in sound}
+
+
+@contextmanager
+def readable_file(folder: Path) -> Iterator[Path]:
+    """The damaged file; where SQLite finds no table in it, a copy with the first page of a new library.
+
+    The tables of every library begin at the same pages, since they are made before anything is stored in them. Where
+    that is not so, no digest fits what is read.
+    """
+    file = folder / FILE
+    if _has_tables(file):
+        yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="abstracts-rag-") as place:
+        Library.make(Path(place), FILE, "", 0).close()
+        page = (Path(place) / FILE).read_bytes()[:PAGE]
+        raw = file.read_bytes()
+        pages = max(1, len(raw) // PAGE)
+        (Path(place) / FILE).write_bytes(page[:28] + pages.to_bytes(4) + page[32:] + raw[PAGE:])
+        yield Path(place) / FILE
+
+
+def _has_tables(file: Path) -> bool:
+    with closing(_open(file)) as db:
+        return any(_scan(db, "SELECT 1 FROM sqlite_master WHERE name = 'papers'"))
 
 
 def read_out(file: Path) -> Salvaged:
@@ -117,6 +143,8 @@ def switch(folder: Path, *, keep: bool) -> None:
 
 def _open(file: Path) -> sqlite3.Connection:
     db = sqlite3.connect(file, timeout=30, isolation_level=None)
+    with suppress(sqlite3.Error):
+        db.execute("PRAGMA writable_schema = ON")  # else nothing of a file that was cut can be read
     db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     return db
 
@@ -130,10 +158,9 @@ def _scan(db: sqlite3.Connection, query: str, *values: object) -> Iterator[Row]:
 def _numbered(db: sqlite3.Connection, table: str, number: str, columns: str) -> Iterator[Row]:
     """Rows of a table in the order of their numbers."""
     query = f"SELECT {columns} FROM {table} WHERE {number} >= ? AND {number} < ? ORDER BY {number}"
-    try:
-        last = int(db.execute(f"SELECT max({number}) FROM {table}").fetchone()[0] or 0)
-    except (sqlite3.Error, OverflowError, ValueError, TypeError):
-        last = _size(db) // SHORTEST
+    last = max(
+        [_size(db) // SHORTEST, *(int(row[0]) for row in _scan(db, f"SELECT max({number}) FROM {table}") if row[0])]
+    )
     yield from _around(lambda low, high: db.execute(query, (low, high)).fetchall(), 0, last + 1)
 
 

@@ -280,7 +280,7 @@ def no_generation(folder: Path) -> None:
     sql(folder, "DELETE FROM meta WHERE key = 'generation'")
 
 
-@pytest.mark.parametrize("harm", [garbage, empty, half, one_page, no_papers])
+@pytest.mark.parametrize("harm", [garbage, empty, one_page, no_papers])
 def test_what_cannot_be_repaired_says_what_to_type(folder, harm):
     harm(folder)
     for health in (examine(folder), doctor.repair(folder, "mine", open_embedder())):
@@ -289,7 +289,12 @@ def test_what_cannot_be_repaired_says_what_to_type(folder, harm):
         assert health.advice.endswith(" --library mine")
 
 
-@pytest.mark.parametrize("harm", [no_meta, no_generation])
+def first_page(folder: Path) -> None:
+    raw = (folder / FILE).read_bytes()
+    (folder / FILE).write_bytes(bytes(8192) + raw[8192:])
+
+
+@pytest.mark.parametrize("harm", [no_meta, no_generation, first_page])
 def test_a_library_that_forgot_itself_is_read_out_into_a_new_file(folder, harm):
     sound = rows(folder)
     harm(folder)
@@ -297,6 +302,18 @@ def test_a_library_that_forgot_itself_is_read_out_into_a_new_file(folder, harm):
     health = doctor.repair(folder, "mine", open_embedder())
     assert (failed(health), health.embedded) == (set(), 0)
     assert rows(folder) == sound
+
+
+def test_what_a_file_that_was_cut_still_holds_is_read_out(folder):
+    half(folder)
+    assert examine(folder).advice == "to repair it type: rag doctor --library mine --repair"
+    health = doctor.repair(folder, str(folder), open_embedder())
+    assert failed(health) == set()
+    with closing(Library.open(folder)) as library:
+        assert {paper.title: paper.abstract for paper in library}.items() <= {
+            one.title: one.abstract for one in PAPERS
+        }.items()
+        assert len(library)
 
 
 def test_a_flipped_byte_in_a_record_is_never_made_official(original, folder):
