@@ -32,8 +32,7 @@ def private(file: Path) -> None:
 
     Raises OSError.
     """
-    for folder in reversed([parent for parent in file.parents if not parent.exists()]):
-        folder.mkdir(mode=0o700, exist_ok=True)
+    private_folder(file.parent)
     os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     mode = file.stat().st_mode & 0o777
     if mode & 0o077:

@@ -485,3 +485,11 @@ def harmless(text: str) -> str:
     """Text for a prompt: without invisible characters, and with nothing to be taken for our marks and fences."""
     plain = _INVISIBLE.sub("", printable(text)).translate(_BRACKETS)
     return re.sub(r"={3,}", "=", plain)
+
+
+_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/?#@]*@", re.I)
+
+
+def without_login(text: str) -> str:
+    """The text with no user and password in any URL of it: what is stored is for other eyes."""
+    return _LOGIN.sub(r"\1", text)

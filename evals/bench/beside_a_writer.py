@@ -50,14 +50,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="beside.") as name:
         place = Path(name)
-        base = place / "base"
-        base.mkdir()
-        (base / "papers.jsonl").write_text("".join(line(n, 0) for n in range(given.papers)), "utf-8")
-        changes.add([base / "papers.jsonl"], str(base / "library"), Hashed())
         alone: list[float] = []
         beside: list[float] = []
         for run in range(given.runs):
-            folder = shutil.copytree(base, place / f"run{run}")
+            folder = prepared(place / f"run{run}", given.papers)
             told = one_run(folder, given.readers, given.changes, given.seconds, given.seed + run)
             alone += told["alone"]
             beside += told["beside"]
@@ -79,6 +75,14 @@ def _given() -> argparse.Namespace:
     parser.add_argument("--child", choices=["ask", "write"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
+
+
+def prepared(folder: Path, papers: int) -> Path:
+    """The folder, with a library of so many papers and the file that it came from."""
+    folder.mkdir()
+    (folder / "papers.jsonl").write_text("".join(line(n, 0) for n in range(papers)), "utf-8")
+    changes.add([folder / "papers.jsonl"], str(folder / "library"), Hashed())
+    return folder
 
 
 def line(number: int, version: int) -> str:
@@ -209,7 +213,10 @@ def work(folder: Path, seed: int, touched: int) -> None:
         may_undo = bool(report.added or report.changed or report.removed)
         done, steps = done + STEP, steps + 1
     with closing(Library.open(name)) as library:
-        assert len(library) == len(held), f"{len(library)} papers, not {len(held)}"
+        wanted = {
+            one["title"]: one["abstract"] for one in (json.loads(line(n, version)) for n, version in held.items())
+        }
+        assert {paper.title: paper.abstract for paper in library} == wanted
     print(json.dumps({"steps": steps}))
 
 

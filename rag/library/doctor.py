@@ -238,11 +238,12 @@ def _unlike(library: Library, collection: Collection, manifest: Manifest) -> str
     return f"{len(missing):,} chunks missing" if missing else ""
 
 
-def _out_of_reach(library: Library, collection: Collection) -> str:
+def _out_of_reach(library: Library, collection: Collection, manifest: Manifest) -> str:
     """Are chunks found by their own vectors?"""
-    held, every = collection.ids(), max(1, library.counts()["chunks"] // SAMPLE)
+    every = max(1, library.counts()["chunks"] // SAMPLE)
     tried = missed = 0
     for ids, matrix, _ in library.vectors():
+        held = library.alive(ids, manifest.generation)
         for at in (at for at in range(0, len(ids), every) if ids[at] in held):
             near = collection.query(matrix[at], NEAREST)
             tried += 1

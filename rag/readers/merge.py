@@ -24,7 +24,7 @@ from itertools import chain, count
 
 from rag.readers.record import Record, Skipped
 from rag.records import FrozenMap, Paper
-from rag.text import paper_id, readable, title_key
+from rag.text import paper_id, readable, title_key, without_login
 
 ALIKE = 90  # rapidfuzz's ratio of two abstracts, or two titles, that say the same
 LIBRARY = "the library"  # stands for the source of a stored paper that names none
@@ -313,9 +313,9 @@ def _paper(group: _Group, again: Collection[str]) -> Paper:
         year=next((record.year for record in records if record.year), None),
         venue=next((record.venue for record in records if record.venue), None),
         doi=next((record.doi for record in records if record.doi), None),
-        url=next((record.url for record in records if record.url), None),
+        url=next((without_login(record.url) for record in records if record.url), None),
         sources=_sources(group, [record.source for record in new], again),
-        extra=FrozenMap(extra),
+        extra=FrozenMap({name: without_login(value) for name, value in extra.items()}),
     )
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
+import made
 import pytest
 
-from rag.library import dense
+from evals.bench.hashed import Hashed
+from rag.library import build, dense, write
 from rag.library.build import open_shipped
 from rag.library.dense import DenseSearch, exact
 from rag.library.embed import open_embedder
+from rag.library.store import Library, writer
+from rag.library.vectors import Manifest, collections_folder
+from rag.readers import Reading
 from rag.records import paper_of
 
 MEMORY = "Which methods reduce the memory of attention?"
@@ -26,3 +38,179 @@ def test_of_many_papers_it_finds_what_a_full_comparison_finds(monkeypatch):
             found, compared = search.nearest(vector, 6, frozenset(chosen)), exact(library, vector, chosen, 6)
             assert [chunk for chunk, _ in found] == [chunk for chunk, _ in compared]
             assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in compared], abs=1e-5)
+
+
+# --- a library that changes ---------------------------------------------------------------------
+
+PAPERS = [made.paper(f"Study {n}", f"Fact {n} of the reed bunting. It is {n * 7}.") for n in range(40)]
+VECTOR = Hashed().encode(["a question"])[0]
+
+
+def changed(library: Library, *papers: made.Paper, gone: tuple[str, ...] = ()) -> None:
+    build.change(library, papers, gone, Hashed(), "add", {})
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """Forty papers and their collection."""
+    with writer(tmp_path / "lib"):
+        found = Library.create(tmp_path / "lib", "hashed", 384)
+        build.store(found, Reading(tuple(PAPERS), len(PAPERS), ()), Hashed())
+        build.fill(found)
+    yield found
+    found.close()
+
+
+def compared(library: Library) -> list[tuple[str, float]]:
+    return exact(library, VECTOR, [paper.id for paper in library], 100)
+
+
+def assert_exact(search: DenseSearch, library: Library) -> None:
+    wanted = compared(library)
+    for limit in (1, 7, 100):
+        found = search.nearest(VECTOR, limit)
+        assert [id for id, _ in found] == [id for id, _ in wanted][:limit]
+        assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in wanted][:limit], abs=1e-5)
+
+
+def test_what_changed_since_the_collection_was_made_is_answered_from_the_file(library: Library) -> None:
+    manifest = library.meta("collection")
+    with closing(DenseSearch(library)) as search:
+        assert_exact(search, library)
+        changed(library, made.paper("New", "A new fact."), replace(PAPERS[3], abstract="Other facts."))
+        assert_exact(search, library)
+        changed(library, gone=tuple(id.partition(".")[0] for id, _ in compared(library)[:5]))
+        assert_exact(search, library)
+        changed(library, *PAPERS[:9])
+        assert_exact(search, library)
+        assert library.meta("collection") == manifest
+
+
+def test_a_new_collection_is_made_once_enough_changed(library: Library) -> None:
+    build.follow(library)
+    first = library.meta("collection")
+    changed(library, *(made.paper(f"More {n}", "A fact.") for n in range(build.allowed(40))))
+    build.follow(library)
+    assert library.meta("collection") == first
+    changed(library, made.paper("One too many", "A fact."))
+    build.follow(library)
+    second = Manifest.from_json(library.meta("collection"))
+    assert second
+    assert second.rows == library.counts()["chunks"]
+    assert [path.name for path in collections_folder(library.path).iterdir()] == [second.folder]
+
+
+def test_a_snapshot_is_searched_as_it_was(library: Library) -> None:
+    wanted = compared(library)
+    with closing(DenseSearch(library)) as search, library.snapshot() as still:
+        changed(library, made.paper("New", "A new fact."), gone=(PAPERS[0].id,))
+        build.fill(library)
+        found = search.nearest(VECTOR, 100, None, still)
+        assert [id for id, _ in found] == [id for id, _ in wanted]
+        assert len(still) == 40
+        assert_exact(search, library)
+
+
+def test_nobody_waits_for_a_writer_when_the_collection_is_lost(library: Library) -> None:
+    shutil.rmtree(collections_folder(library.path))
+    with closing(DenseSearch(library)) as search, writer(library.path):
+        assert_exact(search, library)
+        assert not collections_folder(library.path).exists()
+    with closing(DenseSearch(library)) as search:
+        assert_exact(search, library)
+        assert not build.behind(library)  # the lock was free
+
+
+def test_the_collection_of_another_library_is_not_taken(library: Library, tmp_path: Path) -> None:
+    with writer(tmp_path / "other"), closing(Library.create(tmp_path / "other", "hashed", 384)) as other:
+        changed(other, *(made.paper(f"Other {n}", "A fact.") for n in range(40)))
+        foreign = build.fill(other)
+    manifest = Manifest.from_json(library.meta("collection"))
+    assert manifest
+    place = collections_folder(library.path) / manifest.folder
+    shutil.rmtree(place)
+    shutil.copytree(collections_folder(tmp_path / "other") / foreign.folder, place)
+    with closing(DenseSearch(library)) as search:
+        assert_exact(search, library)
+
+
+def test_a_library_that_was_replaced_is_noticed(library: Library, tmp_path: Path) -> None:
+    with writer(tmp_path / "other"), closing(Library.create(tmp_path / "other", "hashed", 384)) as other:
+        changed(other, *PAPERS[5:20])
+        build.fill(other)
+    with closing(DenseSearch(library)) as search:
+        assert_exact(search, library)
+        for name in ("-wal", "-shm"):
+            (library.path / f"library.sqlite{name}").unlink(missing_ok=True)
+        os.replace(tmp_path / "other" / "library.sqlite", library.path / "library.sqlite")
+        assert len(library) == 15
+        assert_exact(search, library)
+
+
+def test_a_library_of_an_earlier_schema_is_brought_up_to_date(library: Library) -> None:
+    wanted, before = compared(library), list(library)
+    with library.database.transaction() as db:
+        for statement in (
+            "DROP INDEX papers_since", "DROP TABLE aside",
+            "ALTER TABLE papers DROP COLUMN since", "ALTER TABLE papers DROP COLUMN digest",
+            "ALTER TABLE papers DROP COLUMN chunks", "ALTER TABLE papers DROP COLUMN sentences",
+            "ALTER TABLE vectors DROP COLUMN digest", "ALTER TABLE journal DROP COLUMN digest",
+            "UPDATE meta SET value = '2' WHERE key = 'schema'", "UPDATE meta SET value = '1' WHERE key = 'collection'",
+            "ALTER TABLE meta DROP COLUMN digest",
+        ):  # fmt: skip
+            db.execute(statement)
+    library.close()
+    with closing(Library.open(library.path)) as now, closing(DenseSearch(now)) as search:
+        assert list(now) == before
+        assert compared(now) == wanted
+        assert_exact(search, now)
+        assert now.words.lexical("bunting", 3)
+        assert write.content(now.database) == int(now.meta("content"))
+
+
+def test_libraries_that_are_let_go_give_their_files_back(library: Library) -> None:
+    def handles() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("no /proc here")
+    search = DenseSearch(library)
+    search.nearest(VECTOR, 3)
+    del search
+    gc.collect()
+    before = handles()
+    for _ in range(5):
+        opened = Library.open(library.path)
+        search = DenseSearch(opened)
+        search.nearest(VECTOR, 3)
+        del search, opened
+        gc.collect()  # Chroma's own objects name each other
+    assert handles() <= before + 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_of_a_fork_searches_for_itself(
+    library: Library, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    done = python(
+        "import os, sys, signal, numpy as np\n"
+        "from rag.library.dense import DenseSearch\n"
+        "from rag.library.store import Library\n"
+        "library = Library.open(sys.argv[1])\n"
+        "search, vector = DenseSearch(library), np.eye(1, 384, dtype='float32')[0]\n"
+        "whole = search.nearest(vector, 5)\n"
+        "if not (child := os.fork()):\n"
+        "    signal.alarm(30)\n"
+        "    print('child', search.nearest(vector, 5) == whole, len(library), flush=True)\n"
+        "    sys.exit()\n"
+        "os.waitpid(child, 0)\n"
+        "print('parent', search.nearest(vector, 5) == whole, len(library))\n",
+        library.path,
+    )
+    assert done.stdout.splitlines() == ["child True 40", "parent True 40"], done.stderr
+
+
+def test_its_files_are_for_its_owner_alone(library: Library) -> None:
+    assert library.path.stat().st_mode & 0o777 == 0o700
+    files = [path for path in library.path.iterdir() if path.is_file()]
+    assert {path.name: oct(path.stat().st_mode & 0o077) for path in files} == {path.name: "0o0" for path in files}
