@@ -30,6 +30,7 @@ from rag.text import (
     terms,
     title_key,
     unstyled,
+    without_login,
     words,
 )
 
@@ -425,3 +426,16 @@ def test_a_line_that_fills_the_terminal_may_be_cut():
     assert may_be_cut("é" * 2047 + "\n")
     assert may_be_cut("x" * 5000)
     assert not may_be_cut("x" * 1000 + "\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("https://ann:secret@example.org/a?b#c", "https://example.org/a?b#c"),
+        ("see http://ann@example.org and ftp://a:b@c.d/e", "see http://example.org and ftp://c.d/e"),
+        ("https://example.org/@ann", "https://example.org/@ann"),
+        ("mail ann@example.org, or a:b@c", "mail ann@example.org, or a:b@c"),
+    ],
+)
+def test_no_login_stays_in_a_url(text: str, wanted: str) -> None:
+    assert without_login(text) == wanted

@@ -222,7 +222,7 @@ def _collection(library: Library, embedder: Embedder, found: _Found) -> tuple[st
     collection.close()  # what this process had open may be older than the files
     try:
         problem = _unlike(library, collection, manifest) or (
-            "" if found.lacking else _out_of_reach(library, collection)
+            "" if found.lacking else _out_of_reach(library, collection, manifest)
         )
         return problem, f"holds {manifest.rows:,} of the {library.counts()['chunks']:,} chunks, and finds them"
     except Stale as stale:

@@ -20,7 +20,7 @@ import sqlite3
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -123,11 +123,10 @@ def make_collection(library: Path, generation: int, rows: int, batches: Iterable
             file.chmod(0o600)
         told = [(str(f.relative_to(home / name)), f.stat().st_size, digest_of_file(f)) for f in files]
         return Manifest(name, generation, rows, tuple(told))
-    except LibraryError:
+    except BaseException as error:
         shutil.rmtree(home / name, ignore_errors=True)
-        raise
-    except Exception as error:
-        shutil.rmtree(home / name, ignore_errors=True)
+        if isinstance(error, LibraryError) or not _is_fault(error):
+            raise
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise LibraryError(
             f"{home}: Chroma cannot write there ({first}); check the disk's space and permissions"
@@ -189,10 +188,8 @@ class Chroma:
             return []
         with self._lock:
             collection = self._opened()
-            try:
+            with _stale(self._place):
                 found = collection.query(vector[None, :], n_results=wanted, include=["distances"])
-            except Exception as error:
-                raise Stale(f"{self._place}: {error}") from error
         ids, distances = found["ids"][0], found["distances"][0]
         if len(ids) < wanted:
             raise Stale(f"{self._place}: {len(ids)} of {wanted} rows within reach")
@@ -203,12 +200,9 @@ class Chroma:
         if not self.rows:
             return set()
         with self._lock:
-            try:
-                return set(self._opened().get(include=[])["ids"])
-            except Stale:
-                raise
-            except Exception as error:
-                raise Stale(f"{self._place}: {error}") from error
+            collection = self._opened()
+            with _stale(self._place):
+                return set(collection.get(include=[])["ids"])
 
     def close(self) -> None:
         """Let go of the files; the next call opens them again."""
@@ -220,13 +214,13 @@ class Chroma:
             if problem := self._manifest.problem(self._place):
                 raise Stale(f"{self._place}: {problem}")
             try:
-                held = self._client.open(self._place, link=self.rows >= LEAST).count()
-            except Exception as error:
+                with _stale(self._place):
+                    held = self._client.open(self._place, link=self.rows >= LEAST).count()
+                if held != self.rows:
+                    raise Stale(f"{self._place}: {held:,} of {self.rows:,} rows")
+            except Stale:
                 self._client.close()
-                raise Stale(f"{self._place}: {error}") from error
-            if held != self.rows:
-                self._client.close()
-                raise Stale(f"{self._place}: {held:,} of {self.rows:,} rows")
+                raise
         return self._client.collection
 
 
@@ -259,8 +253,11 @@ class _Client:
             _inherited.append(client)
             return
         if client is not None:
-            with contextlib.suppress(Exception):
+            try:
                 client.close()
+            except BaseException as error:
+                if not _is_fault(error):
+                    raise
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -268,6 +265,22 @@ class _Client:
 _open: weakref.WeakValueDictionary[tuple[int, Path, Manifest], Chroma] = weakref.WeakValueDictionary()
 _opening = threading.Lock()
 _inherited: list[Any] = []  # clients of a parent process: their threads are not here, so they cannot even be closed
+
+
+@contextlib.contextmanager
+def _stale(place: Path) -> Iterator[None]:
+    """Whatever Chroma raises as Stale."""
+    try:
+        yield
+    except BaseException as error:
+        if not _is_fault(error):
+            raise
+        raise Stale(f"{place}: {error}") from error
+
+
+def _is_fault(error: BaseException) -> bool:
+    """Is it something that went wrong? What panics in Chroma's Rust (no more file handles) is no Exception."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _after_fork() -> None:
@@ -314,7 +327,7 @@ def _chroma(path: str) -> Any:
     quiet = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
     try:
         return chromadb.PersistentClient(path=path, settings=quiet)
-    except Exception:
+    except BaseException:
         from chromadb.api.shared_system_client import SharedSystemClient
 
         SharedSystemClient._identifier_to_system.pop(path, None)  # Chroma keeps even what failed to start

@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -302,8 +301,6 @@ def write(file: Path, text: str, *, over: bool = False) -> None:
             part.write_text(text, "utf-8", newline="\n")
             if file.exists():
                 part.chmod(file.stat().st_mode & 0o7777)
-            if file.exists():
-                shutil.copymode(file, part)
             os.replace(part, file)
         finally:
             with suppress(OSError):

@@ -214,3 +214,21 @@ def test_its_files_are_for_its_owner_alone(library: Library) -> None:
     assert library.path.stat().st_mode & 0o777 == 0o700
     files = [path for path in library.path.iterdir() if path.is_file()]
     assert {path.name: oct(path.stat().st_mode & 0o077) for path in files} == {path.name: "0o0" for path in files}
+
+
+def test_too_few_file_handles_for_chroma_are_no_trouble(
+    library: Library, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    resource = pytest.importorskip("resource")
+    done = python(
+        "import resource, sys, numpy as np\n"
+        "from rag.library.dense import DenseSearch\n"
+        "from rag.library.store import Library\n"
+        "import chromadb\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (14, 14))\n"
+        "library = Library.open(sys.argv[1])\n"
+        "print(len(DenseSearch(library).nearest(np.eye(1, 384, dtype='float32')[0], 5)))\n",
+        library.path,
+    )
+    assert resource
+    assert done.stdout == "5\n", done.stderr
