@@ -295,7 +295,7 @@ class Assistant:
         What it yields makes up the text of the answer.
         """
         verifier = self._verifier(case, case.evidence if passages is None else passages)
-        draft = yield from _checked(written, verifier, case.clock)
+        draft = yield from _checked(written, verifier, case.clock, self._reading(case))
         if self._model and draft.status == "refused" and not verifier.text:
             case, draft, verifier = yield from self._widened(case, draft, verifier)
         if self._model and draft.status != "refused":
@@ -325,7 +325,7 @@ class Assistant:
                 return case, draft, verifier
             wider = replace(wider, evidence=tuple(unseen))
             again = self._verifier(wider, wider.evidence, failed=verifier)
-            second = yield from _checked(self._draft(wider), again, case.clock)
+            second = yield from _checked(self._draft(wider), again, case.clock, self._reading(wider))
         except ModelError:
             if again.text:
                 raise
@@ -376,6 +376,10 @@ class Assistant:
         written = write(case.asked, case.evidence, prompt, say, model=model.name, tokens=room, count=counter())
         return (yield from written)
 
+    def _reading(self, case: Case) -> str:
+        papers = len(case.evidence)
+        return f"reading {papers} abstract{'s' if papers > 1 else ''}" if self._model and papers else ""
+
     def _room(self, model: ChatModel, prompt: Prompt, *questions: str) -> int:
         """Tokens for passages: as chosen, else what the model's context leaves beside instructions and reply."""
         if self.settings.prompt_tokens is not None:
@@ -398,12 +402,12 @@ class Assistant:
     def _drafted_together(self, cases: Sequence[Case]) -> list[Draft | None]:
         """One call for all; what it cost is written down with the first of them."""
         assert self._model
-        union = {evidence.paper: evidence for case in cases for evidence in case.evidence}
+        shared = sorted((e for case in cases for e in case.evidence), key=lambda e: (e.rank, e.paper.id))
+        union = {evidence.paper: evidence for evidence in reversed(shared)}  # the same in every order of the cases
+        passages = sorted(union.values(), key=lambda e: (e.rank, e.paper.id))[:MANY_PAPERS]
         prompt, questions = self.settings.prompt("together"), [case.own for case in cases]
         ask, room = cases[0].calls.to(self._model), self._room(self._model, prompt, *questions)
-        return write_together(
-            questions, tuple(union.values()), prompt, ask, model=self._model.name, tokens=room, count=counter()
-        )
+        return write_together(questions, passages, prompt, ask, model=self._model.name, tokens=room, count=counter())
 
     def _voted(self, drafts: Sequence[Draft], case: Case) -> Answer:
         """The answer by the draft that the others agree with; by one that holds nothing if most do."""
@@ -436,15 +440,21 @@ def _evidence(rank: int, hit: Hit, searches: Sequence[Ranked], sentences: Senten
     return Evidence(hit.chunk, rank, max(sure))
 
 
-def _checked(written: Generator[Marked, None, Draft], verifier: Verifier, clock: Clock) -> Generator[str, None, Draft]:
-    """What the claims add to the text, each as soon as it has passed; the value is the draft."""
+def _checked(
+    written: Generator[Marked, None, Draft], verifier: Verifier, clock: Clock, words: str = ""
+) -> Generator[str, None, Draft]:
+    """What the claims add to the text, each as soon as it has passed; the value is the draft.
+
+    `words` say what is done until the first sentence comes.
+    """
     while True:
-        with clock("synthesize"):
+        with clock("synthesize", words):
             try:
                 sentence = next(written)
             except StopIteration as end:
                 draft: Draft = end.value
                 return draft
+        words = ""
         at = len(verifier.text)
         with clock("verify"):
             verifier.check(sentence)

@@ -1,6 +1,6 @@
 """Many questions, fewer calls of a chat model: who shares a prompt, in which orders, and whose draft stands.
 
-Questions that lead to the same papers share a prompt with those papers. What a model says to one of
+Questions whose best papers are the same share a prompt with all that any of them may draw on. What a model says to one of
 them depends on where it stands among the others, so the same group is asked several times, each time in
 another order, and for each question the drafts vote: first whether there is an answer at all, then for the
 one that the others agree with most (self-consistency, Wang et al. 2023, with the medoid in place of a
@@ -22,8 +22,9 @@ ROUNDS = 3  # times that a group is asked
 LEAST = ROUNDS + 1  # questions in a group: fewer cost no fewer calls than asking each by itself
 MOST = 8  # questions in a group: a model loses track of more
 AT_ONCE = 4  # groups that a chat model is asked about at the same time
-ALIKE = 0.5  # least share of a question's papers that its group has already
-PAPERS = 12  # that a group's prompt may hold
+BEST = 2  # papers of a question by which it is grouped
+ALIKE = 0.5  # least share of them that its group has already
+PAPERS = 12  # that are the best of one of a group's questions
 
 Case = TypeVar("Case")
 
@@ -39,7 +40,7 @@ def answers(
 ) -> tuple[Answer | RagError, ...]:
     """An answer to each case, or the error that it ended with. Raises Cancelled.
 
-    `papers` gives the ids of those that a case leads to, `begin` the case with its deadline counted from now.
+    `papers` gives the ids of those that a case leads to, best first, `begin` the case with its deadline counted from now.
     `alone` answers one case; `ask` drafts for a group of them by one call, None where the reply has nothing on
     a case, and `vote` makes an answer of its drafts. A case without a draft is answered alone.
     """
@@ -64,7 +65,7 @@ def answers(
 
     found: dict[int, Answer | RagError] = {}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        members = groups([papers(case) for case in cases])
+        members = groups([papers(case)[:BEST] for case in cases])
         for group, answered in zip(members, pool.map(of_group, members), strict=True):
             found.update(zip(group, answered, strict=True))
     return tuple(found[at] for at in range(len(cases)))
@@ -81,7 +82,7 @@ def tried(answer: Callable[[Case], Answer], case: Case) -> Answer | RagError:
 
 
 def groups(papers: Sequence[Sequence[str]]) -> list[list[int]]:
-    """Which questions share a prompt, from the ids of each one's papers; most stay alone. In order of first member."""
+    """Which questions share a prompt, from the ids of each one's best papers; most stay alone. In order of first member."""
     found: list[tuple[list[int], dict[str, None]]] = []
     for at, own in enumerate(papers):
         for members, held in found:

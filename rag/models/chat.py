@@ -63,6 +63,11 @@ class Outspoken:
         self._thinks = False  # its thoughts were seen to begin in the prompt
         self._plain = False  # a whole reply of it was seen to hold none
 
+    @property
+    def context(self) -> int | None:
+        """Tokens that prompt and reply may have together; None where the model does not say."""
+        return getattr(self._model, "context", None)
+
     def ask(self, system: str, user: str, *, deadline: Deadline | None = None) -> Reply:
         """The whole reply."""
         reply = self._model.ask(system, user, deadline=deadline)

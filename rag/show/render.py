@@ -35,7 +35,7 @@ def plain_answer(answer: Answer, *, removed: bool = False) -> str:
         lines.append(f"[{number}] {shown(citations[0].paper.title)}  ({citations[0].paper.id})")
         lines += [f'    "{shown(citation.quote)}"' for citation in citations]
     struck = [f"~~{printable(c.text)}~~  ({printable(c.reason)})" for c in answer.removed if removed]
-    return "\n".join([*lines, *notes(answer, removed), *struck])
+    return "\n".join([*lines, *notes(answer, removed), *queries(answer), *struck])
 
 
 def plain_hits(hits: Sequence[Hit]) -> str:
@@ -71,7 +71,7 @@ def rich_answer(answer: Answer, *, removed: bool = False) -> Group:
     from rich.rule import Rule
     from rich.text import Text
 
-    parts: list[RenderableType] = [rich_text(answer.text)]
+    parts: list[RenderableType] = [*(Text(line, "dim") for line in queries(answer)), rich_text(answer.text)]
     if answer.citations:
         parts += [Text(), Rule("Sources", style="dim", align="left")]
     for number, citations in by_number(answer).items():
@@ -203,6 +203,11 @@ def notes(answer: Answer, removed: bool = False) -> list[str]:
     if answer.where and answer.where.papers:  # else the text says it
         lines.insert(0, shown(answer.where.said))
     return ["", *lines] if lines else []
+
+
+def queries(answer: Answer) -> list[str]:
+    """A line with what a chat model searched beside the question; none if it searched nothing."""
+    return [f"searched: {' · '.join(map(shown, answer.searched))}"] if answer.searched else []
 
 
 def found(hit: Hit) -> str:

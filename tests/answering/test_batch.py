@@ -135,6 +135,14 @@ def test_questions_on_one_paper_share_three_calls_each_in_another_order():
     assert sum(a.usage.calls for a in answers) == len(model.asked)
 
 
+def test_questions_share_calls_at_the_usual_number_of_papers():
+    model = Model(lambda question, turn: GOOD)
+    answers = rag.answer_many([*ABOUT_POKER, NOT_HERE], model=model)
+    assert sorted(map(len, model.asked))[-ROUNDS:] == [len(ABOUT_POKER)] * ROUNDS
+    assert len(model.asked) < 2 * len(ABOUT_POKER)
+    assert all("11,000" in answer.text for answer in answers[:-1])
+
+
 def test_a_slip_in_one_order_is_outvoted():
     slip = "PokerBench holds 12,000 important scenarios of poker play [1]."
     other = (

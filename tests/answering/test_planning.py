@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
-from serving import GOOD, NOT_HERE, POKER
+from serving import GOOD, NOT_HERE, POKER, end, streaming
 
 import rag
 from rag import Answer
 from rag.answering.asked import Plan
+from rag.answering.opening import open_assistant
 from rag.answering.plan import KEPT, LONGEST_QUERY, QUERIES, planned
+from rag.models.tokens import counter
 from rag.records import EXTRACTIVE, Reply, Usage
 from rag.settings import load
+from rag.show import lines
+from rag.show.progress import STAGES
+from rag.show.render import plain_answer
 
 NOTHING = "NOT IN THIS LIBRARY"
 ARENA = "Long Range Arena: A Benchmark for Efficient Transformers"
@@ -150,6 +156,44 @@ def test_k_is_obeyed(server):
     assert (answer.usage.calls, len(answer.evidence), answer.status) == (2, 3, "refused")
 
 
+class Reader:
+    """A chat model with a context of so many tokens, that keeps what it is asked."""
+
+    name = "reader"
+
+    def __init__(self, context):
+        self.context, self.asked = context, []
+
+    def ask(self, system, user, *, deadline=None):
+        self.asked.append((system, user))
+        reply = plan("long sequences", kind="list") if system == PROMPT.system else NOTHING
+        return Reply(reply, Usage(1), "stop")
+
+    def stream(self, system, user, *, deadline=None):
+        raise AssertionError("nothing is streamed here")
+
+
+@pytest.mark.parametrize(
+    ("context", "least", "most"), [(4096, 3, 12), (16_000, 24, 24), (None, 20, 24), (128_000, 24, 24)]
+)
+def test_passages_are_as_many_as_the_context_of_the_model_has_room_for(context, least, most):
+    reader = Reader(context)
+    answer = rag.answer("Which benchmarks test long sequences?", model=reader)
+    system, user = reader.asked[1]
+    titles = re.findall(r"^\[\d+\] ", user, re.MULTILINE)
+    assert least <= len(titles) <= most
+    assert context is None or counter()(system + user) + load().reply_tokens <= context
+    assert answer.status == "refused"
+
+
+def test_room_that_was_chosen_is_kept_to():
+    reader = Reader(128_000)
+    open_assistant(replace(load(), prompt_tokens=1500), reader).answer("Which benchmarks test long sequences?")
+    passages = reader.asked[1][1].split("\n=== ")[1]
+    assert 3 <= len(re.findall(r"^\[\d+\] ", passages, re.MULTILINE)) < 9
+    assert counter()(passages) <= 1520
+
+
 def test_a_list_says_how_many_papers_were_looked_at(server):
     answer = server.says(plan("poker benchmark", kind="list"), GOOD.replace("[1]", "[1]")).ask(
         "Which papers are on poker?"
@@ -209,3 +253,23 @@ def test_where_the_library_has_nothing_near_nothing_more_is_shown(server):
 def test_when_no_sentence_holds_the_abstracts_own_are_shown(server):
     answer = server.says("The best model wins 73.2% of its poker games [1].").ask()
     assert (answer.model, answer.status, answer.usage.calls) == (EXTRACTIVE, "answered", 1)
+
+
+# --- what a person sees -------------------------------------------------------------------------
+
+
+def test_what_was_searched_is_shown_and_obeyed_by_no_terminal(server):
+    said = plan("poker\x1b[2J benchmark", "games of chance")
+    answer = server.says(said, GOOD).ask("How many scenarios of poker are there?")
+    assert plain_answer(answer).splitlines()[-1] == "searched: poker (2J benchmark · games of chance"
+    assert lines.searched(answer)[0].pieces == (("searched: poker (2J benchmark · games of chance", "dim"),)
+    assert "games of chance" in lines.why(answer, 0.45)[0].pieces[0][0]
+    assert "searched:" not in plain_answer(rag.answer(POKER))
+
+
+def test_stages_are_told_with_what_there_is_to_count(server):
+    server.says(plan("poker", "cards", "games"), streaming(GOOD, end()))
+    assistant, told = open_assistant(load(model="test", base_url=server.url)), []
+    list(assistant.stream("How many scenarios of poker are there?", stage=told.append))
+    words = [STAGES.get(stage, stage) for stage in dict.fromkeys(told)]
+    assert words[3:] == ["planning", "searching 4 queries", "reading 8 abstracts", "checking", "writing"]
