@@ -74,7 +74,7 @@ def numbered(passages: Sequence[Evidence], tokens: int, count: Callable[[str], i
     """
     shown: list[str] = []
     for n, evidence in enumerate(passages, 1):
-        head, said = f"[{n}] {harmless(readable(evidence.paper.title))}\n", _sentences(evidence.paper)
+        head, said = f"[{n}] {harmless(evidence.paper.headline)}\n", _sentences(evidence.paper)
         whole = head + " ".join(said)
         if (size := count(whole)) <= tokens:
             shown.append(whole)

@@ -13,13 +13,14 @@ abstract verbatim cannot be made: the constructor raises.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rag.errors import PromptError
-from rag.text import Span
+from rag.text import Span, readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +31,19 @@ Verdict = Literal["quoted", "supported", "partial", "unsupported", "uncited"]
 V = TypeVar("V")
 
 JSON_VERSION = 1
+RETRACTED = "retracted"  # the key in `Paper.extra` of a paper that was taken back
+_RETRACTED_TITLE = re.compile(
+    r"\A\W*(?:retracted|withdrawn)\b(?:[ -](?:article|paper|chapter|publication))?\s*[:.\])–—-]|"
+    r"[(\[]retracted\b[^()\[\]]{0,200}[)\]]?\s*\Z",
+    re.IGNORECASE,
+)
 EXTRACTIVE = "extractive"  # `Answer.model` when no chat model wrote it
 SHOWN = 56  # characters of a text in a repr
+
+
+def unmarked(title: str) -> str:
+    """A title without the words that say that its paper was taken back."""
+    return _RETRACTED_TITLE.sub("", title).strip() or title
 
 
 class FrozenMap(Mapping[str, V]):
@@ -81,6 +93,17 @@ class Paper:
 
     def __repr__(self) -> str:
         return _brief(self, self.id, self.title, year=self.year, abstract=self.abstract)
+
+    @property
+    def is_retracted(self) -> bool:
+        """Was it taken back, as its title or a file says?"""
+        return RETRACTED in self.extra or bool(_RETRACTED_TITLE.search(self.title))
+
+    @property
+    def headline(self) -> str:
+        """The title as it is shown: readable, and marked where the paper is retracted and the title does not say so."""
+        title = readable(self.title)
+        return title if _RETRACTED_TITLE.search(self.title) or not self.is_retracted else f"RETRACTED: {title}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

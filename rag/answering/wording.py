@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from rag.records import Paper, Where
-from rag.text import looks_english, printable, readable, terms
+from rag.text import looks_english, printable, terms
 
 NEAREST = 3  # papers a refusal names
 _BRACKETED = re.compile(
@@ -49,7 +49,7 @@ def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None)
 
     A `question` that is not English is asked again in English; "" is one that was searched in English.
     """
-    names = "; ".join(f"“{markless(readable(paper.title))}”" for paper in nearest[:NEAREST])
+    names = "; ".join(f"“{markless(paper.headline)}”" for paper in nearest[:NEAREST])
     said = f"{_asked_papers(where)} not say." if where else "This library does not say."
     said += f" The nearest papers are {names}." if names else " It holds no paper near it."
     said += f" Without the filter all {where.of:,} are asked." if where else ""

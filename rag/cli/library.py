@@ -40,7 +40,7 @@ def list_papers(arguments: argparse.Namespace) -> int:
     if arguments.json:
         common.print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in papers])
     else:
-        common.print_pairs([(paper.id, shown(paper.title)) for paper in papers])
+        common.print_pairs([(paper.id, shown(paper.headline)) for paper in papers])
     common.say_where(library, where)
     return 0
 
@@ -225,7 +225,7 @@ def _agreed(papers: Sequence[Paper], name: str, bar: Bar) -> bool:
     bar.stop()
     print(f"In none of their files any more, {len(papers):,}:", file=sys.stderr)
     for paper in papers[:PRUNED_SHOWN]:
-        print(f"  {paper.id}  {shown(paper.title)}", file=sys.stderr)
+        print(f"  {paper.id}  {shown(paper.headline)}", file=sys.stderr)
     if len(papers) > PRUNED_SHOWN:
         print(f"  and {len(papers) - PRUNED_SHOWN:,} more; --dry-run --json lists them all", file=sys.stderr)
     print("Remove them? rag undo brings them back. [y/N] ", end="", file=sys.stderr, flush=True)

@@ -30,7 +30,7 @@ from rag.library.words import Words
 from rag.places import private_folder
 from rag.records import Chunk, Paper, Sentence
 from rag.remedies import Remedy
-from rag.text import Span, printable, readable, title_key
+from rag.text import Span, printable, title_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -224,7 +224,7 @@ class Library:
         problem, near = f"no paper {_short(wanted)!r} in this library", self._nearest(wanted)
         if near is None:
             raise PaperNotFound(problem, Remedy.LIST_PAPERS)
-        title = _short(readable(near.title))
+        title = _short(near.headline)
         raise PaperNotFound(f"{problem}; the nearest title is {title!r}", Remedy.SHOW_PAPER, id=near.id)
 
     def _nearest(self, name: str) -> Paper | None:

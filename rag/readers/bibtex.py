@@ -19,6 +19,7 @@ _ESCAPES = {escape: chr(code) for code, escape in IN_LATEX.items()}
 _ESCAPED = re.compile("|".join(re.escape(escape) for escape in _ESCAPES))
 _MONTHS = {name: name.capitalize() for name in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
 _INHERITED = {"year", "date", "publisher", "editor", "booktitle", "eventtitle"}
+_BREAK = re.compile(r"(?<!\\)((?:\\\\)+)(?=\{)")  # LaTeX's line break: the brace is not its argument
 _KNOWN_MACROS = re.compile(r"\\(?:noopsort|printfirst|switchargs|singleletter|nocase)\b", re.IGNORECASE)
 
 
@@ -103,6 +104,7 @@ def _record(entry: Entry, fields: Mapping[str, str], source: str) -> Record | Sk
         url=fields.get("url") or fields.get("link"),
         extra=extra if plain is unbraced else {name: unescaped(text or "") for name, text in extra.items()},
         id=id,
+        kinds=[note, *(fields.get(name) for name in ("type", "pubstate", "keywords"))],
     )
 
 
@@ -138,7 +140,7 @@ def unbraced(text: str) -> str:
     """Without the braces that BibTeX reads itself: not those of a formula, a command or an accent."""
     if "{" not in text:
         return text
-    text = _KNOWN_MACROS.sub("", text)
+    text = _KNOWN_MACROS.sub("", _BREAK.sub(r"\1 ", text))
     out: list[str] = []
     kept: list[bool] = []  # of each open brace: does it stay?
     math = False

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from rag.readers.record import Record, Skipped
-from rag.records import FrozenMap
-from rag.text import readable
+from rag.records import RETRACTED, FrozenMap
+from rag.text import readable, sentences
 
 TITLE_LENGTH = 2000
 LOOKED = 5000  # characters in which a number is looked for
@@ -26,7 +26,30 @@ _NO_ABSTRACT = re.compile(
     r"abstract (?:is )?(?:not|un) ?available|not available|none|null|nan|n/?a|tba|abstract)?\W*",
     re.IGNORECASE,
 )
-_NO_TITLE = re.compile(r"\W*(?:(?:no|without) title(?: available)?|title not available|untitled|null|nan)?\W*", re.I)
+_NO_TITLE = re.compile(
+    r"\W*(?:(?:no|without) title(?: available)?|title not available|untitled|null|nan|none|n/?a|undefined)?\W*", re.I
+)
+_NOTHING = re.compile(r"\W*(?:none|null|nan|nat|n/?a|nil|undefined|unknown|not available)?\W*", re.IGNORECASE)
+_NO_AUTHOR = re.compile(r"\W*no authors?(?: name)?(?: available| listed| given)?\W*", re.IGNORECASE)
+_RETRACTED = re.compile(
+    r"\W*(?:retracted|withdrawn)(?:[ -](?:publication|article|paper))?\W*|is-?retracted|retraction in", re.IGNORECASE
+)
+_RIGHTS_LENGTH = 1500  # characters; EBSCO's note has 600
+_C = r"(?:©|\([cC]\)|\{?\\textcopyright\b\s*(?:\{\}|\})?|\{?\\copyright\b\s*(?:\{\}|\})?|&copy;|&#169;)"
+_RIGHTS_SIGN = re.compile(rf"{_C}|copyright|rights reserved|published by", re.IGNORECASE)
+_RIGHTS = re.compile(
+    rf"\W{{0,3}}(?:(?:crown )?copyright\s*(?:{_C}|\d{{4}}|of )|{_C}\s*(?:copyright\s*)?(?:the\s+authors?|(?:1[89]|20)\d\d\b(?-i:(?!\s+[a-z]{{4,}}\s+[a-z]+))"
+    r"|[A-Z][^.]{0,80}?(?:1[89]|20)\d\d\b|crown|[A-Z][\w .,&-]{2,60}\Z)|"
+    r"(?:this article is protected by copyright|all rights reserved\W*\Z|published by (?:elsevier|john wiley|wiley|springer|oxford|cambridge)|"
+    r"\w+ database record\b))",
+    re.IGNORECASE,
+)
+_RIGHTS_MORE = re.compile(
+    r"copyright|rights? reserved|licen[sc]e|published|publish(?:er|ing)|on behalf|creative commons|\bCC[- ]BY|permission|"
+    r"property of|users may|may be (?:abridged|copied)|copied|abridge|\b(?:Ltd|Inc|GmbH|LLC|B\.V|Elsevier|Wiley|Springer|Blackwell|"
+    r"Taylor|IEEE|ACM|AIP|APA)\b|\bsociety\b.{0,80}$|the authors?\b.{0,60}$|©",
+    re.IGNORECASE,
+)
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\"<>]+")
 _ARXIV = re.compile(r"(?<![\d.])(\d{4}\.\d{4,5}|[a-z-]{2,20}(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?(?!\d)")
 _ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
@@ -47,30 +70,74 @@ def gathered(
     url: str | None = None,
     extra: Mapping[str, str | None] | None = None,
     id: str = "",
+    kinds: Iterable[str | None] = (),
 ) -> Record | Skipped:
-    """The Record of these fields, or why they are none. `extra` loses its empty values, and `id` is kept if it is one."""
-    named, text = stored(line(title or "")), stored((abstract or "").strip())
-    text = "" if _NO_ABSTRACT.fullmatch(text[:80]) else text
+    """The Record of these fields, or why they are none. `extra` loses its empty values, and `id` is kept if it is one.
+
+    `kinds` are what the source says of the type or state of the publication: one of them may be that it was retracted.
+    """
+    named, text = stored(line(title or "")), abstract_of(abstract or "", own=is_id(id))
+    year = None if is_nothing(year) else year
+    venue, doi, url = (None if is_nothing(value) else value for value in (venue, doi, url))
     if _NO_TITLE.fullmatch(named[:40]):
         about = text or "; ".join(line(author) for author in authors) or doi or url or ""
         return Skipped(source, about[:200], _untitled(bool(text)), "refused")
     if len(named) > TITLE_LENGTH:
         return Skipped(source, named[:200], f"a title of {len(named):,} characters: broken?", "refused")
-    kept = {name: stored(line(value)) for name, value in (extra or {}).items() if value and line(value)}
+    kept = {name: stored(line(value)) for name, value in (extra or {}).items() if value and not is_nothing(line(value))}
+    if any(_RETRACTED.fullmatch(part) for kind in kinds for part in re.split("[;,|]", (kind or "")[:LOOKED])):
+        kept[RETRACTED] = "yes"
     if doi and (preprint := _ARXIV_DOI.search(doi)):  # one paper has one arXiv number, whoever wrote it as a DOI
         kept.setdefault("arxiv", arxiv_id(preprint[1]) or preprint[1])
     return Record(
         title=named,
         abstract=text,
         source=source,
-        authors=tuple(_person(name) for author in authors if (name := line(readable(author)).strip(" ,;"))),
-        year=year_in(year),
-        venue=stored(line(readable(venue or ""))) or None,
+        authors=tuple(
+            _person(name)
+            for author in authors
+            if (name := line(readable(author)).strip(" ,;")) and not is_nothing(name) and not _NO_AUTHOR.fullmatch(name)
+        ),
+        year=year_in(year) or (None if doi or venue else arxiv_year(kept.get("arxiv"))),
+        venue=stored(line(readable(str(venue or "")))) or None,
         doi=doi_in(doi),
         url=stored(line(url)) if url and line(url) else None,
         extra=FrozenMap(kept),
         id=id if is_id(id) else "",
     )
+
+
+def is_nothing(value: object) -> bool:
+    """Is it what programs write where there is nothing: "", "nan", "None", "N/A", "-" and the like?"""
+    return value is None or (len(text := str(value).strip()) <= 20 and bool(_NOTHING.fullmatch(text)))
+
+
+def abstract_of(text: str, own: bool = False) -> str:
+    """An abstract as it is stored: "" for what publishers write where there is none, without their copyright behind it.
+
+    One that a library exported (`own`) stays as it is.
+    """
+    text = stored(text.strip())
+    if own:
+        return text
+    return "" if _NO_ABSTRACT.fullmatch(text[:80]) or is_nothing(text) else without_rights(text)
+
+
+def without_rights(text: str) -> str:
+    """`text` without the publisher's lines on copyright at its end: from the first that begins so, if all after it is such."""
+    begin = max(0, len(text) - _RIGHTS_LENGTH)
+    tail = text[begin:]
+    spans = sentences(tail) if _RIGHTS_SIGN.search(tail) else ()
+    end = len(text)
+    for span in reversed(spans):
+        said = tail[span.start : span.end]
+        if len(said) > 300 or (begin and not span.start):
+            break
+        if _RIGHTS.match(said):
+            end = begin + span.start
+        elif not _RIGHTS_MORE.search(said):
+            break
+    return text[:end].rstrip()
 
 
 def is_id(text: str) -> bool:
@@ -120,6 +187,12 @@ def arxiv_id(text: str | None) -> str | None:
     return found[1] if found else None
 
 
+def arxiv_year(number: str | None) -> int | None:
+    """The year in which arXiv gave a number out: "0704.0001" and "math/0703001" are of 2007."""
+    found = re.fullmatch(r"(?:.+/)?(\d\d)(?:0[1-9]|1[0-2])(?:\.\d{4,5}|\d{3})", number or "")
+    return (1900 if int(found[1]) > 90 else 2000) + int(found[1]) if found else None
+
+
 def pmid_in(text: str | None) -> str | None:
     """A PubMed number that stands alone, in an address or after "PMID:"."""
     found = re.fullmatch(
@@ -150,22 +223,25 @@ def names(text: str) -> tuple[str, ...]:
 # --- what a column or a key is called -----------------------------------------------------------
 
 ALIASES: dict[str, tuple[str, ...]] = {  # best first; letters and digits only, in lower case
-    "title": ("title", "articletitle", "documenttitle", "papertitle", "primarytitle", "ti", "t1", "displayname",
+    "title": ("title", "articletitle", "documenttitle", "papertitle", "abstracttitle", "submissiontitle",
+              "presentationtitle", "talktitle", "worktitle", "primarytitle", "ti", "t1", "displayname",
               "itemtitle", "titles", "name", "headline", "titel", "titre", "titulo"),
     "abstract": ("abstract", "abstractnote", "abstracttext", "paperabstract", "notesabstract", "abstracts", "ab", "n2", "summary",
                  "text", "description", "zusammenfassung", "resume", "resumen"),
     "authors": ("authors", "author", "authornames", "firstauthors", "authorfullnames", "authfullnames", "authorships", "authorstring", "creators",
                 "creator", "af", "au", "a1", "authorss", "inventors"),
     "year": ("year", "publicationyear", "pubyear", "py", "y1", "issued", "published", "publicationdate", "date",
-             "publisheddate", "datepublished", "updatedate", "versions"),
+             "publisheddate", "datepublished", "publishedat", "pubdate", "yearpublished", "versions"),
     "venue": ("venue", "journal", "containertitle", "sourcetitle", "publicationtitle", "journalbook", "booktitle",
-              "journaltitle", "journalref", "secondarytitle", "publicationvenue", "conference", "publicationname", "so", "t2", "jo",
+              "journaltitle", "journalref", "secondarytitle", "publicationvenue", "conference", "publicationname", "so", "t2", "jo", "pub",
               "source"),
     "doi": ("doi", "do", "di", "itemdoi", "doilink", "digitalobjectidentifier"),
     "url": ("url", "link", "urls", "ur", "pdfurl", "openurllink", "pdflink"),
     "pmid": ("pmid", "pubmedid", "pubmed", "pubmednumber"),
     "arxiv": ("arxiv", "arxivid", "eprint", "arxivnumber"),
     "keywords": ("keywords", "keyword", "authorkeywords", "indexkeywords", "kw", "tags", "manualtags"),
+    "kind": ("documenttype", "publicationtype", "publicationtypes", "pubtype", "dt", "pt", "type", "notes", "note"),
+    "retracted": ("isretracted", "retracted", "retraction"),
     "language": ("language", "lang", "la", "languageoforiginaldocument"),
 }  # fmt: skip
 _ROLES = {alias: (role, rank) for role, aliases in ALIASES.items() for rank, alias in enumerate(aliases)}

@@ -13,8 +13,20 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from rag.readers.fields import TITLE_LENGTH, Columns, arxiv_id, flat, gathered, is_id, names, pmid_in, roles, stored
+from rag.readers.fields import (
+    TITLE_LENGTH,
+    Columns,
+    arxiv_id,
+    flat,
+    gathered,
+    is_id,
+    names,
+    pmid_in,
+    roles,
+    stored,
+)
 from rag.readers.record import Found, Record, Skipped
+from rag.readers.sources import failed, kinds, plainly, too_little
 from rag.records import FrozenMap
 from rag.remedies import Remedy
 
@@ -174,8 +186,9 @@ def _expect(text: str, at: int, what: str) -> int:
 
 def _titled(value: Any, columns: Columns) -> bool:
     """Is it an object with a title? A name alone is anything's."""
-    held = roles(value, columns) if isinstance(value, dict) else {}
-    return "title" in held and (len(held) > 1 or held["title"] != "name")
+    held = roles(plainly(value), columns) if isinstance(value, dict) else {}
+    is_titled = "title" in held and (len(held) > 1 or held["title"] != "name")
+    return is_titled or (isinstance(value, dict) and bool(too_little(value)))
 
 
 def _list(text: str, at: int, columns: Columns, depth: int) -> Walk:
@@ -216,10 +229,14 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
         return Skipped(source, flat(value.get("title"))[:200], "a note or a file of Zotero's, no paper")
     if own := _own(value, source):
         return own
+    if wrong := failed(value):
+        reason = f"a server's error, no paper: {' '.join(wrong.split())[:200]}"
+        return Skipped(source, flat(value.get("title"))[:200], reason, "refused")
+    whole, value = value, plainly(value)
     held = roles(value, columns) | roles([key for key, part in value.items() if part], columns)
     if "title" not in held:
         keys = ", ".join(list(value)[:8])[:100]
-        reason = f"no key for the title among: {keys}" if keys else "an empty record"
+        reason = too_little(value) or f"no key for the title among: {keys}" if keys else "an empty record"
         return Skipped(source, json.dumps(value)[:200], reason, "refused", Remedy.NAME_TITLE.name if keys else "")
     got: dict[str, Any] = {role: _bare(value[key]) for role, key in held.items()}
     if _is_column(got["title"]) and _is_column(got.get("abstract")):
@@ -243,6 +260,7 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
             "language": flat(got.get("language")),
         },
         id=flat(value["custom"].get("ragid")) if isinstance(value.get("custom"), dict) else "",
+        kinds=[*kinds(whole), "retracted" if value.get("is_retracted") is True else None],
     )
 
 
@@ -320,8 +338,6 @@ def _date(value: Any, record: Mapping[str, Any]) -> str:
     for date in (value, record.get("issued"), record.get("published-print"), record.get("created")):
         if isinstance(date, dict):
             date = flat(date.get("date-parts")) or flat(date.get("raw")) or flat(date.get("literal"))
-        if isinstance(date, list) and date and isinstance(date[0], dict):  # arXiv's versions
-            date = flat(date[0].get("created"))
         if text := flat(date):
             return text
     return ""

@@ -23,13 +23,19 @@ from functools import lru_cache
 from itertools import chain, count
 
 from rag.readers.record import Record, Skipped
-from rag.records import FrozenMap, Paper
+from rag.records import FrozenMap, Paper, unmarked
 from rag.text import paper_id, readable, title_key, without_login
 
 ALIKE = 90  # rapidfuzz's ratio of two abstracts, or two titles, that say the same
 LIBRARY = "the library"  # stands for the source of a stored paper that names none
 UNLIKE = 55  # ... and of two that have nothing to do with each other
 LOOKED = 50  # papers of one title, or one beginning, that a record is compared with
+_PREPRINT_DOI = re.compile(
+    r"10\.48550/|10\.1101/(?:\d{4}\.\d\d\.\d\d\.)?\d{6,}|10\.(?:21203|20944|31234|31219|26434|2139|36227|22541|31223|"
+    r"35542|32942|14293)/"
+)  # arXiv, bioRxiv and medRxiv, Research Square, Preprints, PsyArXiv, OSF, ChemRxiv, SSRN, TechRxiv, Authorea, EarthArXiv ...
+_PUBLISHED = 2  # see _standing
+_PREPRINT_VENUE = re.compile(r"arxiv|\bcorr\b|biorxiv|medrxiv|\bssrn\b|research square|preprint", re.IGNORECASE)
 _OPENING = 60  # letters of an abstract by which near duplicates find each other
 
 
@@ -182,15 +188,15 @@ class _Index:
         return None, ""
 
 
-_SPELLED = {"doi": "DOI", "arxiv": "arXiv number", "pmid": "PubMed number"}
+_SPELLED = {"doi": "DOI", "preprint": "DOI", "arxiv": "arXiv number", "pmid": "PubMed number"}
 
 
 def _numbers(record: Record) -> Iterator[tuple[str, str]]:
     """What a record is surely known by; a DOI that only repeats the arXiv number says nothing of its own."""
     doi = (record.doi or "").lower()
     if doi and not doi.startswith("10.48550/arxiv"):
-        yield "doi", doi
-    for kind in ("arxiv", "pmid"):
+        yield ("preprint" if _PREPRINT_DOI.match(doi) else "doi"), doi
+    for kind in ("arxiv", "pmid", "preprint"):
         if number := record.extra.get(kind):
             yield kind, number
 
@@ -204,8 +210,8 @@ def _keys(record: Record) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=4096)
 def _key(title: str) -> str:
-    """The normalised title; of one without any letters the title itself."""
-    return title_key(title) or title
+    """The normalised title, also of a paper that was retracted since; of one without any letters the title itself."""
+    return title_key(unmarked(title)) or title
 
 
 @lru_cache(maxsize=4096)
@@ -300,23 +306,53 @@ def _paper(group: _Group, again: Collection[str]) -> Paper:
     """The first record's paper, with the fullest abstract and what the others add."""
     new = [record for record in group.records if record is not group.known]
     records = new if group.again and new else group.records
+    main, published = _published(records)
+    first = group.known if group.known and records is not new else records[0]
+    lead = first if _standing(first) else main  # whose title it has
     extra: dict[str, str] = {}
-    for record in records:
+    for record in (lead, *records):
         extra = {**record.extra, **extra}
-    title = group.stored.title if group.stored and records is not new else records[0].title
+        if main.doi and record.doi and record.doi != main.doi and _PREPRINT_DOI.match(record.doi):
+            extra.setdefault("preprint", record.doi)
+    title = group.stored.title if group.stored and lead is group.known else lead.title
     given = next((record.id for record in records if record.id), "")
     return Paper(
         id=group.stored.id if group.stored else given or paper_id(title),
         title=title,
         abstract=fullest(record.abstract for record in records) or group.abstract,
-        authors=next((record.authors for record in records if record.authors), ()),
-        year=next((record.year for record in records if record.year), None),
-        venue=next((record.venue for record in records if record.venue), None),
-        doi=next((record.doi for record in records if record.doi), None),
-        url=next((without_login(record.url) for record in records if record.url), None),
+        authors=next((record.authors for record in (lead, *records) if record.authors), ()),
+        year=next((record.year for record in published if record.year), None),
+        venue=next((record.venue for record in published if record.venue), None),
+        doi=next((record.doi for record in published if record.doi), None),
+        url=next((without_login(record.url) for record in (lead, *records) if record.url), None),
         sources=_sources(group, [record.source for record in new], again),
         extra=FrozenMap({name: without_login(value) for name, value in extra.items()}),
     )
+
+
+def _published(records: list[Record]) -> tuple[Record, list[Record]]:
+    """The record that says what the paper is, and those that may add to its year, venue and DOI, that one first.
+
+    Where a journal's record is among them, a preprint's year, venue and DOI say nothing of the paper.
+    """
+    ranks = {id(record): _standing(record) for record in records}
+    main = max(records, key=lambda record: ranks[id(record)])  # the first of several
+    if ranks[id(main)] < _PUBLISHED:
+        return main, [main, *records]
+    same = [
+        one for one in records if ranks[id(one)] >= _PUBLISHED and not (one.doi and main.doi and one.doi != main.doi)
+    ]
+    return main, [main, *same]
+
+
+def _standing(record: Record) -> int:
+    """0 a preprint, 1 one that does not say, 2 a preprint that names its journal, 3 a journal's."""
+    is_preprint = bool(record.extra.get("arxiv"))
+    has_doi = bool(record.doi) and not _PREPRINT_DOI.match(record.doi or "")
+    has_venue = bool(record.venue) and not _PREPRINT_VENUE.search(record.venue or "")
+    if has_doi or has_venue:
+        return _PUBLISHED if is_preprint else _PUBLISHED + 1
+    return 0 if is_preprint or record.doi or record.venue else 1
 
 
 def fullest(abstracts: Iterable[str]) -> str:

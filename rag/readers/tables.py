@@ -19,6 +19,7 @@ from rag.remedies import Remedy
 
 SEPARATORS = ",;\t|"
 HEADER = 50_000  # characters; no line that names columns is longer
+YES = ("true", "yes", "1", "t", "y")
 MENDED = 20  # how many times the lines of a file may be read again
 _FIELD = 2**24  # characters in one field
 
@@ -120,4 +121,5 @@ def _record(row: Mapping[str, str], source: str) -> Record | Skipped:
             "keywords": row.get("keywords"),
             "language": row.get("language"),
         },
+        kinds=[row.get("kind"), "retracted" if row.get("retracted", "").strip().lower() in YES else None],
     )

@@ -49,32 +49,32 @@ RIS = Format(
     ("TY",), "ER",
     {"title": ("TI", "T1", "CT", "BT", "ST"), "abstract": ("AB", "N2"), "authors": ("AU", "A1"), "year": ("PY", "Y1", "DA"),
      "venue": ("T2", "JF", "JO", "JA", "J2"), "doi": ("DO", "M3", "L3", "UR", "L2", "N1"), "url": ("UR", "L2"),
-     "keywords": ("KW",), "language": ("LA",), "type": ("TY",), "numbers": ("AN", "ID", "N1", "C7", "UR", "M1")},
+     "keywords": ("KW",), "language": ("LA",), "type": ("TY",), "kinds": ("M3", "N1", "KW", "C3"), "numbers": ("AN", "ID", "N1", "C7", "UR", "M1")},
 )  # fmt: skip
 MEDLINE = Format(
     re.compile(r"([A-Z][A-Z0-9 ]{3})-(?:\s(.*)|(.*))"),
     ("PMID",), "",
     {"title": ("TI", "BTI", "TT"), "abstract": ("AB", "OAB"), "authors": ("FAU", "AU", "CN"), "year": ("DP", "DEP"),
-     "venue": ("JT", "TA"), "doi": ("LID", "AID"), "keywords": ("OT", "MH"), "language": ("LA",), "pmid": ("PMID",)},
+     "venue": ("JT", "TA"), "doi": ("LID", "AID"), "keywords": ("OT", "MH"), "language": ("LA",), "pmid": ("PMID",), "kinds": ("PT",)},
 )  # fmt: skip
 WOS = Format(
     re.compile(r"([A-Z][A-Z0-9])(?: (.*)|($))"),
     ("PT",), "ER",
     {"title": ("TI",), "abstract": ("AB",), "authors": ("AF", "AU"), "year": ("PY",), "venue": ("SO",), "doi": ("DI",),
-     "keywords": ("DE", "ID"), "language": ("LA",), "pmid": ("PM",)},
+     "keywords": ("DE", "ID"), "language": ("LA",), "pmid": ("PM",), "kinds": ("DT",)},
     ("FN", "VR", "EF"),
 )  # fmt: skip
 REFWORKS = Format(
     WOS.line,
     ("RT",), "ER",
     {"title": ("T1",), "abstract": ("AB",), "authors": ("A1",), "year": ("YR", "FD"), "venue": ("JF", "T2", "JO"),
-     "doi": ("DO",), "url": ("UL", "LK"), "keywords": ("K1",), "language": ("LA",)},
+     "doi": ("DO",), "url": ("UL", "LK"), "keywords": ("K1",), "language": ("LA",), "kinds": ("NO",)},
 )  # fmt: skip
 ENDNOTE = Format(
     re.compile(r"(%\S)(?:\s(.*)|($))"),
     ("%0",), "",
     {"title": ("%T",), "abstract": ("%X",), "authors": ("%A",), "year": ("%D", "%8"), "venue": ("%J", "%B"),
-     "doi": ("%R", "%U"), "url": ("%U",), "keywords": ("%K",), "language": ("%G",), "numbers": ("%M", "%U")},
+     "doi": ("%R", "%U"), "url": ("%U",), "keywords": ("%K",), "language": ("%G",), "numbers": ("%M", "%U"), "kinds": ("%9", "%Z")},
 )  # fmt: skip
 
 
@@ -174,6 +174,7 @@ def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
         url=raw.first(tags["url"]).split(" ")[0],
         extra=extra,
         id=raw.first(("ID",)) if format is RIS else "",
+        kinds=[*raw.texts(format.tags.get("kinds", ())), *(["retracted"] if "RIN" in raw.values else [])],
     )
 
 

@@ -254,6 +254,11 @@ def _pubmed(record: Element, source: str, _: Mapping[str, str]) -> Record | Skip
             "keywords": "; ".join(_all(citation, "KeywordList/Keyword")
                                   + _all(citation, "MeshHeadingList/MeshHeading/DescriptorName")),
         } | others,
+        kinds=[
+            *_all(article, "PublicationTypeList/PublicationType"),
+            *("retracted" for one in citation.findall("CommentsCorrectionsList/CommentsCorrections")
+              if one.get("RefType") == "RetractionIn"),
+        ],
     )  # fmt: skip
 
 
@@ -294,6 +299,7 @@ def _endnote(record: Element, source: str, _: Mapping[str, str]) -> Record | Ski
             "keywords": "; ".join(_all(record, "keywords/keyword")),
             "language": _of(record, "language"),
         },
+        kinds=[_of(record, "work-type"), _of(record, "notes"), *_all(record, "keywords/keyword")],
     )
 
 

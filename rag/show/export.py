@@ -6,7 +6,8 @@ of its first author, its year, a word of its title and its id: it is the same in
 papers share one.
 
 What is written with abstracts comes back through `rag.readers` as the same papers: id, title, abstract,
-authors, year, venue, DOI, address, and of `extra` "arxiv", "pmid", "keywords" and "language".
+authors, year, venue, DOI, address, and of `extra` "arxiv", "pmid", "keywords", "language" and
+"retracted".
   JSON lines  exactly, `extra` whole; only `sources` are those of the new file
   CSL-JSON    the abstract exactly; other texts on one line
   RIS         white space is single spaces, control characters are U+FFFD
@@ -32,6 +33,7 @@ from rag.records import Answer, Paper
 from rag.remedies import Remedy
 from rag.text import IN_LATEX, UNSAFE, printable, readable
 
+RETRACTED = "Retracted"  # the note by which our readers know it again
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!&])")
 _BLOCK = re.compile(r"^(\d*)([-+=:]|[.)](?=\s))")
 _MARK = re.compile(r"\s*\[(\d+)\]")
@@ -105,6 +107,7 @@ def _entry(paper: Paper, abstracts: bool) -> str:
         ("eprint", latex(arxiv or "")),
         ("archiveprefix", arxiv and "arXiv"),
         ("pmid", latex(paper.extra.get("pmid", ""))),
+        ("note", paper.is_retracted and RETRACTED),
     ]
     if abstracts:
         fields += [(name, latex(paper.extra.get(name, ""))) for name in ("keywords", "language")]
@@ -132,6 +135,7 @@ def _csl(paper: Paper, abstracts: bool) -> dict[str, Any]:
     if paper.year:
         item["issued"] = {"date-parts": [[paper.year]]}
     known = {"container-title": paper.venue, "DOI": paper.doi, "URL": paper.url and _spaceless(paper.url)}
+    known |= {"note": RETRACTED if paper.is_retracted else None}
     known |= {"number": _arxiv(paper), "PMID": paper.extra.get("pmid")}
     if abstracts:
         known |= {"keyword": paper.extra.get("keywords"), "language": paper.extra.get("language")}
@@ -158,6 +162,7 @@ def _ris(paper: Paper, abstracts: bool) -> Iterator[str]:
         ("UR", paper.url and _spaceless(paper.url)),
         ("AN", _arxiv(paper)),
         ("AN", pmid and f"PMID: {pmid}"),
+        ("N1", paper.is_retracted and RETRACTED),
     ]
     if abstracts:
         fields += [*(("KW", word) for word in keywords), ("LA", paper.extra.get("language")), ("AB", paper.abstract)]
@@ -181,7 +186,7 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def _reference(paper: Paper) -> str:
-    facts = [", ".join(paper.authors), f"*{markdown(paper.title)}*", paper.venue, str(paper.year or "")]
+    facts = [", ".join(paper.authors), f"*{markdown(paper.headline)}*", paper.venue, str(paper.year or "")]
     said = ". ".join(fact if fact and fact.startswith("*") else markdown(fact) for fact in facts if fact)
     place = paper.url or (f"https://doi.org/{paper.doi}" if paper.doi else "")
     return f"{said}." + (f" {markdown(place)}" if place else f" ({paper.id})")

@@ -90,7 +90,7 @@ def opened(paper: Paper, number: int | None, citations: Iterable[Citation]) -> l
     pieces.append((shown(paper.abstract[at:], strip=False), ""))
     facts = [line(f"{name}: {value}", "dim") for name, value in details(paper)]
     return [
-        line(shown(paper.title), "bold", f"[{number}]" if number else ""),
+        line(shown(paper.headline), "bold", f"[{number}]" if number else ""),
         line(),
         Line("", tuple(piece for piece in pieces if piece[0])),
         line(),
@@ -103,7 +103,7 @@ def _line(text: str) -> str:
 
 
 def _head(number: int, paper: Paper) -> Line:
-    return Line(f"[{number}]", ((shown(paper.title), "bold"), (f"  {paper.id}", "dim")))
+    return Line(f"[{number}]", ((shown(paper.headline), "bold"), (f"  {paper.id}", "dim")))
 
 
 # --- why ----------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def why(answer: Answer, least_support: float) -> list[Line]:
     marks = {paper.id: number for number, paper in answer.numbers.items()}
     for evidence in answer.evidence:
         mark = f"[{marks[evidence.paper.id]}]" if evidence.paper.id in marks else f"{evidence.rank}"
-        lines.append(Line(mark, ((shown(evidence.paper.title), ""), (f"  {evidence.score:.2f}", "dim"))))
+        lines.append(Line(mark, ((shown(evidence.paper.headline), ""), (f"  {evidence.score:.2f}", "dim"))))
     taken = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in answer.seconds.items())
     lines += [line(), line(f"model: {shown(answer.model)}; seconds: {taken}; fingerprint: {answer.run}", "dim")]
     return lines
@@ -168,7 +168,7 @@ def hits(found: Sequence[Hit], numbers: Mapping[str, int]) -> list[Line]:
     return [
         Line(
             f"[{numbers[hit.paper.id]}]" if hit.paper.id in numbers else "-",
-            ((shown(hit.paper.title), "bold"), (f"  {hit.paper.id}  {hit.score:.2f}", "dim")),
+            ((shown(hit.paper.headline), "bold"), (f"  {hit.paper.id}  {hit.score:.2f}", "dim")),
         )
         for hit in found
     ]

@@ -41,7 +41,7 @@ def plain_answer(answer: Answer, *, removed: bool = False) -> str:
 def plain_hits(hits: Sequence[Hit]) -> str:
     """One line a paper: rank, id, title, fused score, and what found it."""
     return "\n".join(
-        f"{hit.rank:>3}  {hit.paper.id}  {shown(hit.paper.title)}  ({hit.score:.3f}; {found(hit)})" for hit in hits
+        f"{hit.rank:>3}  {hit.paper.id}  {shown(hit.paper.headline)}  ({hit.score:.3f}; {found(hit)})" for hit in hits
     )
 
 
@@ -49,7 +49,7 @@ def plain_explained(explained: Sequence[Explained]) -> str:
     """Each hit with what every search and signal adds to its score."""
     lines = []
     for one in explained:
-        lines.append(f"{one.hit.rank:>3}  {one.hit.paper.id}  {shown(one.hit.paper.title)}  ({one.hit.score:.3f})")
+        lines.append(f"{one.hit.rank:>3}  {one.hit.paper.id}  {shown(one.hit.paper.headline)}  ({one.hit.score:.3f})")
         lines += [f"     {reason}" for reason in reasons(one)]
     return "\n".join(lines)
 
@@ -57,7 +57,7 @@ def plain_explained(explained: Sequence[Explained]) -> str:
 def plain_paper(paper: Paper) -> str:
     """Title, abstract and where it came from."""
     facts = [f"{name}: {value}" for name, value in details(paper)]
-    return "\n".join([shown(paper.title), "", shown(paper.abstract), "", *facts])
+    return "\n".join([shown(paper.headline), "", shown(paper.abstract), "", *facts])
 
 
 # --- rich ---------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def rich_answer(answer: Answer, *, removed: bool = False) -> Group:
         parts += [Text(), Rule("Sources", style="dim", align="left")]
     for number, citations in by_number(answer).items():
         paper = citations[0].paper
-        head = Text.assemble((shown(paper.title), "bold"), (f"  {paper.id}", "dim"))
+        head = Text.assemble((shown(paper.headline), "bold"), (f"  {paper.id}", "dim"))
         body = highlighted(paper, [Span(c.start, c.end) for c in citations])
         parts += [_entry(f"[{number}]", head, body), Text()]
     struck = [
@@ -96,7 +96,7 @@ def rich_hits(hits: Sequence[Hit]) -> Group:
         *(
             _entry(
                 f"{hit.rank:>3}",
-                Text(shown(hit.paper.title), "bold"),
+                Text(shown(hit.paper.headline), "bold"),
                 Text(f"{hit.paper.id}  {hit.score:.3f}  {found(hit)}", "dim"),
             )
             for hit in hits
@@ -113,7 +113,7 @@ def rich_explained(explained: Sequence[Explained]) -> Group:
         *(
             _entry(
                 f"{one.hit.rank:>3}",
-                Text.assemble((shown(one.hit.paper.title), "bold"), (f"  {one.hit.score:.3f}", "dim")),
+                Text.assemble((shown(one.hit.paper.headline), "bold"), (f"  {one.hit.score:.3f}", "dim")),
                 *(Text(reason, "dim") for reason in reasons(one)),
             )
             for one in explained
@@ -127,7 +127,7 @@ def rich_paper(paper: Paper) -> Group:
     from rich.text import Text
 
     facts = [Text(f"{name}: {value}", "dim") for name, value in details(paper)]
-    return Group(Text(shown(paper.title), "bold"), Text(), Text(shown(paper.abstract)), Text(), *facts)
+    return Group(Text(shown(paper.headline), "bold"), Text(), Text(shown(paper.abstract)), Text(), *facts)
 
 
 def highlighted(paper: Paper, spans: Sequence[Span]) -> Text:

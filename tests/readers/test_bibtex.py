@@ -67,7 +67,7 @@ def test_an_entry_is_read_whatever_its_key(opening, tmp_path):
         (r"Steps {[1, 9\} were left.", r"Steps [1, 9\} were left."),
         (r"A set \{1, 2\} of two.", r"A set \{1, 2\} of two."),
         (r"Only one \{ of them.", r"Only one \{ of them."),
-        (r"A line\\{of} two.", r"A line\\of two."),
+        (r"A line\\{of} two.", r"A line\\ of two."),
     ],
 )
 def test_a_brace_counts_as_in_bibtex_or_else_as_in_latex(abstract, kept):
