@@ -53,18 +53,28 @@ def _lines(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.MULTILINE)
 
 
+def _all(*lines: str, case: bool = True) -> re.Pattern[str]:
+    """Has a text, at the beginning of lines that may be indented, each of these?"""
+    ahead = "".join(rf"(?=(?:.*\n)*?[ \t]*(?:{line}))" for line in lines)
+    return re.compile(ahead, 0 if case else re.IGNORECASE)
+
+
 FORMATS: tuple[Format, ...] = (
     Format("RIS", ("ris",), (".ris",), "tagged:ris", _lines(r"^TY {1,2}-(?:\s|$)"),
+           _all(r"(?:ti|t1)[ \t]{0,4}-", r"(?:ab|n2)[ \t]{0,4}-", r"(?:ty|er)[ \t]{0,4}-", case=False),
            papers="ris_whole", citation="ris"),
-    Format("MEDLINE", ("medline", "nbib"), (".nbib", ".medline"), "tagged:medline", _lines(r"^PMID ?- ?\d")),
+    Format("MEDLINE", ("medline", "nbib"), (".nbib", ".medline"), "tagged:medline", _lines(r"^PMID ?- ?\d"),
+           _all(r"pmid[ \t]{0,2}-", r"ti[ \t]{0,4}-", case=False)),
     Format("RefWorks", ("refworks",), (), "tagged:refworks",
-           re.compile(r"\A\s*RT [A-Z]\w+.*\n(?:[A-Z][A-Z0-9] .*\n){2}")),
-    Format("Web of Science", ("wos",), (".ciw", ".isi"), "tagged:wos", _lines(r"^PT [JBSPC]\b")),
-    Format("EndNote tags", ("enw",), (".enw",), "tagged:endnote", _lines(r"\A\s*%0 \S")),
+           re.compile(r"\A\s*RT [A-Z]\w+.*\n(?:[A-Z][A-Z0-9] .*\n){2}"), _all(r"RT [A-Z]\w+", "T1 ", "(?:AB|A1) ")),
+    Format("Web of Science", ("wos",), (".ciw", ".isi"), "tagged:wos", _lines(r"^PT [JBSPC]\b"),
+           _all(r"PT [JBSPC]\b", "TI ", "(?:AB|AU|SO) ")),
+    Format("EndNote tags", ("enw",), (".enw",), "tagged:endnote", _lines(r"\A\s*%0 \S"), _all("%0 ", "%T ", "%[XAD] ")),
     Format("BibTeX", ("bibtex", "biblatex"), (".bib", ".bibtex", ".biblatex"), "bibtex:read",
            re.compile(r"^[ \t]*@[ \t]*(?:(?:string|comment|preamble)[ \t]*[{(]|"
                       r"\w+[ \t]*[{(]\s{0,9}(?:[^\s{}(),=\"]*\s{0,9},|[^{}=\"@]{0,200}=\s{0,9}[{\"\w]))",
                       re.IGNORECASE | re.MULTILINE),
+           _all(r"title\s{0,9}=\s{0,9}[{\"]", r"abstract\s{0,9}=\s{0,9}[{\"]", case=False),
            papers="bibtex_whole", citation="bibtex"),
     Format("JSON", ("json", "crossref"), (".json",), "jsons:read", answers="as_json"),
     Format("CSL-JSON", ("csl", "csl-json"), (".csl",), "jsons:read", papers="csl_whole", citation="csl"),
@@ -76,6 +86,7 @@ FORMATS: tuple[Format, ...] = (
     Format("arXiv XML", ("arxiv",), (), "xmls:read"),
     Format("ACL Anthology XML", ("acl",), (), "xmls:read"),
     Format("XML", ("xml",), (".xml",), "xmls:read"),
+    Format("Embase CSV", ("embase",), (), "tables:read_records"),
     Format("table", ("csv", "tsv"), (".csv", ".tsv", ".tab"), "tables:read"),
     Format("Markdown", ("markdown",), (".md", ".markdown"), "plain:read", citation="references", answers="notes"),
     Format("plain text", ("text",), (".txt", ".text"), "plain:read"),

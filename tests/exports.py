@@ -206,5 +206,5 @@ NOTHING_IN_THEM = {  # a file without a paper to ask: what the one line says
     json.dumps({"title": [TITLE, "x"], "abstract": [TEXT, "y"]}): "a table by columns, not by papers",
     json.dumps({"title": {"0": TITLE, "1": "x"}, "abstract": {"0": TEXT, "1": "y"}}): "a table by columns",
     "PAR1\x15\x04\x15": "is a Parquet table (save it as CSV or JSON lines)",
-    "<modsCollection><mods/></modsCollection>": "(<modsCollection>); export it as RIS, BibTeX or CSV instead",
+    "<modsCollection><mods/></modsCollection>": "(<modsCollection>, MODS); export it as RIS, BibTeX or CSV instead",
 }

@@ -7,7 +7,9 @@ two characters that cannot be stored. What publishers write where there is no ab
 
 from __future__ import annotations
 
+import json
 import re
+from ast import literal_eval
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -209,6 +211,8 @@ def year_in(value: object) -> int | None:
 
 def names(text: str) -> tuple[str, ...]:
     """Authors written in one string: split at semicolons or "and", else at commas that part whole names."""
+    if (listed := _listed(text)) is not None:
+        return listed
     text = "\n".join(row for part in text.split("\n") if (row := line(part)))
     if re.search(r";|\n|\band\b", text):
         return tuple(name for name in _NAMES.split(text) if name)
@@ -218,6 +222,48 @@ def names(text: str) -> tuple[str, ...]:
     if len(parts) > 2 and len(parts) % 2 == 0 and all(re.fullmatch(r"(?:\w\.?[ -]?)+", p) for p in parts[1::2]):
         return tuple(f"{family}, {given}" for family, given in zip(parts[::2], parts[1::2], strict=True))
     return (text,) if text else ()
+
+
+def _listed(text: str) -> tuple[str, ...] | None:
+    """The names of a list written as Python or JSON write one, of texts or of objects with a name; None for anything else."""
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]") and 2 < len(text) < 100_000):
+        return None
+    if not re.search(r"[,{]", re.sub(r"'[^']*'|\"[^\"]*\"", "", text)) and (
+        bare := re.findall(r"'([^']+)'|\"([^\"]+)\"", text)
+    ):
+        return tuple(one or two for one, two in bare)  # one name, or several as numpy writes them, without commas
+    value: Any = None
+    for read in (json.loads, literal_eval):
+        try:
+            value = read(text)
+            break
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+    if not isinstance(value, list):
+        return None
+    return tuple(name for one in value if (name := line(person(one))))
+
+
+def person(value: Any) -> str:
+    """The name of an author who is a text, an object with a name or its parts, or a list of these parts, family first."""
+    if isinstance(value, list):
+        return ", ".join(part for part in map(flat, value[:2]) if part)
+    if not isinstance(value, dict):
+        return flat(value)
+    inner = value.get("author")
+    value = inner if isinstance(inner, dict) else value  # OpenAlex
+    for family, given in (
+        ("family", "given"),
+        ("lastName", "firstName"),
+        ("last_name", "first_name"),
+        ("last", "first"),
+    ):
+        if any(parts := [flat(value.get(family)), flat(value.get(given))]):
+            return ", ".join(part for part in parts if part)
+    return next(
+        (text for key in ("name", "literal", "display_name", "full_name") if (text := flat(value.get(key)))), ""
+    )
 
 
 # --- what a column or a key is called -----------------------------------------------------------

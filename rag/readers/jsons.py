@@ -21,6 +21,7 @@ from rag.readers.fields import (
     gathered,
     is_id,
     names,
+    person,
     pmid_in,
     roles,
     stored,
@@ -317,20 +318,7 @@ def _people(value: Any) -> list[str]:
     """Authors as texts, as objects with a name or its parts, or all in one text."""
     if isinstance(value, str):
         return list(names(value))
-    found = []
-    for person in value if isinstance(value, list) else []:
-        if isinstance(person, dict):
-            inner = person.get("author")
-            person = inner if isinstance(inner, dict) else person  # OpenAlex
-            parts = [flat(person.get(key)) for key in ("family", "given")]
-            parts = parts if any(parts) else [flat(person.get(key)) for key in ("lastName", "firstName")]
-            whole = next(
-                (flat(person[key]) for key in ("name", "literal", "display_name", "full_name") if person.get(key)), ""
-            )
-            found.append(", ".join(part for part in parts if part) or whole)
-        else:
-            found.append(flat(person))
-    return [name for name in found if name]
+    return [name for one in (value if isinstance(value, list) else []) if (name := person(one))]
 
 
 def _date(value: Any, record: Mapping[str, Any]) -> str:

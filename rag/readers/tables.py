@@ -21,6 +21,9 @@ SEPARATORS = ",;\t|"
 HEADER = 50_000  # characters; no line that names columns is longer
 YES = ("true", "yes", "1", "t", "y")
 MENDED = 20  # how many times the lines of a file may be read again
+_BACKSLASHED = re.compile(r'[^\\]\\"(?![",;\t|\n]|\Z)')  # not LaTeX's accent, which a table writes \""o
+_ESCAPED_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+_PEOPLE = {"email", "emailaddress", "affiliation", "firstname", "lastname", "phone"}  # a list of these names no papers
 _FIELD = 2**24  # characters in one field
 
 
@@ -42,13 +45,21 @@ def header(text: str, columns: Columns) -> Header | None:
         for separator in SEPARATORS:
             cells = tuple(cell.strip() for cell in next(iter(csv.reader([line], delimiter=separator)), []))
             if len(cells) > 1 and all(len(cell) <= 60 for cell in cells):
-                found = Header(number, separator, cells, roles(cells, columns))
+                found = Header(number, separator, cells, _roles(cells, columns))
                 if best is None or (("title" in found.roles), len(found.roles)) > (
                     ("title" in best.roles),
                     len(best.roles),
                 ):
                     best = found
     return best
+
+
+def _roles(cells: Sequence[str], columns: Columns) -> Mapping[str, str]:
+    """What the columns hold; where people are listed, a "name" is theirs."""
+    held = roles(cells, columns)
+    plain = {"".join(char for char in cell.casefold() if char.isalnum()) for cell in cells}
+    is_a_person = held.get("title", "").strip().casefold() == "name" and plain & _PEOPLE and "title" not in columns
+    return {role: cell for role, cell in held.items() if role != "title"} if is_a_person else held
 
 
 def read(text: str, name: str, columns: Columns) -> Found:
@@ -61,14 +72,62 @@ def read(text: str, name: str, columns: Columns) -> Found:
         reason = f"no column for the title among: {shown}"
         return [], [Skipped(f"{name}:{head.line if head else 1}", "", reason, "refused", Remedy.NAME_TITLE.name)]
     at = {role: head.cells.index(column.strip()) for role, column in head.roles.items()}
-    for number, row in _rows(text, head):
+    for number, row in _rows(_doubled(text), head):
         source = f"{name}:{number}"
         if isinstance(row, str):
             skipped.append(Skipped(source, row[:200], "a quotation mark that is never closed", "refused"))
+        elif any(cell.strip() for cell in row[len(head.cells) :]):
+            skipped.append(Skipped(source, head.separator.join(row)[:200], _too_many(len(row), head), "refused"))
         elif any(cell.strip() for cell in row):
             made = _record({role: row[n] for role, n in at.items() if n < len(row)}, source)
             (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
     return records, skipped
+
+
+def _too_many(count: int, head: Header) -> str:
+    return (
+        f"{count} cells where the header names {len(head.cells)}: a value that holds {head.separator!r} needs "
+        "quotation marks around it (export it once more, or save it as JSON)"
+    )
+
+
+def _doubled(text: str) -> str:
+    """A quotation mark within a value written as two, where the file writes it behind a backslash."""
+    return _ESCAPED_QUOTE.sub(r'\1""', text) if _BACKSLASHED.search(text) else text
+
+
+def read_records(text: str, name: str) -> Found:
+    """Embase's CSV: a field a line, its name in the first cell; a record ends where a name comes again, or at an empty line."""
+    records: list[Record] = []
+    skipped: list[Skipped] = []
+    begin, fields = 0, dict[str, list[str]]()
+
+    def end() -> None:
+        if fields:
+            row = {role: "; ".join(fields[key]) for role, key in roles(fields, {}).items()}
+            made = _record(row, f"{name}:{begin}")
+            (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
+        fields.clear()
+
+    for number, _, row in _from(text.split("\n"), 0, ","):
+        key = row[0].strip() if row else ""
+        if key in fields or not key:
+            end()
+        if key:
+            begin = begin if fields else number
+            fields[key] = [cell.strip() for cell in row[1:] if cell.strip()]
+    end()
+    return records, skipped
+
+
+def is_by_field(text: str) -> bool:
+    """Does each line begin with the name of a field, that of the title and that of the abstract among them?"""
+    try:
+        rows = [row for row in csv.reader(text[:20_000].split("\n")[:200]) if row and row[0].strip()]
+    except csv.Error:
+        return False
+    names = {row[0].strip() for row in rows if len(row) > 1 and row[0].strip().isupper()}
+    return {"title", "abstract"} <= roles(names, {}).keys() and len(rows[0]) > 1 and rows[0][0].strip() in names
 
 
 def _rows(text: str, head: Header) -> Iterator[tuple[int, Sequence[str] | str]]:

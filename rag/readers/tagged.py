@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
 from rag.readers.record import Found, Record, Skipped
@@ -27,6 +27,8 @@ class Format:
     ends: str
     tags: Mapping[str, tuple[str, ...]]
     header: tuple[str, ...] = ()  # tags that stand before the first record
+    known: str = ""  # all tags there are, where a loose line is told by them; "" if a line may only be indented
+    loose: bool = False  # is this the loose form?
 
 
 @dataclass(slots=True)
@@ -44,18 +46,28 @@ class _Raw:
         return next(iter(self.texts(tags)), "")
 
 
+_RIS_TAGS = (
+    "TY ER ID TI TT T1 T2 T3 A1 A2 A3 A4 AU AD AB N1 N2 PY Y1 Y2 DA KW JO JF JA J1 J2 VL IS SP EP SN DO UR LK L1 L2 L3 L4 "
+    "M1 M2 M3 C1 C2 C3 C4 C5 C6 C7 C8 PB PP CY CN ET AN LA DB DP RN RP SE SV ST BT CT ED OP AV CA LB NV U1 U2 U3 U4 U5"
+)
+_MEDLINE_TAGS = (
+    "PMID OWN STAT DCOM LR IS VI IP DP TI BTI TT LID PG AB OAB CI FAU AU AUID AD CN LA PT DEP PL TA JT JID SB MH OT OTO "
+    "COIS EDAT MHDA CRDT PHST AID PST SO GR RN RIN ROF EIN PMC MID"
+)
 RIS = Format(
     re.compile(r"([A-Z][A-Z0-9]) {1,2}-(?:\s(.*)|(.*))"),
     ("TY",), "ER",
     {"title": ("TI", "T1", "CT", "BT", "ST"), "abstract": ("AB", "N2"), "authors": ("AU", "A1"), "year": ("PY", "Y1", "DA"),
      "venue": ("T2", "JF", "JO", "JA", "J2"), "doi": ("DO", "M3", "L3", "UR", "L2", "N1"), "url": ("UR", "L2"),
      "keywords": ("KW",), "language": ("LA",), "type": ("TY",), "kinds": ("M3", "N1", "KW", "C3"), "numbers": ("AN", "ID", "N1", "C7", "UR", "M1")},
+    known=_RIS_TAGS,
 )  # fmt: skip
 MEDLINE = Format(
     re.compile(r"([A-Z][A-Z0-9 ]{3})-(?:\s(.*)|(.*))"),
     ("PMID",), "",
     {"title": ("TI", "BTI", "TT"), "abstract": ("AB", "OAB"), "authors": ("FAU", "AU", "CN"), "year": ("DP", "DEP"),
      "venue": ("JT", "TA"), "doi": ("LID", "AID"), "keywords": ("OT", "MH"), "language": ("LA",), "pmid": ("PMID",), "kinds": ("PT",)},
+    known=_MEDLINE_TAGS,
 )  # fmt: skip
 WOS = Format(
     re.compile(r"([A-Z][A-Z0-9])(?: (.*)|($))"),
@@ -76,6 +88,19 @@ ENDNOTE = Format(
     {"title": ("%T",), "abstract": ("%X",), "authors": ("%A",), "year": ("%D", "%8"), "venue": ("%J", "%B"),
      "doi": ("%R", "%U"), "url": ("%U",), "keywords": ("%K",), "language": ("%G",), "numbers": ("%M", "%U"), "kinds": ("%9", "%Z")},
 )  # fmt: skip
+
+
+def _as_it_is(text: str, format: Format) -> tuple[str, Format]:
+    """The text and how its lines are tagged: strictly, or where no line begins a record so, indented and in any case."""
+    if any(
+        (found := format.line.fullmatch(row.rstrip())) and found[1].strip() in format.begins for row in text.split("\n")
+    ):
+        return text, format
+    dash = r"[ \t]{0,4}-(?:\s(.*)|(.*))"
+    line = re.compile(rf"({format.known.replace(' ', '|')}){dash}", re.IGNORECASE) if format.known else format.line
+    first = re.compile(rf"^([ \t]*)(?={line.pattern})", re.MULTILINE | line.flags).search(text)
+    indent = first[1] if first else ""
+    return "\n".join(row.removeprefix(indent) for row in text.split("\n")), replace(format, line=line, loose=True)
 
 
 def ris(text: str, name: str) -> Found:
@@ -106,6 +131,7 @@ def endnote(text: str, name: str) -> Found:
 def _read(text: str, name: str, format: Format) -> Found:
     records: list[Record] = []
     skipped: list[Skipped] = []
+    text, format = _as_it_is(text, format)
     for raw in _raws(text, name, format, skipped):
         made = _record(raw, f"{name}:{raw.line}", format)
         if isinstance(made, Record):
@@ -120,9 +146,9 @@ def _raws(text: str, name: str, format: Format, skipped: list[Skipped]) -> Itera
     raw: _Raw | None = None
     for number, line in enumerate(text.split("\n"), 1):
         found = format.line.fullmatch(line.rstrip())
-        tag = found[1].strip() if found else ""
+        tag = found[1].strip().upper() if found else ""
         value = (found[2] or found[3] or "") if found else line
-        if tag and (tag in format.begins or (raw is None and tag in _titles(format))):
+        if tag and (tag in format.begins or (raw is None and _may_begin(tag, format))):
             if raw:
                 yield raw
             raw = _Raw(number)
@@ -138,9 +164,9 @@ def _raws(text: str, name: str, format: Format, skipped: list[Skipped]) -> Itera
         yield raw
 
 
-def _titles(format: Format) -> tuple[str, ...]:
-    """Tags that begin a record whose first line is missing."""
-    return format.tags["title"] if format.ends else ()
+def _may_begin(tag: str, format: Format) -> bool:
+    """Does it begin a record whose first line is missing?"""
+    return bool(format.ends) and (tag in format.tags["title"] or (format.loose and tag != format.ends))
 
 
 def _take(raw: _Raw, tag: str, value: str) -> None:
@@ -154,8 +180,9 @@ def _take(raw: _Raw, tag: str, value: str) -> None:
 def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
     tags = {role: format.tags.get(role, ()) for role in ("doi", "url", "pmid", "numbers", "language", "type")}
     authors = next((raw.texts((tag,)) for tag in format.tags["authors"] if raw.texts((tag,))), [])
-    if format is WOS:  # one a line, folded into one value
-        authors = [name for tag in format.tags["authors"][:1] for v in raw.values.get(tag, ()) for name in v]
+    if format.begins == WOS.begins:  # one a line, folded into one value
+        held = next((raw.values[tag] for tag in format.tags["authors"] if tag in raw.values), [])
+        authors = [name for value in held for name in value]
     extra = {
         "pmid": pmid_in(raw.first(tags["pmid"])) or _pubmed(raw, tags["numbers"]),
         "arxiv": _arxiv(raw, tags["numbers"]),
@@ -173,7 +200,7 @@ def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
         doi=_doi(raw, tags["doi"]),
         url=raw.first(tags["url"]).split(" ")[0],
         extra=extra,
-        id=raw.first(("ID",)) if format is RIS else "",
+        id=raw.first(("ID",)) if format.begins == RIS.begins else "",
         kinds=[*raw.texts(format.tags.get("kinds", ())), *(["retracted"] if "RIN" in raw.values else [])],
     )
 

@@ -24,6 +24,14 @@ BROKEN = 1000  # places in one file after which it is read no further
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _REFERENCE = re.compile(r"&#(?:(\d{1,9})|[xX]([0-9A-Fa-f]{1,8}));")
 _STEP = 2**16
+ERRORS = ("error", "ERROR")  # of OAI-PMH and of PubMed's E-utilities
+OTHERS = {  # roots of XML that is not read -> what it is called
+    "modsCollection": "MODS", "mods": "MODS", "TEI": "TEI, as HAL and GROBID write", "resource": "DataCite XML", "RDF": "RDF",
+    "Sources": "Word's list of sources", "article": "JATS, a whole article", "articles": "JATS, whole articles",
+    "rss": "RSS", "dblp": "DBLP", "pmc-articleset": "PubMed Central's whole articles", "eFetchResult": "PubMed's error",
+    "eSearchResult": "PubMed's list of numbers", "crossref_result": "Crossref XML", "doi_batch": "Crossref XML",
+    "opml": "OPML", "bibtex": "BibTeXML", "search-results": "Scopus XML",
+}  # fmt: skip
 INSTEAD = "export it as RIS, BibTeX or CSV instead"
 
 Reader = Callable[[Element, str, Mapping[str, str]], Record | Skipped]  # a record, its source, what stood around it
@@ -68,7 +76,7 @@ class _Stream:
             raise Bomb(f"nests elements deeper than {DEPTH}")
         if self.builder is not None and name == self.root:
             raise Unclosed("a record that is not closed")
-        if self.builder is None and name in (*self.family.records, *self.family.context):
+        if self.builder is None and name in (*self.family.records, *self.family.context, *ERRORS):
             self.builder, self.began, self.root = TreeBuilder(), len(self.open), name
             self.line = self.parser.CurrentLineNumber + self.shift
         if self.builder is not None:
@@ -120,14 +128,17 @@ def read(text: str, name: str) -> Found:
     skipped: list[Skipped] = []
     family = family_of(text)
     if family is None:
-        return [], [
-            Skipped(f"{name}:1", text[:200], f"XML of a kind not read here (<{root(text)}>); {INSTEAD}", "refused")
-        ]
+        return [], [Skipped(f"{name}:1", text[:200], unread(text), "refused")]
     around: dict[str, str] = {}
     for number, found in _elements(_cleaned(text), family):
-        if isinstance(found, str):
+        if not isinstance(found, str) and found.tag in ERRORS:
+            skipped.append(_failed(found, f"{name}:{number}"))
+        elif isinstance(found, str):
             skipped.append(Skipped(f"{name}:{number}", "", found, "refused"))
         elif number == 0:
+            around = {
+                key: value for key, value in around.items() if key == "collection id" and found.tag != "collection"
+            }
             around[f"{found.tag} id"] = found.get("id", "")
         elif found.tag in family.context:
             around |= {child.tag: _text(child) for child in found}
@@ -305,6 +316,11 @@ def _endnote(record: Element, source: str, _: Mapping[str, str]) -> Record | Ski
 
 def _atom(entry: Element, source: str, _: Mapping[str, str]) -> Record | Skipped:
     address = _of(entry, "id")
+    if "/api/errors" in address or (_of(entry, "title").strip().lower() == "error" and entry.find("author") is None):
+        why = _of(entry, "summary", "content") or "an error"
+        return Skipped(
+            source, why[:200], f"a feed's error, no paper: {why[:200]}; check the query and fetch it again", "refused"
+        )
     return gathered(
         source,
         _of(entry, "title"),
@@ -318,6 +334,17 @@ def _atom(entry: Element, source: str, _: Mapping[str, str]) -> Record | Skipped
             "arxiv": arxiv_id(address) if "arxiv" in address else None,
             "keywords": "; ".join(category.get("term", "") for category in entry.findall("category")),
         },
+    )
+
+
+def _failed(error: Element, source: str) -> Skipped:
+    """What a server says went wrong, in place of records."""
+    why = (
+        " ".join(part for part in (error.get("code") or error.get("errorcode") or "", _text(error)) if part)
+        or "an error"
+    )
+    return Skipped(
+        source, why[:200], f"a server's error, no paper: {why[:200]}; check the query and fetch it again", "refused"
     )
 
 
@@ -422,5 +449,16 @@ def root(text: str) -> str:
 
 
 def family_of(text: str) -> Family | None:
-    """The family of an XML text by its root, or None."""
+    """The family of an XML text by its root, or None; MARCXML calls its root "collection" too."""
+    if re.search(r"loc\.gov/MARC21|<(?:\w+:)?(?:leader|controlfield)\b", text[:5000]):
+        return None
     return FAMILIES.get(root(text))
+
+
+def unread(text: str) -> str:
+    """Why an XML text is not read, by the name of its kind if that is known."""
+    met = root(text)
+    if met == "eFetchResult" and (error := re.search(r"<ERROR>([^<]{1,300})", text[:5000])):
+        return f"is PubMed's error, no paper: {line(error[1])}; check the query and fetch it again"
+    kind = "MARCXML" if met == "collection" or met == "record" else OTHERS.get(met, "")
+    return f"is XML of a kind not read here (<{met or '?'}>{f', {kind}' if kind else ''}); {INSTEAD}"

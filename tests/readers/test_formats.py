@@ -531,7 +531,11 @@ BROKEN = {  # (text, line of what is refused, part of the reason): the second pa
     "json broken": (CSL.replace('"DOI"', 'DOI"', 1), 5, "broken JSON"),
     "json line broken": ('{"title": "x\n' + JSONL.split("\n\n")[1], 1, "broken JSON"),
     "csv unclosed": (f'title,abstract\n{ONE},"We let a pool\n{TWO},"{TWO_TEXT}"\n', 2, "never closed"),
-    "csv ragged": (f"title,abstract\n{ONE}\n{TWO},{TWO_TEXT},more,and more\n", None, ""),
+    "csv ragged": (
+        f"title,abstract\n{ONE}\n{TWO},{TWO_TEXT}\n{ONE},{ONE_TEXT},more,and more\n",
+        4,
+        "cells where the header names 2",
+    ),
 }
 
 
