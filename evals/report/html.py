@@ -34,8 +34,9 @@ from evals.report.questions import (
     verbatim,
     word_diff,
 )
-from evals.report.summary import ALL, Side, Summary, differences, plain
+from evals.report.summary import Side, Summary, differences, plain
 from evals.report.terminal import interval, number
+from evals.report.verdict import ALL
 from evals.statistics import Estimate
 from rag.records import Paper
 from rag.text import printable

@@ -14,8 +14,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from evals.report.questions import HOW, Item, Reply
-from evals.report.summary import ALL, Side, Summary, plain
+from evals.report.summary import Side, Summary, plain
 from evals.report.terminal import interval, listed, number
+from evals.report.verdict import ALL
 from evals.statistics import Estimate
 from rag.text import printable, sentences
 

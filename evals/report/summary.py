@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from evals import metrics
-from evals.compare import MARGIN, Comparison, Scores, scored
+from evals.compare import Comparison, Scores, scored
 from evals.gold import Question
 from evals.metrics import METRICS, Abstracts
 from evals.money import Price, price_of
@@ -37,13 +36,13 @@ from evals.report.questions import (
     outcome,
 )
 from evals.report.questions import question_view as question_view
+from evals.report.verdict import ALL, Words, words_of
 from evals.statistics import Estimate, auroc, estimate, risk_coverage, wilson
 from rag.errors import RagError
 from rag.models.servers import url_of
-from rag.records import EXTRACTIVE, Paper
+from rag.records import Paper
 
 SCHEMA = 1
-ALL = "all"
 TRAPS = ("off-topic", "near-miss", "false-premise")  # tags of unanswerable questions, from easy to hard
 NOTHING: metrics.Answer = {"status": "answered", "text": "", "claims": [], "retrieved": [], "evidence": []}
 
@@ -143,18 +142,6 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """The verdict as a person is told it; `command` is what to type next."""
-
-    verdict: str
-    exit_code: int | None
-    why: str
-    more: tuple[str, ...]
-    says: str
-    command: str
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """Everything a report shows."""
 
@@ -206,7 +193,7 @@ def summarize(
     comparable = accepted if result and result.verdict != "not comparable" else None
     listed = items(comparable, candidate, result, questions)
     return Summary(
-        words=_words(result, candidate, listed),
+        words=words_of(result, candidate, listed),
         result=result,
         candidate=_side(candidate, known, abstracts),
         baseline=_side(comparable, known, abstracts) if comparable else None,
@@ -364,54 +351,6 @@ def _price(manifest: Manifest) -> Price | None:
         return price_of(url_of(manifest.settings.get("base_url")), manifest.model)
     except (RagError, ValueError):  # a broken price table costs a figure, not the report
         return None
-
-
-# --- words --------------------------------------------------------------------------------------
-
-
-def _words(result: Comparison | None, candidate: Run, listed: Sequence[Item]) -> Words:
-    model = candidate.manifest.model
-    suffix = "" if model == EXTRACTIVE else f" --model {shlex.quote(model)}"
-    if result is None:
-        why = "These are figures alone: nothing was compared."
-        return Words("not judged", None, why, (), "judge it against the baseline", f"rag eval{suffix}")
-    why, *more = result.reasons or (_passed(result, listed),)
-    says, command = _next(result, candidate, listed)
-    return Words(result.verdict, result.exit_code, why, tuple(more), says, command + suffix)
-
-
-def _passed(result: Comparison, listed: Sequence[Item]) -> str:
-    changed = sum(item.how in HOW for item in listed)
-    least = f", and a fall of {result.detectable:.3f} in correct would have been found" if result.detectable else ""
-    same = f"{changed} of {len(listed)} answers changed" if changed else "every answer is the one of the baseline"
-    return (
-        f"No guarded metric fell by more than {MARGIN} past doubt on {result.pairs} compared questions{least}; {same}."
-    )
-
-
-def _next(result: Comparison, candidate: Run, listed: Sequence[Item]) -> tuple[str, str]:
-    """(why, command): what a person would want to type now."""
-    changed = [item.question.id for item in listed if item.how in HOW]
-    bless = ("accept the new answers, if they are the right ones", 'rag eval bless --reason "..."')
-    if result.verdict == "regression":
-        return (
-            "look at the first question that changed",
-            f"rag eval show {changed[0] if changed else listed[0].question.id}",
-        )
-    if result.verdict == "inconclusive":
-        if candidate.manifest.model != EXTRACTIVE:
-            return "repeat with more samples", "rag eval --samples 3"
-        if candidate.manifest.split != ALL:
-            return "ask every question: these answers do not vary, so samples would not help", "rag eval --split all"
-        return (
-            "look at what changed: these answers do not vary, so samples would not help",
-            f"rag eval show {changed[0]}",
-        )
-    if result.verdict == "invalid":
-        return "repeat the run", "rag eval"
-    if result.verdict == "not comparable":
-        return "make a baseline that this run can be compared with", bless[1]
-    return bless if changed else ("nothing to do; to see one answer", f"rag eval show {listed[0].question.id}")
 
 
 # --- small things -------------------------------------------------------------------------------

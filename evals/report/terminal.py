@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from evals.report.questions import HOW
-from evals.report.summary import ALL, Side, Summary
+from evals.report.summary import Side, Summary
+from evals.report.verdict import ALL
 from evals.statistics import Estimate
 from rag.text import printable
 
