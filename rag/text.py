@@ -52,6 +52,9 @@ _ABBREVIATION = re.compile(
     r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",  # "Ms. Lee" goes on; "in 5 ms." ends
     re.IGNORECASE,
 )
+STOPPED_NAME = re.compile(
+    r"(?:^|[\s(\[-])(?:[A-Za-z]\.){2,}$|[a-z,;:] [A-Z]\w+!$"
+)  # "E.T. Bench", "the Yahoo! Answers"
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,2}|[ivx]{1,4}|[a-z])\)?[.)]+")
 _CLOSED = re.compile(r"(?:^|\s)[a-zα-ω]\.$")  # "of size n." ends a sentence; "A. Smith" does not
 
@@ -60,7 +63,8 @@ def sentences(text: str) -> tuple[Span, ...]:
     """Spans of the sentences of `text`, in order, without surrounding white space.
 
     Together they hold every character that is not white space. Rules for scholarly prose: no stop
-    after an abbreviation or an initial, nor before a lower-case word (unless all of the text is).
+    after an abbreviation or an initial, nor before a lower-case word (unless all of the text is), nor
+    within a name that has stops ("E.T. Bench"), unless a word such as "We" or "However" follows.
     """
     spans, start, cased = [], 0, text != text.lower()
     for stop in _STOP.finditer(text):
@@ -80,7 +84,15 @@ def _ends_sentence(text: str, start: int, end: int, cased: bool) -> bool:
     if cased and following[:1].islower() and not following[1:].isupper():  # "mGPT is" starts a sentence, "is" does not
         return False
     before = text[max(start, end - 12) : end].rstrip("\"'”’)]}")
+    if STOPPED_NAME.search(before) and not _opens_sentence(text[end:]):
+        return False
     return bool(_CLOSED.search(before)) or not _ABBREVIATION.search(before)
+
+
+def _opens_sentence(rest: str) -> bool:
+    """Does a text begin with a word that begins sentences rather than the second half of a name?"""
+    word = re.match(r"\W*([^\W\d_]*)", rest)
+    return not word or not word[1] or word[1].casefold() in _OPENERS
 
 
 def _trimmed(text: str, start: int, end: int) -> Span:
@@ -325,6 +337,12 @@ STOPWORDS = frozenset(
     would you your yours any anything does say says said paper papers abstract abstracts library show find give
     explain describe list name know""".split()
 )
+_OPENERS = STOPWORDS | frozenset(
+    """although based besides building compared consequently despite experiments extensive finally first following
+    furthermore given here hence however inspired instead interestingly lastly many meanwhile moreover motivated
+    nevertheless notably recent recently results second several since specifically surprisingly third therefore though
+    thus together two unlike whereas yet""".split()
+)  # of sentences
 
 
 @lru_cache(maxsize=65536)
@@ -395,6 +413,33 @@ def looks_english(text: str) -> bool:
     return not script and (foreign < 2 or foreign <= common)
 
 
+_FOREIGN_ALONE = frozenset(
+    """und oder auf für mit von dem nicht ist sind wird werden einen einer eines einem bei zu zum zur über als auch durch
+    sich dass sie es wurde wurden nur les des une est qui dans sur avec par pour sont pas aux leur cette ces ses plus
+    los las del una por para con qué más son fue fueron sus entre gli che per non sono della delle degli nel nella
+    dell um uma não dos das mais pelo pela het een van voor niet zijn wordt""".split()
+)  # function words that English has not, nor names of English papers often
+
+
+def foreign(text: str) -> bool:
+    """Is a sentence in another language than English, as far as its letters and function words tell?
+
+    Stricter than `looks_english`, which asks whether a question is meant as English: one word is enough here, if
+    English ones do not outnumber it.
+    """
+    letters = [char for char in text if char.isalpha()]
+    if sum(not char.isascii() and not _LATIN_OR_GREEK.match(char) for char in letters) > len(letters) / 5:
+        return True
+    found = re.findall(r"[^\W\d_]+", text)
+    strange = sum(word.casefold() in _FOREIGN_ALONE or bool(_ACCENTED.fullmatch(word)) for word in found)
+    return strange > sum(word.casefold() in _ENGLISH_ALONE for word in found)
+
+
+_LATIN_OR_GREEK = re.compile("[\u00c0-\u03ff\u1e00-\u1fff]")
+_ACCENTED = re.compile("[a-zß-ÿœ]*[ß-ÿœ][a-zß-ÿœ]*(?<!naïve)")  # in lower case: no name
+_ENGLISH_ALONE = STOPWORDS - frozenset("a am an as do has he her i in is it me no of on par so to was who will".split())
+
+
 # --- numbers ------------------------------------------------------------------------------------
 
 _SMALL = (
@@ -405,16 +450,28 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMERALS = {word: float(value) for value, word in enumerate(_SMALL.split())} | {
     word: 10.0 * tens for tens, word in enumerate(_TENS.split(), 2)
 }
+_NUMERALS |= {"twice": 2.0, "thrice": 3.0}
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12} | {
-    "k": 1e3, "m": 1e6, "b": 1e9
+    "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "mio": 1e6, "mrd": 1e9, "tausend": 1e3, "millionen": 1e6, "milliarde": 1e9,
+    "milliarden": 1e9, "billionen": 1e12, "milliard": 1e9, "milliards": 1e9, "millions": 1e6, "millones": 1e6,
+    "mil millones": 1e9, "mil": 1e3, "milioni": 1e6, "miliardi": 1e9, "milhões": 1e6, "十亿": 1e9, "百万": 1e6,
+    "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "千": 1e3,
 }  # fmt: skip
-_UNITS = {"times": "x", "x": "x", "fold": "x", "%": "%", "percent": "%", "pp": "%", "point": "%", "points": "%"}
+_UNITS = {"times": "x", "x": "x", "fold": "x", "%": "%", "percent": "%", "pp": "%", "point": "%", "points": "%"} | {
+    "mal": "x", "fach": "x", "fache": "x", "fachen": "x", "fois": "x", "veces": "x", "volte": "x", "vezes": "x", "倍": "x",
+    "prozent": "%", "prozentpunkte": "%", "prozentpunkten": "%", "个百分点": "%", "per cent": "%", "por ciento": "%",
+    "pour cent": "%", "per cento": "%", "por cento": "%",
+}  # fmt: skip
 _DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
-_NUMERAL = rf"(?:{'|'.join(_TENS.split())})[ -](?:{'|'.join(_SMALL.split()[1:10])})|{'|'.join(_NUMERALS)}"
+_SPELLED = "|".join(_NUMERALS)
+_NUMERAL = rf"(?:{'|'.join(_TENS.split())})[ -](?:{'|'.join(_SMALL.split()[1:10])})|{_SPELLED}"
+_SCALE = "|".join(sorted((name for name in _SCALES if len(name) > 2 or not name.isascii()), key=len, reverse=True))
+_PERCENT = "|".join(name for name in _UNITS if " " in name)
+_IDEOGRAMS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces: "达到64%"
 _QUANTITY = re.compile(
-    rf"(?<![\w.])(?P<number>{_DIGITS}|(?:{_NUMERAL})(?![a-z]))"
-    r"(?:[ -]?(?P<scale>hundred|thousand|million|billion|trillion|[kmb](?![a-z])))?"
-    r"(?:[ -]?(?P<unit>%|times|x(?![a-z])|fold|percentage points?|percent|pp|points?|"
+    rf"(?<![^\W{_IDEOGRAMS}])(?<!\.)(?P<number>{_DIGITS}|(?:{_NUMERAL})(?=fold)|(?:{_NUMERAL})(?![a-z]))\$?"
+    rf"(?:[ -]?(?P<scale>(?:{_SCALE})(?![a-z])|(?:bn|[kmb])(?![a-z])))?"
+    rf"(?:[ -]?(?P<unit>%|倍|个百分点|times|x(?![a-z])|fold|percentage points?|percent|{_PERCENT}|pp|points?|"
     rf"(?!(?:{_NUMERAL})(?![a-z]))[a-z]+))?"  # "GPT-2 forty times" is not 2 forties
 )
 
@@ -435,8 +492,8 @@ def quantities(text: str) -> tuple[Quantity, ...]:
             value = sum(_NUMERALS[part] for part in re.split("[ -]", number))
         else:
             value = float(number.replace(",", ""))
-        unit = (match["unit"] or "").split()[0] if match["unit"] else ""
-        unit = "%" if unit == "percentage" else _UNITS.get(unit, stem(unit) if unit not in STOPWORDS else "")
+        unit = match["unit"] or ("x" if number in ("twice", "thrice") else "")
+        unit = "%" if unit.startswith("percentage") else _UNITS.get(unit, stem(unit) if unit not in STOPWORDS else "")
         found.append(Quantity(value * _SCALES.get(match["scale"] or "", 1.0), unit))
     return tuple(found)
 

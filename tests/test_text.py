@@ -17,6 +17,7 @@ from rag.text import (
     compounds,
     folded,
     folded_view,
+    foreign,
     looks_english,
     may_be_cut,
     paper_id,
@@ -93,6 +94,10 @@ def test_sentences_of_the_shipped_abstracts_hold_everything_and_read_as_sentence
         "这是。| 那是。| 吗？| 好",
         "A heading\n\n | and a paragraph",
         "One line\nof many. | Two.",
+        "We propose E.T. Bench and use it. | It is new.",
+        "The U.S. Census and the U.K. Biobank are used. | Good.",
+        "It was made in the U.S. | We then left.",
+        "Labels of the Yahoo! Answers set are noisy. | It works! | Then it stopped.",
         "No stop at the end",
         "",
         " \n\t ",
@@ -273,6 +278,9 @@ def test_any_text_has_words_and_terms(text: str) -> None:
         (("7B parameters", "7 billion parameters", "seven billion parameters"), 7e9, "paramet"),
         ((".5", "0.5", "0.50"), 0.5, ""),
         (("100-layer", "100 layers", "one hundred layers"), 100, "layer"),
+        (("7B", "~7B", "$7$B", "7 billion", "7,000,000,000", "7 Milliarden", "70亿", "7 mil millones"), 7e9, ""),
+        (("2x", "2×", "twofold", "two-fold", "two times", "twice", "2-fach", "zu 2 mal", "2倍"), 2, "x"),
+        (("64 %", "64 per cent", "64 Prozent", "达到64%"), 64, "%"),
     ],
 )
 def test_one_quantity_in_many_forms_is_one(variants: tuple[str, ...], value: float, unit: str) -> None:
@@ -294,6 +302,28 @@ def test_one_quantity_in_many_forms_is_one(variants: tuple[str, ...], value: flo
 )
 def test_numbers_are_found_in_order_and_names_are_none(text: str, values: list[float]) -> None:
     assert [quantity.value for quantity in quantities(text)] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ("LAB-Bench umfasst über 2.400 Fragen und misst sie.", True),
+        ("La méthode atteint 64 % sur ce jeu de données avec peu de calcul.", True),
+        ("LAB-Bench包含超过2400个选择题。", True),
+        ("El método reduce los errores con una tasa del 5 %.", True),
+        ("S4 reaches 91% accuracy on sequential CIFAR-10.", False),
+        ("Poincaré embeddings of the Erdős graph are small.", False),
+        ("It was trained in Los Angeles for 3 days.", False),
+        ("", False),
+    ],
+)
+def test_a_sentence_in_another_language_is_told(text: str, other: bool) -> None:
+    assert foreign(text) is other
+
+
+def test_no_sentence_of_the_shipped_abstracts_is_foreign(papers: tuple[Paper, ...]) -> None:
+    said = [paper.abstract[start:end] for paper in papers for start, end in sentences(paper.abstract)]
+    assert [text for text in said if foreign(text)] == []
 
 
 @given(scholarly)

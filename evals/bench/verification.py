@@ -73,7 +73,7 @@ class Kept(NamedTuple):
 
 
 class Recorder:
-    """A chat model that gives the replies that are kept, then asks the model.
+    """A chat model that gives the replies that are kept, then asks the model. It copies nothing for an appeal.
 
     `shown` is how many papers stood in the first prompt; without a model all replies must be there.
     """
@@ -93,6 +93,8 @@ class Recorder:
         """The next reply; to a request for a plan none. Raises ModelError when there is none and no model to ask."""
         if system == load().prompt("plan").system:
             return _reply("{}")
+        if system == load().prompt("appeal").system:
+            return _reply("")
         if not self.replies:
             self.shown = len(re.findall(r"^\[\d+\] ", user, re.MULTILINE))
         if self._left:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag import filters
 from rag.answering import batch, followup, plan
+from rag.answering.appeal import Failed, appealed
 from rag.answering.asked import Plan, Query, Turn
 from rag.answering.case import Calls, Case, Clock, last, outcome
 from rag.answering.fusion import fused, in_sight
@@ -32,7 +33,7 @@ from rag.answering.rerank import confidence, gather
 from rag.answering.search import CONSIDERED, Search, Within
 from rag.answering.shape import Shape, asking, shape
 from rag.answering.synthesize import as_written, extract, write, write_together
-from rag.answering.verify import Judge, Verifier, by_support, verify
+from rag.answering.verify import Judge, Verifier, by_copied_words, by_support, verify
 from rag.errors import ModelError, RagError
 from rag.filters import ALL, Filter
 from rag.library.embed import Embedder
@@ -422,7 +423,19 @@ class Assistant:
         second = None
         if self._judge:
             second = partial(opinion, prompt=self.settings.prompt("judge"), ask=case.calls.to(self._judge))
-        return Verifier(passages, self._by_support(), case.numbers, opinion=second, failed=failed)
+        appeal = partial(self._appeal, case) if self._model else None
+        frequency, size = self.library.words.document_frequency, len(self.library)
+        borne = by_copied_words(self._search.embedder.encode, frequency=frequency, papers=size)
+        judge = self._by_support()
+        return Verifier(passages, judge, case.numbers, opinion=second, appeal=appeal, borne=borne, failed=failed)
+
+    def _appeal(self, case: Case, failed: Sequence[Failed]) -> Sequence[Sequence[str]]:
+        """The words that the model copies for sentences that failed; none when the call fails: the rest stands."""
+        assert self._model
+        try:
+            return appealed(failed, self.settings.prompt("appeal"), case.calls.to(self._model))
+        except ModelError:
+            return ((),) * len(failed)
 
     def _by_support(self) -> Judge:
         return by_support(
@@ -453,10 +466,16 @@ def _checked(
                 sentence = next(written)
             except StopIteration as end:
                 draft: Draft = end.value
-                return draft
+                break
         words = ""
         at = len(verifier.text)
         with clock("verify"):
             verifier.check(sentence)
         if added := verifier.text[at:]:
             yield added
+    at = len(verifier.text)
+    with clock("verify"):
+        verifier.settle(appealing=draft.status != "refused")  # what stands beside a refusal is not worth a call
+    if added := verifier.text[at:]:
+        yield added
+    return draft

@@ -15,7 +15,7 @@ import re
 
 from rag.models.spoken import Spoken
 from rag.records import Marked
-from rag.text import sentences
+from rag.text import STOPPED_NAME, sentences
 
 LARGEST = 999  # a larger number in brackets is a year, not a mark
 WIDEST = 20  # passages a range may span
@@ -251,6 +251,7 @@ _PARTIAL = re.compile(  # may still become a mark
     rf"<[^<>]{{0,6}}(?:>[^<>]{{0,20}}(?:<[^<>]{{0,6}})?)?|[{_SUPER},˒]*)?"
 )
 _LEADING = re.compile(rf"\s*(?:[-*+•>]\s+|\d{{1,2}}[.)]\s+)?(?:{_DRESSED}\s*)+[:\w–—-]", re.IGNORECASE)
+_ANSWER_WORD = re.compile(r"(?:yes|no|ja|nein|oui|non|sí|si|sim|não)[.!]", re.IGNORECASE)  # alone it states nothing
 _WRAPS = re.compile(r"[\w,;(–-]\s*$")  # no end of a sentence
 
 
@@ -342,7 +343,7 @@ class _Lines:
             rest = self._line[stop.end() + len(marks) :].lstrip()
             if final and (not rest or re.fullmatch(rf"(?:{_ROUND}\s*)+", rest)):
                 break
-            if not final and (len(rest) < 2 or _PARTIAL.fullmatch(rest)):
+            if not final and (len(rest) < 2 or _PARTIAL.fullmatch(rest) or self._waits(stop.end(), rest)):
                 return
             if self._ends(stop.end(), marks, rest):
                 self._cut_off(
@@ -355,6 +356,10 @@ class _Lines:
         else:
             self._at = max(self._at, len(self._line) - 8)
 
+    def _waits(self, end: int, rest: str) -> bool:
+        """Does it take the whole next word to tell whether the stop before `end` is part of a name?"""
+        return " " not in rest and bool(STOPPED_NAME.search(self._line[max(0, end - WINDOW) : end]))
+
     def _ends(self, end: int, marks: str, rest: str) -> bool:
         """Does the stop before `end` end a sentence? A mark after it says so, save after an abbreviation."""
         before = self._line[max(0, end - WINDOW) : end]
@@ -366,7 +371,9 @@ class _Lines:
         if re.search(rf"\w\W*{_TOKEN}[.!?…。！？\W]*$", text):  # "A [1]. B"
             return True
         bare = re.sub(rf"\s*{_TOKEN}", "", text).strip().rstrip("*_`")
-        following = "Xx" if marks.strip() else rest[:2]
+        if _ANSWER_WORD.fullmatch(_PREFIX.sub("", bare)) and not marks.strip():
+            return False
+        following = "We" if marks.strip() else rest.split()[0] if rest else ""
         if end > WINDOW and not self._line.islower():  # lower case in what is seen of it does not mean all of it
             bare = f"X {bare}"
         return len(bare) in {span.end for span in sentences(f"{bare} {following}")}

@@ -19,6 +19,7 @@ from pytest_httpserver import HTTPServer
 from rich.console import Console
 from werkzeug import Response
 
+from rag.answering.appeal import Failed, prompted
 from rag.answering.opening import open_assistant
 from rag.settings import load
 from rag.show.render import plain_answer, rich_answer
@@ -82,7 +83,10 @@ HOSTILE_PLAN = json.dumps(
 
 
 class Obeys:
-    """A server whose model says what `says(system, user)` gives; keeps what it was sent last. Its plans are no better."""
+    """A server whose model says what `says(system, user)` gives; keeps what it was sent last. Its plans are no better.
+
+    In an appeal it copies the whole prompt for every sentence.
+    """
 
     def __init__(self, server):
         self.url = server.url_for("/v1")
@@ -96,6 +100,9 @@ class Obeys:
         if system == load().prompt("plan").system:
             fenced(user)
             return _whole(HOSTILE_PLAN)
+        if system == load().prompt("appeal").system:
+            fenced(user)
+            return _whole("\n".join(f"{n}: {line}" for n in range(20) for line in user.splitlines()))
         self.system, self.user = system, user
         text = self.says(self.system, self.user)
         return _streamed(text) if sent.get("stream") else _whole(text)
@@ -227,6 +234,14 @@ def test_a_hostile_abstract_stays_inside_its_fence(case, obeyed):
     assert re.findall(r"^\[\d+\] Sleep of the \w+$", passages, re.MULTILINE) == [
         line for line in passages.splitlines() if line.startswith("[")
     ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_an_appeal_keeps_abstracts_and_sentences_inside_its_fence(case):
+    one = made.paper("Sleep of the okapi", case["text"])
+    held = fenced(prompted(load().prompt("appeal"), [Failed(case["text"], (one,)), Failed("It sleeps.", (one,))])[1])
+    assert held.endswith("\n2: It sleeps. [1]")
+    assert re.findall(r"\[[^\]]*\]?|[【［〔]", held) == ["[1]"] * 3
 
 
 def worst(system, user, animal, injected):

@@ -170,10 +170,22 @@ def test_without_its_mark_a_sentence_still_reads(said, text):
 
 
 @pytest.mark.parametrize(
-    "said", ["E.g. S4 is fast.", "A. Gu and I. Dao, cf. Fig. 2, gain 3.5 percent vs. 2.1, i.e. much."]
+    "said",
+    [
+        "E.g. S4 is fast.",
+        "A. Gu and I. Dao, cf. Fig. 2, gain 3.5 percent vs. 2.1, i.e. much.",
+        "The E.T. Bench has 7,000 videos.",
+        "Yes. S4 is fast.",
+        "- No! S4 is slow.",
+        "Nein. S4 ist nicht schnell.",
+    ],
 )
 def test_abbreviations_and_decimals_do_not_end_a_sentence(said):
-    assert read(f"{said[:-1]} [1].") == [(said, "1")]
+    assert read(f"{said[:-1]} [1].") == [(said.removeprefix("- "), "1")]
+    marks = Marks()
+    whole = f"{said[:-1]} [1]. It is new [2]."
+    streamed = [*(sentence for char in whole for sentence in marks.feed(char)), *marks.close()]
+    assert [sentence.text for sentence in streamed] == [said.removeprefix("- "), "It is new."]
 
 
 def test_a_sentence_of_an_abstract_is_read_as_it_stands(papers):

@@ -32,7 +32,7 @@ def test_sentences_that_hold_come_one_by_one_and_the_others_never(server):
     assert "73.2" not in "".join(pieces)
     assert "".join(pieces) == answer.text
     assert answer.removed[0].text.startswith("The best model wins 73.2%")
-    assert server.sent["stream"] is True
+    assert server.bodies[0]["stream"] is True
 
 
 def test_a_sentence_is_there_before_the_model_has_finished(listening):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag.answering.support import Quote, directions, judged, missing_names, missing_numbers, names_of
+from rag.answering.support import Quote, directions, judged, missing_names, missing_numbers, names_of, stated
 from rag.library.embed import open_embedder
 
 EMBEDDER = open_embedder()
@@ -47,6 +47,20 @@ def chance(claim, *quotes, encode=EMBEDDER.encode):
         ("It wins on WMT 2014.", "it wins on WMT14"),
         ("Llama 2 is better.", "Llama2 is better"),
         ("Llama 2 is better.", "Llama-2 is better"),
+        ("A ~7B model is used.", "a model of 7,000,000,000 parameters"),
+        ("A 1.3B model is used.", "1.3 billion parameters"),
+        ("It is twice as fast.", "a 2x speedup"),
+        ("It is two times faster.", "which doubles the speed"),
+        ("It needs 50% of the memory.", "it halves memory"),
+        ("It is 10x faster.", "faster by an order of magnitude"),
+        (
+            "Die Sammlung hat über 2.400 Fragen und 36,5 % davon sind schwer.",
+            "over 2,400 questions, 36.5% of them hard",
+        ),
+        ("Es sind 1.110.000 Zeilen in der Tabelle und nicht mehr.", "1,110,000 rows"),
+        ("Der Wert ist 1.110 und nicht höher.", "a value of 1.110"),
+        ("Le modèle a 7 milliards de paramètres avec les poids.", "7B parameters"),
+        ("该模型有70亿参数，准确率达到64%。", "7B parameters and 64 % accuracy"),
     ],
 )
 def test_a_number_said_in_another_way_is_given(claim, quote):
@@ -72,6 +86,11 @@ def test_a_number_said_in_another_way_is_given(claim, quote):
         ("Llama 3 is better.", "Llama2 is better", "3"),
         ("A 13B model is trained.", "a 7B model is trained", "13 billion"),
         ("It took 20,000 steps.", "it took 2,000 steps", "20,000"),
+        ("It is threefold faster.", "a twofold speedup", "3x"),
+        ("It has 1.110 rows.", "1,110 rows", "1.11"),
+        ("Die Sammlung hat über 2.500 Fragen und Antworten.", "over 2,400 questions", "2.5"),
+        ("Es erreicht 4,5 Punkte und ist damit besser.", "it gains 4 points", "4.5"),
+        ("准确率达到64%。", "36% accuracy", "64%"),
     ],
 )
 def test_a_number_that_no_quote_gives_is_a_veto(claim, quote, missing):
@@ -88,6 +107,21 @@ def test_the_numbers_of_a_comparison_may_come_from_two_papers():
     assert missing_numbers(claim, quotes) == ()
     assert missing_numbers(claim, quotes[:1]) == ("79.4%",)
     assert chance(claim, *quotes) > 0.5 > chance(claim, quotes[0])
+
+
+# --- answer words -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["No, ", "No: ", "No – ", "Yes, ", "No. ", "Nein, ", "Correct: "])
+def test_an_answer_word_in_front_denies_nothing(word):
+    claim, quote = "the model has more than 2,400 questions on DNA.", "The model has more than 2,400 questions on DNA."
+    assert chance(word + claim, quote) == chance(claim, quote)
+    assert stated(word + claim) == claim
+
+
+@pytest.mark.parametrize("claim", ["No model has questions.", "Non-linear models fail.", "No.", "Nothing, it fails."])
+def test_what_is_part_of_the_claim_is_no_answer_word(claim):
+    assert stated(claim) == claim
 
 
 # --- names --------------------------------------------------------------------------------------

@@ -164,6 +164,14 @@ def test_the_same_number_written_in_another_way_is_supported(said):
     assert only(checked(said)).verdict == "supported"
 
 
+def test_a_number_is_looked_for_in_all_of_the_cited_abstracts_and_its_sentence_is_a_quote():
+    claim = only(checked("S4 solves Path-X, which all prior work fails on, at 91% accuracy elsewhere. [1]"))
+    assert any("91" in citation.quote for citation in claim.citations)
+    both = "S4 reaches 91% accuracy, and PokerBench has 11,000 scenarios. [1][3]"
+    assert {citation.paper.title for citation in only(checked(both)).citations} == {S4.title, POKER.title}
+    assert not checked(both.replace("[1][3]", "[2]")).claims
+
+
 def test_a_sentence_about_something_else_is_unsupported():
     verified = checked("Bread rises because yeast ferments sugar. [1]")
     assert verified.text == ""
@@ -396,7 +404,7 @@ def test_what_an_abstract_says_in_other_words_is_supported(line):
         ("S5-PTD reaches 91% accuracy on sequential CIFAR-10. [1]", "do not name S5-PTD"),
         ("S4 generates text 50 times faster. [1]", "do not give 50"),
         ("S4 was accepted at a conference about text and state. [1]", "support 0.31, less than 0.40"),
-        ("Sequences of state make text fails. [1]", "of its words"),
+        ("Butterflies pollinate sequences of purple text. [1]", "of its words"),
     ],
 )
 def test_what_it_does_not_say_is_taken_out_with_the_reason(line, why):
