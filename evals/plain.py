@@ -38,7 +38,7 @@ class Plain:
         """Raises ValueError for a library without papers."""
         self.library = library
         self.embedder = open_embedder()
-        batches = list(library.vectors())
+        batches = list(library.vectors.batches())
         self.papers = [paper for _, _, papers in batches for paper in papers]
         self.rows = {id: row for row, id in enumerate(id for ids, _, _ in batches for id in ids)}
         self.matrix = np.vstack([vectors for _, vectors, _ in batches])

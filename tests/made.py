@@ -84,7 +84,7 @@ def collection(folder: Path) -> Collection:
 def reached(folder: Path) -> set[str]:
     """The chunks that a dense search of the library in that folder finds, if it wants them all."""
     with closing(Library.open(folder)) as library, closing(DenseSearch(library)) as search:
-        vector = next((rows[0] for _, rows, _ in library.vectors()), None)
+        vector = next((rows[0] for _, rows, _ in library.vectors.batches()), None)
         if vector is None:
             return set()
         return {id for id, _ in search.nearest(vector, 10**6)}

@@ -91,7 +91,7 @@ class DenseSearch:
             except Stale:  # its files were lost before they were read
                 state = _state(library, None)
         if state.collection and state.gone:
-            alive = library.alive([id for id, _ in found], state.until)
+            alive = library.vectors.alive([id for id, _ in found], state.until)
             found = [(id, cosine) for id, cosine in found if id in alive]
         if state.matrix is None:
             return found[:limit]
@@ -130,7 +130,7 @@ class DenseSearch:
 def exact(library: Library, vector: np.ndarray, papers: Ids[str], limit: int) -> Ranked:
     """(chunk id, cosine) of the chunks of some papers that are nearest to a vector, best first. Slow for many."""
     found: Ranked = []
-    for ids, vectors, _ in library.vectors_of(list(papers)):
+    for ids, vectors, _ in library.vectors.of(list(papers)):
         found += zip(ids, (vectors @ vector).tolist(), strict=True)
     return sorted(found, key=lambda item: (-item[1], item[0]))[:limit]
 
@@ -147,10 +147,10 @@ def _state(library: Library, manifest: Manifest | None) -> _State:
     import numpy as np
 
     until = manifest.generation if manifest else -1
-    batches = list(library.vectors(since=until))
+    batches = list(library.vectors.batches(since=until))
     ids = [id for some, _, _ in batches for id in some]
     matrix = np.concatenate([vectors for _, vectors, _ in batches]) if batches else None
     if not manifest:
         return _State(None, until, 0, ids, matrix)
-    gone = manifest.rows - library.chunks_until(until)
+    gone = manifest.rows - library.vectors.count_until(until)
     return _State(open_collection(library.path, manifest), until, gone, ids, matrix)

@@ -242,8 +242,8 @@ def _out_of_reach(library: Library, collection: Collection, manifest: Manifest) 
     """Are chunks found by their own vectors?"""
     every = max(1, library.counts()["chunks"] // SAMPLE)
     tried = missed = 0
-    for ids, matrix, _ in library.vectors():
-        held = library.alive(ids, manifest.generation)
+    for ids, matrix, _ in library.vectors.batches():
+        held = library.vectors.alive(ids, manifest.generation)
         for at in (at for at in range(0, len(ids), every) if ids[at] in held):
             near = collection.query(matrix[at], NEAREST)
             tried += 1

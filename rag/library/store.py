@@ -13,18 +13,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import LibraryBusy, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.library import names, rows, words, write
-from rag.library.database import FILE, PIECE, Database, Snapshot
+from rag.library.database import FILE, Database, Snapshot
 from rag.library.digests import digest
 from rag.library.migrate import OLDEST, migrate
 from rag.library.names import Names
 from rag.library.rows import PAPER, Row
+from rag.library.stored import StoredVectors
 from rag.library.subsets import Subsets
 from rag.library.words import Words
 from rag.places import private_folder
@@ -33,7 +34,7 @@ from rag.remedies import Remedy
 from rag.text import Span, printable, title_key
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 SCHEMA = 3
 PAGE = 8192  # bytes; of the usual 4,096 a vector of 1,536 takes one and a half, which doubles the file
@@ -55,8 +56,6 @@ _TABLES = (
     detail TEXT NOT NULL, digest BLOB NOT NULL)""",
     write.ASIDE,
 )
-_VECTORS = "SELECT chunks.id, vector, paper, key, vectors.digest FROM chunks JOIN vectors USING (key)"
-Batch = tuple[list[str], "np.ndarray", list[str]]
 
 
 class Library:
@@ -68,6 +67,7 @@ class Library:
         self.words = Words(database)
         self.names = Names(database)
         self.subsets = Subsets(database)
+        self.vectors = StoredVectors(database)
 
     # --- opening --------------------------------------------------------------------------------
 
@@ -256,7 +256,7 @@ class Library:
             'SELECT paper, number, start, "end", key, terms FROM sentences WHERE paper IN ({}) ORDER BY paper, number'
         )
         found = self._sound("sentences", query, list(dict.fromkeys(papers)))
-        vectors = self._vectors_under({row[4] for said in found.values() for row in said})
+        vectors = self.vectors.under({row[4] for said in found.values() for row in said})
         return {
             paper: tuple(Sentence(Span(row[2], row[3]), vectors[row[4]], frozenset(row[5].split())) for row in said)
             for paper, said in found.items()
@@ -272,51 +272,6 @@ class Library:
             if rows.digest_of(row[1:] for row in found[id]) != known:
                 raise rows.damaged_paper(self.database, title, f"the {table}")
         return found
-
-    def _vectors_under(self, keys: Collection[bytes]) -> dict[bytes, np.ndarray]:
-        import numpy as np
-
-        found = {}
-        for key, vector, known in self.database.many(
-            "SELECT key, vector, digest FROM vectors WHERE key IN ({})", list(keys)
-        ):
-            rows.check_vector(self.database, key, vector, known)
-            found[key] = np.frombuffer(vector, np.float32)
-        if len(found) < len(keys):
-            raise self.database.damaged("a vector is missing")
-        return found
-
-    # --- what a collection of vectors holds -----------------------------------------------------
-
-    def vectors(self, since: int = -1) -> Iterator[Batch]:
-        """Batches of (chunk ids, their vectors, their papers) of the papers stored after a generation."""
-        query = f"{_VECTORS} JOIN papers ON papers.id = paper WHERE since > {since:d} ORDER BY chunks.id"
-        for some in self.database.batches(query, 1000):
-            yield self._batch(some)
-
-    def vectors_of(self, papers: Sequence[str]) -> Iterator[Batch]:
-        """The same of some papers."""
-        for at in range(0, len(papers), PIECE):
-            if some := self.database.many(f"{_VECTORS} WHERE paper IN ({{}})", papers[at : at + PIECE]):
-                yield self._batch(some)
-
-    def alive(self, chunks: Sequence[str], until: int) -> set[str]:
-        """Those of some chunks whose papers were last stored in that generation or before."""
-        query = f"SELECT chunks.id FROM chunks JOIN papers ON papers.id = paper WHERE since <= {until:d} AND chunks.id IN ({{}})"
-        return {row[0] for row in self.database.many(query, chunks)}
-
-    def chunks_until(self, generation: int) -> int:
-        """How many chunks belong to papers last stored in that generation or before."""
-        query = "SELECT count(*) FROM chunks JOIN papers ON papers.id = paper WHERE since <= ?"
-        return int(self.database.rows(query, generation)[0][0])
-
-    def _batch(self, some: Sequence[Row]) -> Batch:
-        import numpy as np
-
-        for row in some:
-            rows.check_vector(self.database, row[3], row[1], row[4])
-        matrix = np.frombuffer(b"".join(row[1] for row in some), np.float32).reshape(len(some), -1)
-        return [row[0] for row in some], matrix, [row[2] for row in some]
 
 
 @contextmanager

@@ -11,7 +11,9 @@ Chroma gets no text (that is what costs there).
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import json
 import os
 import secrets
@@ -235,6 +237,7 @@ class _Client:
 
     def open(self, place: Path, *, link: bool) -> Any:
         """The collection, from a copy of its database and links to its index; without `link` copies of that too."""
+        atexit.register(_leave)  # runs before what `weakref` does at the end
         self._folder = Path(tempfile.mkdtemp(prefix="abstracts-rag-"))
         for path in place.iterdir():
             if path.is_dir():
@@ -260,6 +263,17 @@ class _Client:
                     raise
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+            if not _leaving:
+                del client
+                gc.collect()  # what holds Chroma's last file handles refers to itself
+
+
+_leaving = False
+
+
+def _leave() -> None:
+    global _leaving
+    _leaving = True
 
 
 _open: weakref.WeakValueDictionary[tuple[int, Path, Manifest], Chroma] = weakref.WeakValueDictionary()

@@ -244,7 +244,7 @@ def test_chunks_sentences_and_vectors_come_back_with_their_spans(shipped: Librar
 
 
 def test_all_vectors_come_in_batches_each_with_its_chunk_and_paper(shipped: Library) -> None:
-    batches = list(shipped.vectors())
+    batches = list(shipped.vectors.batches())
     assert len(batches) > 1
     by_id = {c.id: c for chunks in shipped.chunks([one.id for one in shipped]).values() for c in chunks}
     seen = [(id, one, vector) for ids, matrix, of in batches for id, vector, one in zip(ids, matrix, of, strict=True)]
@@ -656,7 +656,7 @@ def test_the_nearest_of_some_papers_are_those_of_a_full_comparison(
     wanted, vector = {dated(n).id for n in range(0, 30, 3)}, embed("a question")
     every = [
         (id, float(v @ vector), p)
-        for ids, vectors, ps in thirty.vectors()
+        for ids, vectors, ps in thirty.vectors.batches()
         for id, v, p in zip(ids, vectors, ps, strict=True)
     ]
     best = sorted((-cosine, id) for id, cosine, one in every if one in wanted)
