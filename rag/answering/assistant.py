@@ -13,7 +13,7 @@ survives `verify`, the extractive answer takes its place, and `Answer.model` say
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
@@ -131,12 +131,14 @@ class Assistant:
         where: Filter = ALL,
         cancelled: Callable[[], bool] | None = None,
         stage: Callable[[str], None] | None = None,
+        numbers: Mapping[int, Paper] | None = None,
     ) -> Generator[str, None, Answer]:
         """`answer`, whose text comes in pieces, whole sentences that passed their check; its value is the Answer.
 
-        `stage` is told the name of each stage as it begins.
+        `stage` is told the name of each stage as it begins. `numbers` are those that papers bear beside the ones
+        cited in `history`: no other paper gets them.
         """
-        return self._told(question, history, where, cancelled, stage=stage, piecemeal=True)
+        return self._told(question, history, where, cancelled, stage=stage, piecemeal=True, numbers=numbers or {})
 
     def answer_many(
         self, questions: Sequence[str], *, where: Filter = ALL, cancelled: Callable[[], bool] | None = None
@@ -178,11 +180,13 @@ class Assistant:
         *,
         stage: Callable[[str], None] | None = None,
         piecemeal: bool,
+        numbers: Mapping[int, Paper] = {},
     ) -> Generator[str, None, Answer]:
         wanted = accepted(question)
         with self._still() as still:
             case = still._prepared(wanted, where, history, Clock(cancelled, stage))
-            case = replace(still._planned(case), piecemeal=piecemeal)
+            listed = {paper.id: number for number, paper in numbers.items()}
+            case = replace(still._planned(case), piecemeal=piecemeal, numbers=listed | case.numbers)
             return (yield from still._finished(case, still._draft(case)))
 
     @contextmanager

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NEAREST = 5  # papers that /papers and /like name
 OFF = "off"  # what takes a filter away
+SEVERAL = 2  # words after a name that is no command's, from which on the line is a question
 SHIPPED = "shipped"  # the name by which /library goes back to the abstracts of the package
 
 
@@ -44,21 +45,46 @@ class Command(NamedTuple):
 
 
 def run(line: str, chat: Conversation, screen: Screen) -> str | None:
-    """Do what a line that begins with "/" says. Raises RagError; EOFError leaves the chat."""
+    """Do what a line that begins with "/" says, or return it where it is a question: no command takes a name
+    with a second slash, nor several words after a name that is like none.
+
+    Raises RagError; EOFError leaves the chat.
+    """
     name, argument = [*line[1:].split(maxsplit=1), "", ""][:2]
-    return command(name).run(chat, screen, argument.strip())
+    several = len(argument.split()) >= SEVERAL
+    if "/" in name or (several and not _like_one(name)):
+        return line
+    found = command(name, "to ask it, begin with a blank" if argument else "")
+    if argument and not found.arguments:
+        raise RagError(f"/{found.name} takes nothing after it; to ask this, begin with a blank")
+    return found.run(chat, screen, argument.strip())
 
 
-def command(name: str) -> Command:
-    """The command of that name, or the only one that begins so. Raises RagError with the nearest."""
+def _like_one(name: str) -> bool:
+    return bool(_beginning(name.lower()) or _near(name.lower()))
+
+
+def _beginning(wanted: str) -> list[Command]:
+    return [one for one in COMMANDS if wanted and one.name.startswith(wanted)]
+
+
+def _near(wanted: str) -> list[str]:
+    return get_close_matches(wanted, [one.name for one in COMMANDS], 1, 0.5)
+
+
+def command(name: str, besides: str = "") -> Command:
+    """The command of that name, or the only one that begins so. Raises RagError with the nearest, and what may
+    be done `besides`.
+    """
     wanted = name.lower()
-    begins = [one for one in COMMANDS if wanted and one.name.startswith(wanted)]
+    begins = _beginning(wanted)
     exact = [one for one in begins if one.name == wanted]
     if exact or len(begins) == 1:
         return (exact or begins)[0]
-    near = [one.name for one in begins] or get_close_matches(wanted, [one.name for one in COMMANDS], 1, 0.5)
+    near = [one.name for one in begins] or _near(wanted)
     hint = f"did you mean {' or '.join('/' + one for one in near)}?" if near else "type /help"
-    raise RagError(f"no command /{name[:40]}; {hint}")
+    also = f"{' ' if near else '; '}{besides}" if besides else ""
+    raise RagError(f"no command /{name[:40]}; {hint}{also}")
 
 
 # --- papers -------------------------------------------------------------------------------------
@@ -110,7 +136,7 @@ def _papers(chat: Conversation, screen: Screen, argument: str) -> None:
         raise RagError("which? type /papers QUERY")
     with screen.telling() as told:
         found = chat.assistant(told.stage).search(argument, NEAREST, chat.where)
-    screen.put(lines.hits(found, _marks(chat)) or [lines.line("no paper shares a word with it", "dim")])
+    screen.put(lines.hits(found, chat.listing(found)) or [lines.line("no paper shares a word with it", "dim")])
     _say_where(chat, screen)
 
 
@@ -120,7 +146,7 @@ def _like(chat: Conversation, screen: Screen, argument: str) -> None:
     _, paper = _paper(chat, argument, "like")
     with screen.telling() as told:
         found = chat.assistant(told.stage).like(paper, NEAREST, chat.where)
-    screen.put(lines.hits(found, _marks(chat)) or [lines.line("it is the only paper", "dim")])
+    screen.put(lines.hits(found, chat.listing(found)) or [lines.line("it is the only paper", "dim")])
     _say_where(chat, screen)
 
 
@@ -139,15 +165,11 @@ def _cite(chat: Conversation, screen: Screen, argument: str) -> None:
 def _paper(chat: Conversation, argument: str, name: str) -> tuple[int | None, Paper]:
     if not argument and len(chat.numbers) == 1:
         argument = str(next(iter(chat.numbers)))
-    if not argument and not chat.numbers:
+    if not argument and not chat.on_screen:
         raise RagError(f"no paper is cited yet; ask a question, or type /{name} TITLE")
     if not argument:
         raise RagError(f"which paper? type /{name} N; /sources lists them")
     return chat.paper(argument)
-
-
-def _marks(chat: Conversation) -> dict[str, int]:
-    return {paper.id: number for number, paper in chat.numbers.items()}
 
 
 # --- the chat -----------------------------------------------------------------------------------
@@ -283,14 +305,14 @@ def _help(chat: Conversation, screen: Screen, argument: str) -> None:
 
 
 KEYS = (
-    "Anything else is a question. N is a number on screen, an id or a title. Tab completes, Alt-Enter begins a new "
+    "Anything else is a question; one that begins with / is asked when a blank comes first. N is a number on screen, an id or a title. Tab completes, Alt-Enter begins a new "
     "line, Ctrl-C stops an answer, Ctrl-D leaves."
 )
 COMMANDS = (
     Command("sources", "", "the papers cited so far", _sources),
     Command("open", "N", "its abstract, quotes highlighted", _open, "paper"),
     Command("why", "[N]", "how the answer came about, or how paper N got in", _why, "number"),
-    Command("papers", "QUERY", "search the library", _papers),
+    Command("papers", "QUERY", "search the library; its papers get numbers", _papers),
     Command("like", "N", "the papers nearest to it", _like, "paper"),
     Command("cite", "[N] [FORM]", f"as {formats.listed(formats.CITED)}", _cite, "cite"),
     Command(

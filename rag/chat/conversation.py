@@ -7,8 +7,9 @@ the store fails, that is said once, and the chat goes on without being kept.
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING
 from rag.chat.store import Chat, Chats
 from rag.errors import Cancelled, RagError
 from rag.filters import ALL, Filter, split
-from rag.records import Answer, Paper
-from rag.text import printable
+from rag.records import Answer, Hit, Paper
+from rag.text import printable, readable
 
 if TYPE_CHECKING:
     from rag.answering.assistant import Assistant
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 Open = Callable[["Settings", Progress], "Assistant"]
 PREPARING = "preparing the library, once"
+NAMED = 6  # numbers that an error names
+_MARK = re.compile(r"\[(\d{1,6})\]")
 GLANCE = 0.1  # seconds between two looks at an assistant that is being opened
 
 
@@ -104,6 +107,7 @@ class Conversation:
         self.opening = Opening(open, settings)
         self.history: list[Answer] = []
         self.asked: str | None = None
+        self.listed: dict[int, Paper] = {}  # the papers that a search listed, by the number they bear
         self.exported: set[Path] = set()  # files this chat wrote, and may write again
         self._open, self._store, self._say = open, store, say
         self._chat: int | None = None
@@ -122,10 +126,11 @@ class Conversation:
         """
         from rag.answering.question import accepted
 
-        assistant, self.asked = self.assistant(stage), accepted(question)
+        assistant, self.asked = self.assistant(stage), accepted(self._named(question))
+        question = self.asked
         turn = self._keep_question(question)
         where = self.where.besides(split(question).where)
-        answer = yield from assistant.stream(question, self.history, where=where, stage=stage)
+        answer = yield from assistant.stream(question, self.history, where=where, stage=stage, numbers=self.listed)
         self._keep_answer(turn, answer)
         self.history.append(answer)
         self._turns.append(turn)
@@ -146,6 +151,7 @@ class Conversation:
         """Begin another chat, which knows nothing of this one."""
         self.history.clear()
         self._turns.clear()
+        self.listed.clear()
         self._chat, self.asked = None, None
 
     def resume(self, chat: Chat) -> None:
@@ -178,19 +184,45 @@ class Conversation:
         """The papers cited so far, by the number they bear."""
         return {number: paper for answer in self.history for number, paper in answer.numbers.items()}
 
+    @property
+    def on_screen(self) -> dict[int, Paper]:
+        """The papers that bear a number: those cited so far, and those that a search listed."""
+        return self.listed | self.numbers
+
+    def listing(self, hits: Sequence[Hit]) -> dict[str, int]:
+        """The numbers of papers that a search found, by id: those they bear, else the next ones. They stay."""
+        given = {paper.id: number for number, paper in self.on_screen.items()}
+        for hit in hits:
+            number = given.setdefault(hit.paper.id, max(given.values(), default=0) + 1)
+            self.listed[number] = hit.paper
+        return given
+
+    def _named(self, question: str) -> str:
+        """The question, with titles in the place of numbers of papers that only a search listed."""
+
+        def title(mark: re.Match[str]) -> str:
+            number = int(mark[1])
+            only_listed = number in self.listed and number not in self.numbers
+            return " ".join(readable(self.listed[number].title).split()) if only_listed else mark[0]
+
+        return _MARK.sub(title, question)
+
     def paper(self, name: str) -> tuple[int | None, Paper]:
         """The paper with that number in this chat ("2" or "[2]"), or with that id or title in the library."""
         bare = name.strip().strip("[]")
         if bare.isdecimal() and len(bare) < 4:
-            if int(bare) not in self.numbers:
+            if int(bare) not in self.on_screen:
                 raise RagError(f"no paper bears [{bare}] in this chat; {self._known()}")
-            return int(bare), self.numbers[int(bare)]
+            return int(bare), self.on_screen[int(bare)]
         paper = self.assistant().library.paper(name)
-        return next((number for number, known in self.numbers.items() if known.id == paper.id), None), paper
+        return next((number for number, known in self.on_screen.items() if known.id == paper.id), None), paper
 
     def _known(self) -> str:
-        known = ", ".join(f"[{number}]" for number in sorted(self.numbers))
-        return f"there are {known}, see /sources" if known else "ask a question first"
+        known = [f"[{number}]" for number in sorted(self.on_screen)]
+        if len(known) > NAMED:
+            known[NAMED - 1 : -1] = ["..."]
+        see = ", see /sources" if self.numbers else ""
+        return f"there are {', '.join(known)}{see}" if known else "ask a question first"
 
     # --- keeping --------------------------------------------------------------------------------
 

@@ -170,7 +170,7 @@ class Completions(Completer):
 
     def numbers(self) -> list[tuple[str, str]]:
         """The numbers on screen, with the titles behind them."""
-        return [(str(n), _line(paper.headline)) for n, paper in sorted(self._chat.numbers.items())]
+        return [(str(n), _line(paper.headline)) for n, paper in sorted(self._chat.on_screen.items())]
 
     def titles(self) -> list[tuple[str, str]]:
         """(what is inserted, whole title) of the library's papers: the name before a colon, if there is one."""

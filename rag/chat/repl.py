@@ -125,10 +125,11 @@ def converse(talk: Conversation, screen: Screen, read: Callable[[], str], *, typ
 
 def respond(line: str, talk: Conversation, screen: Screen) -> None:
     """Do what one line says: a command, or a question. Raises RagError; EOFError leaves."""
-    line = unstyled(line).strip()
+    typed = unstyled(line)
+    line = typed.strip()
     line = BARE.get(line.lower(), line)
     question: str | None = line
-    if line.startswith("/"):
+    if line.startswith("/") and not typed[0].isspace():  # a blank makes it a question
         question = commands.run(line, talk, screen)
     if question:
         if doubt := unread(question):

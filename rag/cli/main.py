@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rag.settings import Settings
 
 REFUSED = 3
+ROWS = 39  # that an answer from many papers takes at a terminal of 80 columns; a hint may follow it
 EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
 INTERRUPTED = 130
 
@@ -270,15 +271,15 @@ def _answered(assistant: Assistant, question: str, where: Filter, arguments: arg
 
 
 def _show_answer(answer: Answer, arguments: argparse.Namespace) -> None:
-    from rag.show import render
+    from rag.show import render, screen
 
-    removed = arguments.keep_unverified
+    removed, abstracts = arguments.keep_unverified, arguments.abstracts
     if arguments.json:
         common.print_json(answer.to_dict())
+    elif sys.stdout.isatty():
+        screen.Terminal(removed=removed, abstracts=abstracts, rows=ROWS).answer(answer)
     else:
-        common.show(
-            lambda: render.rich_answer(answer, removed=removed), lambda: render.plain_answer(answer, removed=removed)
-        )
+        print(render.plain_answer(answer, removed=removed, abstracts=abstracts))
 
 
 def _hit(hit: Any) -> dict[str, Any]:

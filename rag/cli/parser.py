@@ -21,7 +21,9 @@ CHANGING = ("add", "sync", "remove", "undo")  # commands that change a library
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
-    """What was typed: `command` and its options. Without a command it is chat. Raises UsageError.
+    """What was typed: `command` and its options. Without a command it is chat, or ask if a question comes first.
+
+    Raises UsageError.
 
     `rag eval` has a command line of its own, which only a checkout holds: its words are in `rest`.
     """
@@ -29,7 +31,15 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     words = ["chat", *argv] if alone else list(argv)
     if words[0] == "eval":
         return argparse.Namespace(command="eval", rest=words[1:])
-    return _parser().parse_args(words)
+    parser = _parser()
+    if is_question(words[0]):
+        return parser.parse_args(["ask", *words])
+    return parser.parse_args(words)
+
+
+def is_question(word: str) -> bool:
+    """Is one word of a command line a question? It has a blank in it, or ends with "?"."""
+    return not word.startswith("-") and (any(map(str.isspace, word)) or word.endswith("?"))
 
 
 _BAD_COMMAND = re.compile(r"COMMAND: invalid choice: '(.*)' \(choose from .*\)", re.DOTALL)
@@ -40,8 +50,8 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         wrong = _BAD_COMMAND.search(message)
-        if wrong and (" " in wrong[1] or wrong[1][:1].isupper()):  # a question
-            raise UsageError(f'no command {wrong[1]!r}; to ask a question type: {self.prog} ask "your question"')
+        if wrong and wrong[1][:1].isupper():  # a question without quotes
+            raise UsageError(f'no command {wrong[1]!r}; to ask a question type: {self.prog} "your question"')
         message = _BAD_COMMAND.sub(r"no command '\1'", message.removeprefix("argument "))
         raise UsageError(f"{message}{self._hint(message)} type: {self.prog} --help")
 
@@ -67,7 +77,7 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="rag",
         description="Ask a library of paper abstracts; every sentence of an answer is a verbatim quote or checked against one.",
-        epilog="With no command: chat. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask), 130 stopped.",
+        epilog="With no command: chat; with a question in quotes: ask. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask), 130 stopped.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -83,6 +93,8 @@ def _parser() -> OneLineParser:
 def _asking(commands: Any) -> None:
     command = _command(commands, "ask", "answer one question, with sources")
     command.add_argument("question", nargs="*", help="the question; - or nothing reads it from a pipe")
+    text = "show the whole abstract of each source, its quotes marked"
+    command.add_argument("--abstracts", action="store_true", help=text)
     _answer_options(command)
     _filter_options(command)
     command = _command(commands, "search", "list the papers nearest to a query")

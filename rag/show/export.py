@@ -90,7 +90,7 @@ def _distinct(papers: Sequence[Paper]) -> list[Paper]:
 def key(paper: Paper) -> str:
     """The key of a paper: readable, the same in every export, and no other paper's, by the end of its id."""
     words = [word for word in re.findall(r"[a-z0-9]+", _ascii(readable(paper.title)).lower()) if word not in _SMALL]
-    family = re.findall(r"[a-z0-9]+", _ascii(_family(paper.authors[0])).lower()) if paper.authors else []
+    family = re.findall(r"[a-z0-9]+", _ascii(family_name(paper.authors[0])).lower()) if paper.authors else []
     made = "".join([*family, str(paper.year or ""), *words[:1]])
     return f"{made or 'paper'}-{paper.id}"
 
@@ -282,7 +282,7 @@ def _ascii(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
-def _family(author: str) -> str:
+def family_name(author: str) -> str:
     """The family name of "Family, Given" or "Given Family"."""
     return author.split(",")[0] if "," in author else author.split()[-1] if author.split() else ""
 

@@ -14,17 +14,23 @@ from typing import NamedTuple
 
 from rag.filters import split
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
-from rag.show.render import QUOTED, by_number, details, reasons, shown
+from rag.show.export import family_name
+from rag.show.render import QUOTED, by_number, details, quoting, reasons, shown
 
 _SPACED = re.compile(r"\s+(?=[,;:?!])")  # where a mark was taken out
 LONGEST_QUERY = 300  # characters of what was searched, as it is shown
+MANY = 5  # sources from which on a title keeps to one row
 
 
 class Line(NamedTuple):
-    """Pieces of text, each with its style, to the right of a mark."""
+    """Pieces of text, each with its style, to the right of a mark.
+
+    Of a line that `fits`, the first piece is cut where it takes that to keep the line on one row.
+    """
 
     mark: str
     pieces: tuple[tuple[str, str], ...]
+    fits: bool = False
 
 
 def line(text: str = "", style: str = "", mark: str = "") -> Line:
@@ -39,30 +45,49 @@ def searched(answer: Answer) -> list[Line]:
     """What a follow-up was taken to mean, and what was searched beside the question."""
     query = _SPACED.sub("", _line(answer.query))
     said = [] if query == _line(split(answer.question).text) else [query]
-    texts = [_short(text, LONGEST_QUERY) for text in (*said, *(_line(text) for text in answer.searched))]
+    texts = [shortened(text, LONGEST_QUERY) for text in (*said, *(_line(text) for text in answer.searched))]
     return [line(f"searched: {' · '.join(texts)}", "dim")] if texts else []
 
 
-def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[:longest] + " ..."
+def shortened(text: str, longest: int | None) -> str:
+    """The text, cut between two words if it has more than `longest` characters; None cuts nothing."""
+    if longest is None or len(text) <= longest:
+        return text
+    return text[: longest + 1].rpartition(" ")[0].rstrip(" ,;:") + " ..."
 
 
-def told(answer: Answer) -> str:
-    """The text; a list of papers, one sentence from each, has a line for each."""
+def told(answer: Answer, *, apart: bool = True, longest: int | None = None) -> str:
+    """The text; a list of papers, one sentence from each, has a line for each if they stand `apart`.
+
+    The sentences of a list are cut at `longest` characters; None cuts none.
+    """
     text, papers = answer.text, [{c.paper.id for c in claim.citations} for claim in answer.claims]
-    listing = len(papers) > 2 and all(a.isdisjoint(b) for a, b in pairwise(papers))
-    for claim in reversed(answer.claims[1:]) if listing else ():
-        text = text[: claim.start].rstrip() + "\n" + text[claim.start :]
+    if len(papers) < 3 or not all(a.isdisjoint(b) for a, b in pairwise(papers)):
+        return text
+    for claim in reversed(answer.claims):
+        before, said = text[: claim.start], shortened(text[claim.start : claim.end], longest)
+        if apart and claim is not answer.claims[0]:
+            before = before.rstrip() + "\n"
+        text = before + said + text[claim.end :]
     return text
 
 
-def sources(answer: Answer) -> list[Line]:
-    """The papers of an answer with their quotes; one that is itself a sentence of the answer is not repeated."""
-    text, lines = _line(answer.text), []
-    for number, citations in by_number(answer).items():
-        lines.append(_head(number, citations[0].paper))
+def sources(answer: Answer, *, longest: int | None = None, abstracts: bool = False) -> list[Line]:
+    """The papers of an answer with their quotes, or with their whole `abstracts` in which the quotes stand out.
+
+    A quote that is itself a sentence of the answer is not repeated, unless its paper has no title to show. One
+    of more than `longest` characters is cut; None cuts none.
+    """
+    text, lines, grouped = _line(answer.text), [], by_number(answer)
+    for number, citations in grouped.items():
+        head = _head(number, citations[0].paper)
+        lines.append(head._replace(fits=len(grouped) >= MANY and not abstracts))
+        if abstracts:
+            lines += [Line("", tuple(quoting(citations[0].paper, citations))), line()]
+            continue
         quotes = dict.fromkeys(_line(citation.quote) for citation in citations)
-        lines += [line(f"“{quote}”", QUOTED) for quote in quotes if quote not in text]
+        unseen = [quote for quote in quotes if quote not in text or not head.pieces[0][0]]
+        lines += [line(f"“{shortened(quote, longest)}”", QUOTED) for quote in unseen]
     return lines
 
 
@@ -81,18 +106,11 @@ def all_sources(answers: Sequence[Answer]) -> list[Line]:
 
 def opened(paper: Paper, number: int | None, citations: Iterable[Citation]) -> list[Line]:
     """A paper: its abstract, in which what was quoted stands out, and what else is known of it."""
-    spans = sorted({(citation.start, citation.end) for citation in citations})
-    pieces, at = [], 0
-    for start, end in spans:
-        if start >= at:
-            pieces += [(shown(paper.abstract[at:start], strip=False), ""), (shown(paper.abstract[start:end]), QUOTED)]
-            at = end
-    pieces.append((shown(paper.abstract[at:], strip=False), ""))
     facts = [line(f"{name}: {value}", "dim") for name, value in details(paper)]
     return [
         line(shown(paper.headline), "bold", f"[{number}]" if number else ""),
         line(),
-        Line("", tuple(piece for piece in pieces if piece[0])),
+        Line("", tuple(quoting(paper, citations))),
         line(),
         *facts,
     ]
@@ -103,7 +121,9 @@ def _line(text: str) -> str:
 
 
 def _head(number: int, paper: Paper) -> Line:
-    return Line(f"[{number}]", ((shown(paper.headline), "bold"), (f"  {paper.id}", "dim")))
+    known = ", ".join(shown(str(fact)) for fact in (paper.year, *map(family_name, paper.authors[:1])) if fact)
+    facts = f" ({known})" if known else ""
+    return Line(f"[{number}]", ((shown(paper.headline), "bold"), (facts, ""), (f"  {paper.id}", "dim")))
 
 
 # --- why ----------------------------------------------------------------------------------------

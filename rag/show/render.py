@@ -7,14 +7,14 @@ piped into anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
-from rag.text import Span, printable, readable
+from rag.text import printable, readable
 
 if TYPE_CHECKING:
-    from rich.console import Group, RenderableType
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -26,14 +26,21 @@ SEARCHES = ("dense", "lexical")  # of `Hit.found`; the others are signals that r
 # --- plain --------------------------------------------------------------------------------------
 
 
-def plain_answer(answer: Answer, *, removed: bool = False) -> str:
-    """The text, then the numbered sources with their quotes, then notes, with what was `removed` if asked for."""
+def plain_answer(answer: Answer, *, removed: bool = False, abstracts: bool = False) -> str:
+    """The text, then the numbered sources with their quotes, then notes, with what was `removed` if asked for.
+
+    Instead of quotes, sources may have whole `abstracts` in which they stand between « and ».
+    """
     lines = [printable(answer.text)]
     if answer.citations:
         lines += ["", "Sources"]
     for number, citations in by_number(answer).items():
-        lines.append(f"[{number}] {shown(citations[0].paper.title)}  ({citations[0].paper.id})")
-        lines += [f'    "{shown(citation.quote)}"' for citation in citations]
+        lines.append(f"[{number}] {shown(citations[0].paper.headline)}  ({citations[0].paper.id})")
+        if abstracts:
+            pieces = quoting(citations[0].paper, citations)
+            lines += ["    " + "".join(f"«{text}»" if style else text for text, style in pieces), ""]
+        else:
+            lines += [f'    "{shown(citation.quote)}"' for citation in citations]
     struck = [f"~~{printable(c.text)}~~  ({printable(c.reason)})" for c in answer.removed if removed]
     return "\n".join([*lines, *notes(answer, removed), *queries(answer), *struck])
 
@@ -61,30 +68,6 @@ def plain_paper(paper: Paper) -> str:
 
 
 # --- rich ---------------------------------------------------------------------------------------
-
-
-def rich_answer(answer: Answer, *, removed: bool = False) -> Group:
-    """The text, then each source with the quoted sentences marked inside its abstract, then notes, with what
-    was `removed` struck through if asked for.
-    """
-    from rich.console import Group
-    from rich.rule import Rule
-    from rich.text import Text
-
-    parts: list[RenderableType] = [*(Text(line, "dim") for line in queries(answer)), rich_text(answer.text)]
-    if answer.citations:
-        parts += [Text(), Rule("Sources", style="dim", align="left")]
-    for number, citations in by_number(answer).items():
-        paper = citations[0].paper
-        head = Text.assemble((shown(paper.headline), "bold"), (f"  {paper.id}", "dim"))
-        body = highlighted(paper, [Span(c.start, c.end) for c in citations])
-        parts += [_entry(f"[{number}]", head, body), Text()]
-    struck = [
-        Text.assemble((printable(c.text), "strike"), (f"  {printable(c.reason)}", "dim"))
-        for c in answer.removed
-        if removed
-    ]
-    return Group(*parts, *(Text(note, "dim") for note in notes(answer, removed)), *struck)
 
 
 def rich_hits(hits: Sequence[Hit]) -> Group:
@@ -130,20 +113,6 @@ def rich_paper(paper: Paper) -> Group:
     return Group(Text(shown(paper.headline), "bold"), Text(), Text(shown(paper.abstract)), Text(), *facts)
 
 
-def highlighted(paper: Paper, spans: Sequence[Span]) -> Text:
-    """The abstract, dim, with the spans standing out."""
-    from rich.text import Text
-
-    text, at = Text(), 0
-    for start, end in sorted(set(spans)):
-        if start < at:
-            continue
-        text.append(shown(paper.abstract[at:start], strip=False), "dim")
-        text.append(shown(paper.abstract[start:end], strip=False), QUOTED)
-        at = end
-    return text.append(shown(paper.abstract[at:], strip=False), "dim")
-
-
 def _entry(mark: str, *lines: Text) -> Table:
     """Lines to the right of a mark; a long one wraps inside its column."""
     from rich.console import Group
@@ -171,6 +140,17 @@ def shown(text: str, *, strip: bool = True) -> str:
     """Text as a person reads it: LaTeX residue made readable, nothing a terminal obeys, one line."""
     plain = printable(readable(text)).replace("\n", " ").replace("\t", " ")
     return plain.strip() if strip else plain
+
+
+def quoting(paper: Paper, citations: Iterable[Citation]) -> list[tuple[str, str]]:
+    """The abstract in pieces (text, style): what was quoted is QUOTED, the rest has no style."""
+    pieces, at = [], 0
+    for start, end in sorted({(citation.start, citation.end) for citation in citations}):
+        if start >= at:
+            pieces += [(shown(paper.abstract[at:start], strip=False), ""), (shown(paper.abstract[start:end]), QUOTED)]
+            at = end
+    pieces.append((shown(paper.abstract[at:], strip=False), ""))
+    return [piece for piece in pieces if piece[0]]
 
 
 def by_number(answer: Answer) -> dict[int, list[Citation]]:

@@ -12,8 +12,15 @@ from rag.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
     from rag.show.lines import Line
+
+
+STANDARD = 80  # columns of a terminal
+LENGTHS = range(300, 40, -20)  # characters of a sentence of a list, tried one after the other until it fits
+LEAST_SEEN = 20  # columns of a title that is cut
+CUT = "... marks a sentence that is cut here; --abstracts shows all"
 
 
 class Told(Protocol):
@@ -118,11 +125,21 @@ class Terminal:
     """A terminal of any width, with colour or without, through rich.
 
     `hint` is shown once, below the first answer that no chat model wrote. On a `console` of the caller's,
-    only what stays is shown.
+    only what stays is shown. `abstracts` shows those of the sources whole. An answer from many papers is made
+    to fit `rows`, at 80 columns, by cutting long sentences; None cuts none.
     """
 
-    def __init__(self, *, removed: bool = False, hint: str = "", console: Console | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        removed: bool = False,
+        hint: str = "",
+        console: Console | None = None,
+        abstracts: bool = False,
+        rows: int | None = None,
+    ) -> None:
         self._removed, self._hint, self._console = removed, hint, console
+        self._abstracts, self._rows = abstracts, rows
         self._recorded = console is not None
 
     def put(self, lines: Iterable[Line]) -> None:
@@ -139,19 +156,42 @@ class Terminal:
 
     def answer(self, answer: Answer) -> None:
         """What was searched, the text, its sources, and what should be known besides."""
+        from rag.show import lines
+
+        console = self._rich()
+        rows = None if self._abstracts or len(answer.numbers) < lines.MANY else self._rows
+        tried: list[tuple[bool, int | None]] = [(True, None)]
+        if rows:
+            rows = rows * max(STANDARD, console.width) // console.width
+            tried += [(False, longest) for longest in (None, *LENGTHS)]
+        for apart, longest in tried:
+            parts = self._parts(answer, apart, longest)
+            if rows and sum(len(console.render_lines(part, pad=False)) for part in parts) <= rows:
+                break
+        self._print(*parts)
+        if self._hint and answer.model == EXTRACTIVE and answer.citations:
+            self.say(self._hint)
+            self._hint = ""
+
+    def _parts(self, answer: Answer, apart: bool, longest: int | None) -> list[RenderableType]:
+        """What is shown of an answer, the sentences of a list `apart` and cut at `longest` characters."""
         from rich.text import Text
 
         from rag.show import lines, render
 
-        notes = [Text(note, "dim") for note in render.notes(answer, self._removed)]
+        console, told = self._rich(), lines.told(answer, apart=apart, longest=longest)
+        notes = render.notes(answer, self._removed)
         struck = [lines.line(claim.text, "strike", "-") for claim in answer.removed if self._removed]
-        parts: list[list[Line]] = [lines.searched(answer), lines.sources(answer), struck]
-        console = self._rich()
-        text = [render.rich_text(lines.told(answer)), *([Text()] if answer.citations else [])]
-        self._print(rich(parts[0], console), *text, rich(parts[1], console), *notes, rich(parts[2], console))
-        if self._hint and answer.model == EXTRACTIVE and answer.citations:
-            self.say(self._hint)
-            self._hint = ""
+        parts = [
+            rich(lines.searched(answer), console),
+            render.rich_text(told),
+            Text() if answer.citations else None,
+            rich(lines.sources(answer, longest=longest, abstracts=self._abstracts), console),
+            Text(CUT, "dim") if longest else None,
+            *(Text(note, "dim") for note in notes),
+            rich(struck, console),
+        ]
+        return [part for part in parts if part is not None]
 
     def end(self) -> None:
         """A blank line before the next prompt."""
@@ -179,15 +219,21 @@ class Terminal:
 
 def plain(lines: Iterable[Line]) -> str:
     """Lines as text, their marks in a column, what is quoted between « and »."""
-    from rag.show.render import QUOTED
-
     lines = list(lines)
     width = max((len(line.mark) for line in lines), default=0)
     shown = []
     for line in lines:
-        text = "".join(f"«{t}»" if style == QUOTED and not t.startswith("“") else t for t, style in line.pieces)
+        text = "".join(text for text, _ in marked(line).pieces)
         shown.append(f"{line.mark:<{width}} {text}".rstrip() if width else text)
     return "\n".join(shown)
+
+
+def marked(line: Line) -> Line:
+    """The line, what is quoted between « and », where it has no marks of its own."""
+    from rag.show.render import QUOTED
+
+    pieces = ((f"«{t}»" if style == QUOTED and not t.startswith("“") else t, style) for t, style in line.pieces)
+    return line._replace(pieces=tuple(pieces))
 
 
 def rich(lines: Iterable[Line], console: Console) -> RenderableType | None:
@@ -201,10 +247,11 @@ def rich(lines: Iterable[Line], console: Console) -> RenderableType | None:
     lines = list(lines)
     if not lines:
         return None
-    if console.color_system is None:
-        lines = [line._replace(pieces=((plain([line._replace(mark="")]), ""),)) for line in lines]
-    texts = [(Text(line.mark, MARK, no_wrap=True), Text.assemble(*line.pieces)) for line in lines]
-    width = max(len(mark) for mark, _ in texts)
+    if console.color_system is None or console.no_color:
+        lines = [marked(line) for line in lines]
+    width = max(len(line.mark) for line in lines)
+    beside = console.width - (width + 1 if 0 < 2 * width <= console.width else 0)
+    texts = [(Text(line.mark, MARK, no_wrap=True), _assembled(line, beside)) for line in lines]
     if not width:
         return Group(*(text for _, text in texts))
     if 2 * width > console.width:
@@ -213,3 +260,14 @@ def rich(lines: Iterable[Line], console: Console) -> RenderableType | None:
     for mark, text in texts:
         grid.add_row(mark, text)
     return grid
+
+
+def _assembled(line: Line, width: int) -> Text:
+    """The text of a line; of one that fits, on one row of that width, if the first piece can be cut so far."""
+    from rich.text import Text
+
+    if not line.fits:
+        return Text.assemble(*line.pieces)
+    first, rest = Text(*line.pieces[0]), Text.assemble(*line.pieces[1:])
+    first.truncate(max(width - rest.cell_len, LEAST_SEEN), overflow="ellipsis")
+    return first + rest

@@ -22,7 +22,8 @@ from werkzeug import Response
 from rag.answering.appeal import Failed, prompted
 from rag.answering.opening import open_assistant
 from rag.settings import load
-from rag.show.render import plain_answer, rich_answer
+from rag.show.render import plain_answer
+from rag.show.screen import Terminal
 from rag.text import folded, sentences
 
 CASES = [json.loads(line) for line in (Path(__file__).parent / "injections.jsonl").read_text("utf-8").splitlines()]
@@ -140,9 +141,10 @@ def chat(folder, server):
 
 
 def shown(answer):
-    """All a person sees of an answer: plain, and at a terminal without our own colours."""
+    """All a person sees of an answer: plain, and at a terminal without our own colours, its abstracts as well."""
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None, legacy_windows=False)
-    console.print(rich_answer(answer))
+    for abstracts in (False, True):
+        Terminal(console=console, abstracts=abstracts).answer(answer)
     return plain_answer(answer) + console.file.getvalue()
 
 

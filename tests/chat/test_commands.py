@@ -146,12 +146,68 @@ def test_why_of_a_refusal_says_how_far_off_it_was(talk):
     assert re.search(r"the best passage scores 0\.[0-3]\d; under 0\.45 the answer is a refusal", talk("/why"))
 
 
-def test_papers_and_like_search_and_name_what_bears_a_number(asked):
-    assert re.search(r"^\[2\] PokerBench: ", asked("/papers poker"))
-    like = asked("/like 1").splitlines()
+def test_papers_and_like_search_and_name_what_bears_a_number(talk):
+    talk(QUESTION)
+    talk(POKER_QUESTION)
+    assert re.search(r"^\[2\] PokerBench: ", talk("/papers poker"))
+    like = talk("/like 1").splitlines()
     assert len(like) == 5
     assert not any("FlashAttention: Fast" in line for line in like)
     assert "Hungry Hungry Hippos" in like[0]
+
+
+def test_hits_get_numbers_that_stay_and_no_answer_takes(talk):
+    talk(QUESTION)
+    found = {int(n): id for n, id in re.findall(r"^\[(\d+)\] .*  (\w{12})  ", talk("/papers poker"), re.MULTILINE)}
+    assert list(found) == [2, 3, 4, 5, 6]
+    assert f"id: {found[4]}" in talk("/open 4")
+    assert talk("/cite 5").splitlines()[0].endswith(f"-{found[5]},")
+    like = dict(re.findall(r"^\[(\d+)\] .*  (\w{12})  ", talk("/like 2").replace("]  ", "] "), re.MULTILINE))
+    assert all(found.get(int(number), paper) == paper for number, paper in like.items())
+    assert min(set(map(int, like)) - set(found)) == 7
+    assert list(talk.chat.numbers) == [1]
+    assert "cited by" in talk("/sources")
+    assert "is not cited in this chat" in talk("/why 3")
+    assert re.search(r"no paper bears \[99\] in this chat; there are \[1\], .*, \.\.\., \[\d+\], see", talk("/open 99"))
+    talk("What is PoNet?")
+    assert min(set(talk.chat.last.numbers) - {1}) > max(talk.chat.listed)
+    talk("/new")
+    assert "no paper bears [2] in this chat; ask a question first" in talk("/open 2")
+
+
+def test_a_hit_can_be_asked_about_and_then_keeps_its_number(talk):
+    first = talk("/papers poker")
+    assert re.match(r"\[1\] PokerBench: ", first)
+    talk("What does [1] train?")
+    assert talk.chat.last.question.startswith("What does PokerBench: Training Large")
+    assert talk.chat.last.numbers[1].title.startswith("PokerBench")
+
+
+def test_a_number_stays_that_of_a_hit_when_its_answer_is_taken_back(talk):
+    talk(POKER_QUESTION)
+    shown = talk("/papers poker")
+    talk.chat.forget_last()
+    assert talk("/papers poker") == shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["/dev/shm is used by which paper?", "//dev", "/etc/hosts", " /open source models for code?", "\t/new", "/zzzq is used by whom?"],
+)  # fmt: skip
+def test_a_question_may_begin_with_a_slash(talk, line):
+    talk(line)
+    assert [answer.question for answer in talk.chat.history] == [line.strip()]
+
+
+@pytest.mark.parametrize("line", ["/new models of speech?", "/quit smoking?", "/opne source models?", "/xyzzy 1"])
+def test_a_line_that_no_command_takes_says_how_to_ask_it_and_that_works(talk, line):
+    talk(QUESTION)
+    shown = talk(line)
+    assert shown.startswith("rag: ")
+    assert "begin with a blank" in shown
+    assert len(talk.chat.history) == 1
+    talk(f" {line}")
+    assert [answer.question for answer in talk.chat.history] == [QUESTION, line]
 
 
 def test_cite_gives_what_can_be_copied(asked):
@@ -317,7 +373,7 @@ def test_a_library_that_changes_under_an_open_chat_is_asked_as_it_is(tmp_path):
     library(folder, FLASH)  # as another terminal would
     talk("Is FlashAttention exact?")
     assert talk.chat.last.citations[0].paper == FLASH
-    assert talk.chat.numbers == {1: POKER, 2: FLASH}
+    assert talk.chat.numbers == {1: POKER, 3: FLASH}
     assert "«" in talk("/open 1")
 
 

@@ -34,6 +34,7 @@ from rag.text import paper_id
 QUESTION = "How does FlashAttention reduce memory accesses?"
 NOT_HERE = "What is the best recipe for sourdough bread?"
 FLASH = "ab71d384aa75"
+DRAWN = re.compile(r"\x1b\[[\d;?]*[A-Za-z]|\r")
 COLOUR = re.compile(r"\x1b\[(\d+;)*3\d")
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")  # by a terminal
 
@@ -90,6 +91,23 @@ def test_ask_takes_its_question_as_argument_words_dash_or_pipe(rag):
     assert rag("ask", "-", stdin=QUESTION.encode()).out == given.out
     assert rag("ask", stdin=f"\ufeff  {QUESTION}\n".encode()).out == given.out
     assert not OBEYED.search(given.out)
+
+
+def test_a_question_in_the_place_of_a_command_is_asked(rag):
+    as_asked = rag("ask", QUESTION)
+    assert rag(QUESTION) == as_asked
+    assert json.loads(rag(QUESTION, "--json").out)["question"] == QUESTION
+    assert json.loads(rag("FlashAttention?", "--json").out)["question"] == "FlashAttention?"
+    assert rag(NOT_HERE).code == 3
+    assert "is empty; type: rag ask" in said(rag(" "))
+    assert "did you mean --json? type: rag ask" in said(rag(QUESTION, "--jsno"))
+
+
+def test_ask_abstracts_marks_the_quotes_in_them(rag, papers):
+    answer = Answer.from_dict(json.loads(rag("ask", "--json", QUESTION).out))
+    shown = rag("ask", "--abstracts", QUESTION).out
+    assert all(f"«{citation.quote}»" in shown for citation in answer.citations if "\\" not in citation.quote)
+    assert "«" not in rag("ask", QUESTION).out
 
 
 def test_ask_json_is_the_answer(rag):
@@ -202,6 +220,8 @@ def test_a_pipe_that_is_not_text(rag):
         (["aks", "what"], "no command 'aks'; did you mean ask? type: rag --help"),
         (["statsu"], "did you mean status? type: rag --help"),
         (["frobnicate"], "no command 'frobnicate'; type: rag --help"),
+        (["serach", "what?"], "no command 'serach'; did you mean search? type: rag --help"),
+        (["What", "is", "S4?"], "no command 'What'; to ask a question type: rag \"your question\""),
         (["ask", "--libary", "x", "what"], "--libary; did you mean --library? type: rag ask --help"),
         (["ask", "what", "--bas-url=x"], "did you mean --base-url? type: rag ask --help"),
         (["list", "--jsno"], "did you mean --json? type: rag list --help"),
@@ -445,6 +465,23 @@ def test_no_color_and_a_narrow_terminal_are_respected():
     assert COLOUR.search(coloured)
     assert not COLOUR.search(narrow)
     assert "\x1b" not in dumb
+
+
+LISTS = "Which papers propose benchmarks for language models?"
+
+
+def test_an_answer_from_twelve_papers_is_at_most_forty_lines():
+    _, listed = typed("ask", LISTS, columns=80)
+    shown = DRAWN.sub("", listed.split("\x1b[2K")[-1]).splitlines()
+    assert len([row for row in shown if re.search(r"^\[\d+\] .*\b[0-9a-f]{12}\s*$", row)]) == 12
+    assert len(shown) <= 40
+
+
+def test_quotes_have_marks_where_there_is_no_colour():
+    for how in ({"TERM": "dumb"}, {"NO_COLOR": "1"}):
+        _, out = typed("ask", "--abstracts", QUESTION, **how)
+        assert "«" in out
+        assert "»" in out
 
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # a locale without one letter beyond A to Z
