@@ -46,7 +46,7 @@ class Outcome:
 
     asked     "same" answers, "told" in an error, or "wrong" without a word
     examined  "told" or "nothing found"
-    repaired  "nothing to do", "whole", "set aside" with a name, "lost" without one, "blessed", or "beyond repair"
+    repaired  "nothing to do" (and it is sound), "missed", "whole", "set aside" with a name, "lost" without one, "blessed", or "beyond repair"
     """
 
     where: str
@@ -92,7 +92,7 @@ def trials(place: Path, count: int, papers: int, chance: random.Random) -> list[
             if trial % 2:
                 (base / "away.jsonl").rename(base / "papers.jsonl")
             shutil.rmtree(folder)
-        if "wrong" in found[-1].asked or "blessed" in found[-1].repaired or "lost" in found[-1].repaired:
+        if found[-1].asked == "wrong" or found[-1].repaired in ("missed", "blessed", "lost"):
             print(f"trial {trial}: {found[-1]}", flush=True)
     return found
 
@@ -152,9 +152,11 @@ def _answers(folder: Path) -> dict[str, Any]:
 
 
 def _repaired(folder: Path, truth: dict[str, Any], problems: int) -> str:
-    if not problems:
-        return "nothing to do"
     wanted = {json.loads(_line(n))["title"]: json.loads(_line(n))["abstract"] for n in range(1000)}
+    if not problems:
+        with closing(Library.open(folder)) as library:
+            sound = all(wanted.get(paper.title) == paper.abstract for paper in library)
+        return "nothing to do" if sound and _answers(folder) == truth else "missed"
     health = doctor.repair(folder, str(folder), Hashed())
     if "cannot be repaired" in health.advice:
         return "beyond repair"

@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 
 from rag.errors import LibraryBusy, LibraryDamaged, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.filters import parse
-from rag.library import database, subsets, write
-from rag.library import store as store_module
+from rag.library import database, stored, subsets, write
 from rag.library import words as module
 from rag.library.chunks import chunk, passage
 from rag.library.database import FILE
@@ -652,7 +651,7 @@ def test_the_nearest_of_some_papers_are_those_of_a_full_comparison(
     thirty: Library, monkeypatch: pytest.MonkeyPatch, piece: int
 ) -> None:
     monkeypatch.setattr(database, "PIECE", piece)
-    monkeypatch.setattr(store_module, "PIECE", piece)
+    monkeypatch.setattr(stored, "PIECE", piece)
     wanted, vector = {dated(n).id for n in range(0, 30, 3)}, embed("a question")
     every = [
         (id, float(v @ vector), p)
