@@ -109,7 +109,7 @@ def _store(library: Library, plan: Plan, action: str, embedder: Embedder, progre
     """Store what a plan says, and its report in the journal."""
     report = plan.report
     gone = [source.path for source in plan.looked.gone] if plan.looked.prune else []
-    more = {"given": list(plan.looked.given), "forgotten": gone}
+    more = {"given": list(plan.looked.given), "forgotten": [*gone, *plan.looked.turned]}
     detail = report.entry() | {name: paths for name, paths in more.items() if paths}
     if not (plan.papers or plan.moved or report.removed):
         write.note(library.database, action, detail)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from rag.readers import Way, file_of, version
+from rag.readers import Way, file_named, file_of, version
 
 if TYPE_CHECKING:
     from rag.library.store import Library
@@ -95,7 +95,7 @@ class Origins:
         return [
             id
             for id, run in self.missed.items()
-            if id in sources and all(last.get(file_of(source), -1) <= run for source in sources[id])
+            if id in sources and all(last.get(file_of(source, last), -1) <= run for source in sources[id])
         ]
 
 
@@ -149,15 +149,19 @@ def origins(journal: Iterable[Entry]) -> Origins:
         if entry.get("lost"):  # papers that could not be read: any file may have them
             files = {path: replace(one, source=replace(one.source, reader="")) for path, one in files.items()}
         if entry["action"] == "remove":
-            removed |= {p["id"]: frozenset(map(file_of, p["sources"])) for p in entry["before"]["back"]}
+            names = {origin.source.file for origin in files.values()}
+            removed |= {
+                p["id"]: frozenset(file_of(source, names) for source in p["sources"]) for p in entry["before"]["back"]
+            }
         for id in entry.get("ids", {}).get("added", ()):
             removed.pop(id, None)
     return Origins(files, given, removed, missed)
 
 
 def _read_in(entry: Entry, run: int) -> list[Origin]:
-    pieces = _by_file(entry.get("skipped", ()))
-    merges = _by_file(entry.get("merges", ()))
+    names = {file["file"] for file in entry.get("files", ())}
+    pieces = _by_file(entry.get("skipped", ()), names)
+    merges = _by_file(entry.get("merges", ()), names)
     return [
         Origin(Source.from_dict(file), entry["at"], run, tuple(pieces.get(file["file"], ())),
                tuple(merges.get(file["file"], ())))
@@ -165,12 +169,13 @@ def _read_in(entry: Entry, run: int) -> list[Origin]:
     ]  # fmt: skip
 
 
-def _by_file(pieces: Iterable[Any]) -> dict[str, list[Entry]]:
+def _by_file(pieces: Iterable[Any], names: Collection[str]) -> dict[str, list[Entry]]:
     found: dict[str, list[Entry]] = {}
     for piece in pieces:
         if isinstance(piece, Mapping):
             source = piece["source"]
-            name = file_of(source) if source.rpartition(":")[2].isdigit() else source.partition("!")[0]
+            has_line = source.rpartition(":")[2].isdigit()
+            name = file_of(source, names) if has_line else file_named(source, names)
             found.setdefault(name, []).append(piece)
     return found
 
@@ -180,7 +185,9 @@ def _by_file(pieces: Iterable[Any]) -> dict[str, list[Entry]]:
 
 def sources(library: Library) -> list[dict[str, Any]]:
     """The files whose papers the library holds, or that were refused: file, path, format, papers, when last read, state."""
-    papers = Counter(file for _, held in library.sources() for file in {file_of(source) for source in held})
+    known = origins(library.journal()).files
+    names = {origin.source.file for origin in known.values()}
+    papers = Counter(file for _, held in library.sources() for file in {file_of(source, names) for source in held})
     return [
         {
             "file": origin.source.file,
@@ -191,7 +198,7 @@ def sources(library: Library) -> list[dict[str, Any]]:
             "read": origin.at,
             "state": state(origin.source),
         }
-        for path, origin in origins(library.journal()).files.items()
+        for path, origin in known.items()
         if papers[origin.source.file] or any(piece["kind"] == "refused" for piece in origin.skipped)
     ]
 

@@ -19,7 +19,7 @@ from rag.errors import LibraryError, ReadError
 from rag.library.origins import Origin, Origins, Source, digest, way_dict
 from rag.library.report import Added
 from rag.library.store import Library
-from rag.readers import File, Reading, Skipped, Taken, Way, file_of, joined, listed, nothing, take, version
+from rag.readers import File, Reading, Skipped, Taken, Way, file_named, file_of, joined, listed, nothing, take, version
 from rag.records import Paper
 from rag.remedies import Remedy
 
@@ -45,11 +45,18 @@ class Looked:
     before: Origins = field(default_factory=Origins)
     sync: bool = False
     prune: bool = False
+    turned: tuple[str, ...] = ()  # paths that a link led to when it was last read, which leads elsewhere now
+
+    @property
+    def names(self) -> set[str]:
+        """What sources call the files that are known or read."""
+        return {*self.before.names.values(), *(file.name for file, _ in self.read.values())}
 
 
 def named(paths: Sequence[Path], way: Way, before: Origins) -> Looked:
     """What to do for files and folders that were named."""
     listing, missing = listed(paths)
+    before, turned = _turned(listing, before)
     found = _called([(file, way) for file in listing], before)
     by_hand = {name for names in before.removed.values() for name in names}
     known = {path: origin for path, origin in before.files.items() if path in found}
@@ -63,6 +70,7 @@ def named(paths: Sequence[Path], way: Way, before: Origins) -> Looked:
         missing=tuple(missing),
         given=tuple({"path": p, **way_dict(w)} for p, w in given.items() if before.given.get(p) != w),
         before=before,
+        turned=turned,
     )
 
 
@@ -72,6 +80,7 @@ def every(before: Origins, prune: bool) -> Looked:
         raise LibraryError("no file is known to have made this library", Remedy.ADD_FILES_AGAIN)
     named = {given: way for given, way in before.given.items() if os.path.exists(given)}
     listing = [(file, way) for given, way in named.items() for file in listed([Path(given)])[0]]
+    before, turned = _turned([file for file, _ in listing], before)
     found = _called(listing, before) | there(before, set())
     if prune and not found:
         raise LibraryError(
@@ -88,17 +97,54 @@ def every(before: Origins, prune: bool) -> Looked:
         before=before,
         sync=True,
         prune=prune,
+        turned=turned,
     )
 
 
 def there(before: Origins, less: set[str]) -> dict[str, tuple[File, Way]]:
     """The known files that are still there, each to be read as it was."""
+    places = _places(before)
     named = set(map(os.path.realpath, before.given))
     return {
         path: (File(Path(path), one.source.file, path in named or not named), one.source.way)
         for path, one in before.files.items()
-        if path not in less and one.source.is_there
+        if path not in less and one.source.is_there and (not places or _leads_to(path, places))
     }
+
+
+def _places(before: Origins) -> set[str]:
+    """The paths that were named, and where they lead now."""
+    return {place for one in before.given for place in (one, os.path.realpath(one))}
+
+
+def _leads_to(path: str, places: set[str]) -> bool:
+    """Is a path one of these places, or in one of them? What a link led to before is not."""
+    return path in places or any(str(parent) in places for parent in Path(path).parents)
+
+
+def _turned(files: Iterable[File], before: Origins) -> tuple[Origins, tuple[str, ...]]:
+    """What was known, with a link that leads to another file now known as that file; and the paths it led to.
+
+    What was read through the link has its name: what the other file says replaces it.
+    """
+    known = {name: path for path, name in before.names.items()}
+    places, turned = _places(before), dict[str, str]()
+    for file in files:
+        path, old = os.path.realpath(file.path), known.get(file.name, "")
+        is_link = os.path.abspath(file.path) != path
+        if is_link and old and path not in before.files and not _leads_to(old, places):
+            turned[old] = path
+    if not turned:
+        return before, ()
+    held = {
+        turned.get(path, path): _at(turned[path], one) if path in turned else one for path, one in before.files.items()
+    }
+    return replace(before, files=held), tuple(turned)
+
+
+def _at(path: str, origin: Origin) -> Origin:
+    """The origin at another path, not read there yet."""
+    return replace(origin, source=replace(origin.source, path=path, sha256=""))
 
 
 def _called(files: Iterable[tuple[File, Way]], before: Origins) -> dict[str, tuple[File, Way]]:
@@ -138,8 +184,9 @@ def planned(name: str, looked: Looked, library: Library | None, progress: Progre
     read = {paper.id: paper for paper in reading.papers if paper.id not in by_hand}
     papers, moved = _differing(read, known)
     kept = {origin.source.file for origin in looked.kept} - {source.file for source in sources}
-    told = {file_of(source) for held_in in held.values() for source in held_in}
-    same = {id for id, held_in in held.items() if not kept.isdisjoint(map(file_of, held_in))}
+    names = looked.names
+    told = {file_of(source, names) for held_in in held.values() for source in held_in}
+    same = {id for id, held_in in held.items() if not kept.isdisjoint(file_of(source, names) for source in held_in)}
     absent = _absent(looked, known, read, again)
     removed = _prunable(absent, known, reading, sources) if looked.prune else ()
     report = Added(
@@ -213,7 +260,8 @@ def _sharing(
 ) -> dict[str, tuple[File, Way]]:
     """Files not read that hold a paper of one that was: only together do they say what it is now."""
     unread = {file.name: path for path, (file, _) in looked.rest.items() if path not in taken}
-    held = [set(map(file_of, paper.sources)) for paper in known.values()] if unread else []
+    names = looked.names
+    held = [{file_of(source, names) for source in paper.sources} for paper in known.values()] if unread else []
     shared = {name for files in held if files & again for name in files & unread.keys()}
     return {unread[name]: looked.rest[unread[name]] for name in shared}
 
@@ -228,7 +276,8 @@ def _absent(looked: Looked, known: Mapping[str, Paper], read: Mapping[str, Paper
     """Papers that the files read again no longer hold, nor any other that is there."""
     gone = {source.file for source in looked.gone}
     missing = [paper for paper in known.values() if paper.id not in read and paper.sources]
-    files = {paper.id: set(map(file_of, paper.sources)) for paper in missing}
+    names = again | gone
+    files = {paper.id: {file_of(source, names) for source in paper.sources} for paper in missing}
     return tuple(id for id, held_in in files.items() if held_in & again and held_in <= again | gone)
 
 
@@ -237,7 +286,7 @@ def _still_absent(looked: Looked, held: Mapping[str, Sequence[str]], again: set[
     return tuple(
         id
         for id in looked.before.absent(held)
-        if again.isdisjoint(map(file_of, held[id])) and looked.sync
+        if again.isdisjoint(file_of(source, again) for source in held[id]) and looked.sync
     )  # fmt: skip
 
 
@@ -245,12 +294,13 @@ def _prunable(
     absent: Iterable[str], known: Mapping[str, Paper], reading: Reading, sources: Iterable[Source]
 ) -> tuple[str, ...]:
     """Those that are in no file of which anything was refused, or of which nothing is a record: there they may only be hidden."""
-    broken = {_file(piece.source) for piece in reading.skipped if piece.kind == "refused"}
-    strange = {_file(piece.source) for piece in reading.skipped}
+    names = {source.file for source in sources}
+    broken = {_file(piece.source, names) for piece in reading.skipped if piece.kind == "refused"}
+    strange = {_file(piece.source, names) for piece in reading.skipped}
     broken |= {source.file for source in sources if not source.records and source.file in strange}
-    return tuple(id for id in absent if broken.isdisjoint(map(file_of, known[id].sources)))
+    return tuple(id for id in absent if broken.isdisjoint(file_of(source, names) for source in known[id].sources))
 
 
-def _file(source: str) -> str:
+def _file(source: str, names: set[str]) -> str:
     """The file of a piece, which names a line unless the whole file was refused."""
-    return file_of(source) if source.rpartition(":")[2].isdigit() else source.partition("!")[0]
+    return file_of(source, names) if source.rpartition(":")[2].isdigit() else file_named(source, names)

@@ -23,7 +23,7 @@ from rag.errors import ReadError, UsageError
 from rag.formats import Format
 from rag.readers.fields import ALIASES, Columns
 from rag.readers.files import File, Refused, listed, texts
-from rag.readers.merge import Merged, file_of, merged
+from rag.readers.merge import Merged, file_named, file_of, merged
 from rag.readers.record import Found, Record, Skipped
 from rag.readers.sniff import Unknown, sniff
 from rag.records import FrozenMap, Paper
@@ -38,6 +38,7 @@ __all__ = [
     "Skipped",
     "Taken",
     "Way",
+    "file_named",
     "file_of",
     "gather",
     "joined",

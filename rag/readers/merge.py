@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain, count
@@ -36,6 +36,7 @@ _PREPRINT_DOI = re.compile(
 )  # arXiv, bioRxiv and medRxiv, Research Square, Preprints, PsyArXiv, OSF, ChemRxiv, SSRN, TechRxiv, Authorea, EarthArXiv ...
 _PUBLISHED = 2  # see _standing
 _PREPRINT_VENUE = re.compile(r"arxiv|\bcorr\b|biorxiv|medrxiv|\bssrn\b|research square|preprint", re.IGNORECASE)
+_MARKS = 20  # of "!" in a name that are looked at
 _OPENING = 60  # letters of an abstract by which near duplicates find each other
 
 
@@ -107,15 +108,24 @@ def _record(paper: Paper) -> Record:
                   paper.extra)  # fmt: skip
 
 
-def file_of(source: str) -> str:
-    """The file of a source, "file:line" or "archive!member:line"."""
-    return source.rpartition(":")[0].partition("!")[0]
+def file_of(source: str, names: Container[str] = ()) -> str:
+    """The file of a source, "file:line" or "archive!member:line". Of a name that holds a "!" itself `names` must tell."""
+    return file_named(source.rpartition(":")[0], names)
+
+
+def file_named(name: str, names: Container[str] = ()) -> str:
+    """The file of "file" or "archive!member": the longest that is one of `names`, else what stands before the first "!"."""
+    if "!" not in name:
+        return name
+    ends = [len(name), *(at for at in range(len(name) - 1, -1, -1) if name[at] == "!")][:_MARKS]
+    return next((name[:end] for end in ends if name[:end] in names), name.partition("!")[0])
 
 
 def _is_known(record: Record, stored: Paper, again: Collection[str]) -> bool:
     """Was the stored paper made of this record, which may stand at another line by now?"""
-    file = file_of(record.source)
-    return record.source in stored.sources or (file in again and file in map(file_of, stored.sources))
+    file = file_of(record.source, again)
+    held = (file_of(source, again) for source in stored.sources)
+    return record.source in stored.sources or (file in again and file in held)
 
 
 def _without(group: _Group) -> Skipped:
@@ -143,7 +153,7 @@ class _Index:
         known = _record(paper)
         group = self.start(known)
         group.stored, group.known = paper, known
-        group.again = bool(paper.sources) and all(file_of(source) in again for source in paper.sources)
+        group.again = bool(paper.sources) and all(file_of(source, again) in again for source in paper.sources)
 
     def join(self, group: _Group, record: Record) -> list[Merged]:
         """Add a record to a group; other groups that it shows to be the same paper become part of it, and are given."""
@@ -369,7 +379,7 @@ def _length(text: str) -> int:
 def _sources(group: _Group, new: list[str], again: Collection[str]) -> tuple[str, ...]:
     """Those stored, in their order, less what is no longer in a file read again; then the new ones."""
     before = group.stored.sources if group.stored else ()
-    kept = [source for source in before if source in new or file_of(source) not in again]
+    kept = [source for source in before if source in new or file_of(source, again) not in again]
     return tuple(dict.fromkeys([*kept, *new]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rag import readers
 from rag.errors import LibraryError
 from rag.library import changes, plan
 from rag.library.embed import MiniLM, open_embedder
-from rag.library.origins import origins
+from rag.library.origins import origins, sources
 from rag.library.store import Library
 
 TEXTS = {
@@ -370,3 +371,70 @@ def test_where_a_library_came_from_is_read_from_its_journal(place, folder):
     assert list(known.given) == [str(folder)]
     assert [origin.source.file for origin in known.files.values()] == ["one.jsonl", "two.jsonl"]
     assert all(origin.source.is_as_read() for origin in known.files.values())
+
+
+# --- names and links ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Inbox!.jsonl", "!.jsonl", "a!b!.jsonl", "in!/b.jsonl"])
+def test_a_file_whose_name_holds_an_exclamation_mark_is_a_file_like_others(tmp_path, name):
+    file, place = tmp_path / "exports" / name, str(tmp_path / "mine")
+    file.parent.mkdir(parents=True)
+    file.write_text(lines(WIDGETS, SEA), "utf-8")
+    changes.add([tmp_path / "exports"], place, open_embedder())
+    file.write_text(lines(WIDGETS, widgets="A widget folds 13 times faster now."), "utf-8")
+    report = sync(place, prune=True)
+    assert (len(report.changed), len(report.removed)) == (1, 1)
+    with closing(Library.open(place)) as library:
+        assert [paper.abstract for paper in library] == ["A widget folds 13 times faster now."]
+        assert [one["file"] for one in sources(library)] == [name]
+
+
+def test_an_archive_beside_a_file_whose_name_begins_like_a_member(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("b.jsonl", lines(WIDGETS))
+    (tmp_path / "a.zip!b.jsonl").write_text(lines(SEA), "utf-8")
+    place = str(tmp_path / "mine")
+    changes.add([tmp_path / "a.zip", tmp_path / "a.zip!b.jsonl"], place, open_embedder())
+    (tmp_path / "a.zip!b.jsonl").write_text(lines(SEA, lanterns="Lanterns last 41 days."), "utf-8")
+    assert len(sync(place).changed) == 1
+    with closing(Library.open(place)) as library:
+        assert {paper.title: paper.abstract for paper in library}[SEA] == "Lanterns last 41 days."
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+@pytest.mark.parametrize("again", ["sync", "add"])
+def test_a_link_that_leads_elsewhere_says_what_is_there_now(tmp_path, is_folder, again):
+    place, link = str(tmp_path / "mine"), tmp_path / "latest"
+    for month, text in (("may", "Folds 44 times."), ("june", "Folds 55 times.")):
+        target = tmp_path / month / "one.jsonl" if is_folder else tmp_path / month
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(lines(WIDGETS, widgets=text), "utf-8")
+    link.symlink_to("may")
+    changes.add([link], place, open_embedder())
+    link.unlink()
+    link.symlink_to("june")
+    if again == "sync":
+        sync(place)
+    else:
+        changes.add([link], place, open_embedder())
+    with closing(Library.open(place)) as library:
+        assert [paper.abstract for paper in library] == ["Folds 55 times."]
+        assert [(one["file"], Path(one["path"]).parts[-1 - is_folder]) for one in sources(library)] == [
+            ("one.jsonl" if is_folder else "latest", "june")
+        ]
+    assert sync(place).files == ()
+
+
+def test_a_target_that_was_named_too_stays_a_source(tmp_path):
+    place, link = str(tmp_path / "mine"), tmp_path / "latest"
+    (tmp_path / "may").write_text(lines(WIDGETS), "utf-8")
+    (tmp_path / "june").write_text(lines(SEA), "utf-8")
+    link.symlink_to("may")
+    changes.add([link, tmp_path / "may"], place, open_embedder())
+    link.unlink()
+    link.symlink_to("june")
+    sync(place)
+    with closing(Library.open(place)) as library:
+        assert {paper.title for paper in library} == {WIDGETS, SEA}
+        assert {Path(one["path"]).name for one in sources(library)} == {"may", "june"}
