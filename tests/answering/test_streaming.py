@@ -137,7 +137,8 @@ def test_stages_are_told_in_order(server):
     stages = []
     assistant = open_assistant(load(model="test", base_url=server.url))
     list(assistant.stream(POKER, stage=stages.append))
-    assert list(dict.fromkeys(stages)) == ["followup", "retrieve", "rerank", "synthesize", "verify"]
+    told = list(dict.fromkeys(stages))
+    assert told[:5] == ["followup", "retrieve", "rerank", "reading 8 abstracts", "verify"]
 
 
 # --- a second opinion ---------------------------------------------------------------------------
