@@ -67,7 +67,7 @@ def test_a_reply_and_its_stream_are_the_same(chat):
 
 
 def test_a_context_that_is_too_short_is_told(chat):
-    with pytest.raises(ModelError, match=r"too short a context .* \(HTTP 400: .*; lengthen it there, or try -k 2"):
+    with pytest.raises(ModelError, match=r"too short a context .* \(HTTP 400: .*; lengthen it there, or try k=2"):
         chat.ask("You answer.", "poker " * 3000, deadline=LONG)
 
 
@@ -89,9 +89,9 @@ def test_an_answer_is_verified(served, key):
 
 
 def test_when_nothing_can_be_verified_the_abstracts_answer(served, key):
-    answer = assistant(served, reply_tokens=2).answer(POKER)
+    answer = assistant(served, reply_tokens=8).answer(POKER)
     assert (answer.status, answer.model, answer.usage.calls) == ("answered", "extractive", 1)
-    assert answer.usage.completion_tokens <= 2
+    assert answer.usage.completion_tokens <= 8
     assert answer.text == rag.answer(POKER, k=2).text
 
 
