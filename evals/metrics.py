@@ -207,9 +207,13 @@ def claim_supported(question: Question, answer: Answer, abstracts: Abstracts) ->
     return _mean(scored) if scored else None
 
 
+_TIMES = re.compile(r"(?<=\d)times(?![a-z])")  # "60times" is shown as "60×", which folds to "60x"
+_RESOLVED = re.compile(r"\[[^\]\d][^\]]*\]|…")  # what an opening "it" stands for, and what was left out
+
+
 def _supported(claim: Mapping[str, Any]) -> bool:
-    held = fold(" ".join(c["quote"] for c in claim["citations"]))
-    words = [word.strip(".,;:()[]\"'%") for word in fold(claim["text"]).split()]
+    held = _TIMES.sub("x", fold(" ".join(c["quote"] for c in claim["citations"])))
+    words = [word.strip(".,;:()[]\"'%") for word in fold(_RESOLVED.sub(" ", claim["text"])).split()]
     long = [word for word in words if len(word) >= 4]
     digits = [word for word in words if any(char.isdigit() for char in word)]
     share = sum(word in held for word in long) / len(long) if long else 1.0

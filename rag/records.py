@@ -308,7 +308,9 @@ class Draft:
 
     A number n of a sentence names `passages[n-1]`, if there is one. `status` is what the writer makes of it: "refused"
     when it found no answer in the passages, "partial" when it found some, and `missing` says what it did
-    not find ("" otherwise). `model` is "extractive" or the chat model's name.
+    not find ("" otherwise). `model` is "extractive" or the chat model's name. `lead` stands before the sentences and
+    says how many papers there are, or what they do not give; it claims nothing of what they say. `edited` has the
+    sentences whose opening was cut or resolved, each with how it stands in the abstract.
     """
 
     sentences: tuple[Marked, ...]
@@ -317,6 +319,8 @@ class Draft:
     model: str
     usage: Usage = Usage()
     missing: str = ""
+    lead: str = ""
+    edited: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         counts = {"sentences": len(self.sentences), "passages": len(self.passages)}

@@ -49,7 +49,18 @@ def paper_id(title: str) -> str:
 _STOP = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]}]*+(?=\s)|\n\s*\n|(?<=[。！？])")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|al|resp|approx|fig|figs|eq|eqs|sec|no|nos|vol|(?-i:Dr|Mr|Mrs|Ms|Prof|St)|"
-    r"ca|viz|incl|ed|eds|dept|univ|inc|[A-Z])\.$",  # "Ms. Lee" goes on; "in 5 ms." ends
+    r"ca|viz|incl|ed|eds|dept|univ|inc)\.$",  # "Ms. Lee" goes on; "in 5 ms." ends
+    re.IGNORECASE,
+)
+_INITIAL = re.compile(r"(?:^|[\s(\[])[A-Z]\.$")  # "A. Smith" goes on
+_AFTER_INITIAL = re.compile(r"([A-Z][a-z]+)[\s,]")  # "size, N. Finally, we": what is hardly a name begins a sentence
+_TOPICS = (
+    "aims?|backgrounds?|conclusions?|contexts?|design|discussion|findings?|importance|interpretation|introduction|materials|"
+    "methods?|methodology|motivation|objectives?|participants|patients|purpose|rationale|results?|setting|"
+    "significance|summary|outcomes?|measures|measurements|interventions?|limitations"
+)
+_LABEL = re.compile(  # "RESULTS:", "Materials and Methods:"
+    rf"(?=[A-Z])(?:(?:main|key|study|primary) )?(?:{_TOPICS})(?:(?:,| and| &|/) ?(?:{_TOPICS}))*\s?:\s+(?=\S)",
     re.IGNORECASE,
 )
 STOPPED_NAME = re.compile(
@@ -62,9 +73,10 @@ _CLOSED = re.compile(r"(?:^|\s)[a-zα-ω]\.$")  # "of size n." ends a sentence; 
 def sentences(text: str) -> tuple[Span, ...]:
     """Spans of the sentences of `text`, in order, without surrounding white space.
 
-    Together they hold every character that is not white space. Rules for scholarly prose: no stop
-    after an abbreviation or an initial, nor before a lower-case word (unless all of the text is), nor
-    within a name that has stops ("E.T. Bench"), unless a word such as "We" or "However" follows.
+    Together they hold every character that is not white space, except labels of sections ("Results:").
+    Rules for scholarly prose: no stop after an abbreviation or an initial, nor before a lower-case word
+    (unless all of the text is), nor within a name that has stops ("E.T. Bench"), unless a word such as "We" or
+    "However" follows.
     """
     spans, start, cased = [], 0, text != text.lower()
     for stop in _STOP.finditer(text):
@@ -72,7 +84,18 @@ def sentences(text: str) -> tuple[Span, ...]:
             spans.append(_trimmed(text, start, stop.end()))
             start = stop.end()
     spans.append(_trimmed(text, start, len(text)))
-    return tuple(span for span in spans if span.start < span.end)
+    return tuple(_unlabelled(text, span) for span in spans if span.start < span.end)
+
+
+def label(text: str, at: int = 0) -> str:
+    """The label of a section that a text has there, with what parts it from its sentence; "" is none."""
+    found = _LABEL.match(text, at)
+    return found[0] if found else ""
+
+
+def _unlabelled(text: str, span: Span) -> Span:
+    start = span.start + len(label(text, span.start))
+    return Span(start, span.end) if start < span.end else span
 
 
 def _ends_sentence(text: str, start: int, end: int, cased: bool) -> bool:
@@ -86,6 +109,9 @@ def _ends_sentence(text: str, start: int, end: int, cased: bool) -> bool:
     before = text[max(start, end - 12) : end].rstrip("\"'”’)]}")
     if STOPPED_NAME.search(before) and not _opens_sentence(text[end:]):
         return False
+    if _INITIAL.search(before):
+        opener = _AFTER_INITIAL.match(text[end:].lstrip())
+        return opener is not None and opener[1].lower() in _OPENERS
     return bool(_CLOSED.search(before)) or not _ABBREVIATION.search(before)
 
 
@@ -158,12 +184,12 @@ _PREAMBLE = (  # Springer writes each formula as a whole document
     r"\\documentclass(?:\[[^\]\n]{0,60}\])?\{[^{}]{0,40}\}[^<>]{0,1500}?\\begin\{document\}|\\end\{document\}"
 )
 _BARE_BRACE = re.compile(r"[\^_]\{|\{\\")
-_MARKS = ("\\", "{", "}", "``", "''", "$", "&", "<")  # no residue without one of them
+_MARKS = ("\\", "{", "}", "``", "''", "$", "&", "<", "times")  # no residue without one of them
 _RESIDUE = re.compile(
     rf"(?P<accent>{_ACCENT})|(?P<preamble>{_PREAMBLE})|(?P<letter>\\(?:{'|'.join(_LETTERS)})(?:\{{\}}|(?![A-Za-z(_^{{])(?: (?=[a-z]))?))|"
     rf"(?P<hat>{_HAT})|(?P<root>\\sqrt\{{)|(?P<bare>\\(?:{_FONTS}) (?=\\?[A-Za-z](?![A-Za-z])))|"
     rf"(?P<font>(?:\\(?:{_FONTS})|\\?\b(?:{_STRIPPED}))\s*\{{)|(?P<switch>\{{\\(?:em|it|bf|tt|sc|sl|rm)\b\s*)|"
-    r"(?P<escaped>\\[%&_#${}])|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+(?:\{\})?)|(?P<open>\{)|(?P<close>\})|"
+    r"(?P<escaped>\\[%&_#${}])|(?P<times>(?<=\d)times(?![a-z]))|(?P<math>\\[()\[\]])|(?P<symbol>\\[A-Za-z]+(?:\{\})?)|(?P<open>\{)|(?P<close>\})|"
     rf"(?P<quote>``|'')|(?P<dollar>\$\$?)|(?P<tag>{TAG})|(?P<comment><!--[^<>]{{0,500}}-->)|"
     r"(?P<entity>&(?:amp;){0,3}(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{2,7}|#x[0-9A-Fa-f]{2,6});)"
 )
@@ -273,7 +299,7 @@ def _shown(kind: str, piece: str) -> str:
         return unicodedata.normalize("NFC", piece.rstrip("} ")[-1] + _ACCENTS[piece[1]])
     if kind == "letter":
         return _LETTERS[piece[1:].rstrip(" {}")]
-    return {"quote": '"', "math": "", "bare": "", "comment": "", "preamble": ""}.get(kind, piece)
+    return {"quote": '"', "times": "×", "math": "", "bare": "", "comment": "", "preamble": ""}.get(kind, piece)
 
 
 def _character(piece: str) -> str:
@@ -338,10 +364,10 @@ STOPWORDS = frozenset(
     explain describe list name know""".split()
 )
 _OPENERS = STOPWORDS | frozenset(
-    """although based besides building compared consequently despite experiments extensive finally first following
+    """accordingly additionally although based besides building compared consequently despite experiments extensive finally first following
     furthermore given here hence however inspired instead interestingly lastly many meanwhile moreover motivated
     nevertheless notably recent recently results second several since specifically surprisingly third therefore though
-    thus together two unlike whereas yet""".split()
+    thus together two unlike whereas yet code conversely indeed nonetheless overall similarly""".split()
 )  # of sentences
 
 

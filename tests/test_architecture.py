@@ -31,7 +31,9 @@ def rooms() -> dict[str, tuple[set[str], set[str]]]:
 ROOMS = rooms()
 TOP = "rag"  # the modules beside the rooms
 TYPES = {"numpy", "rich"}  # packages that any room may name in an annotation
-ORDER = {"answering": {"assistant", "search", "opening"}}  # in a room of stages, the modules that know their order
+ORDER = {
+    "answering": {"assistant", "plain", "search", "opening"}
+}  # in a room of stages, the modules that know their order
 NAMES = set(
     """answer aanswer answer_many stream search add Added Library open_library
     Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer

@@ -40,11 +40,11 @@ ALL = "everything"
 
 
 def _whole(question: str) -> Shape:
-    return Shape(shape(question).listing, ())
+    return Shape("list" if shape(question).listing else "point")
 
 
 def _no_list(question: str) -> Shape:
-    return Shape(False, shape(question).parts)
+    return Shape("point", shape(question).parts)
 
 
 SEARCHING: Mapping[str, Mapping[str, Any]] = {  # what is left out: the names patched, each with what takes its place

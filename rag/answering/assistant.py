@@ -21,18 +21,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rag import filters
-from rag.answering import batch, followup, plan
+from rag.answering import batch, followup, metadata, plan
+from rag.answering.acts import act
 from rag.answering.appeal import Failed, appealed
-from rag.answering.asked import Plan, Query, Turn
+from rag.answering.asked import Plan, Query, Subject, Turn, leading
 from rag.answering.case import Calls, Case, Clock, last, outcome
 from rag.answering.fusion import fused, in_sight
 from rag.answering.judge import opinion
+from rag.answering.plain import Plain
 from rag.answering.question import accepted
-from rag.answering.relevance import Part, Ranked, Sentences
+from rag.answering.relevance import Part, Question, Ranked, Sentences
 from rag.answering.rerank import confidence, gather
 from rag.answering.search import CONSIDERED, Search, Within
-from rag.answering.shape import Shape, asking, shape
-from rag.answering.synthesize import as_written, extract, write, write_together
+from rag.answering.shape import Shape, asking, compared, shape
+from rag.answering.synthesize import as_written, write, write_together
 from rag.answering.verify import Judge, Verifier, by_copied_words, by_support, verify
 from rag.errors import ModelError, RagError
 from rag.filters import ALL, Filter
@@ -53,6 +55,7 @@ LIST_PAPERS = 12  # the same for a list made without a chat model
 MANY_PAPERS = 24  # papers that a chat model is shown for what more than one of them answers
 ROOM = 8000  # tokens of passages for a chat model whose context nobody knows
 LEAST_ROOM = 500  # the same for one whose context is next to nothing
+NOTHING = Question("", None, (), False, frozenset(), False, False, False)  # type: ignore[arg-type]  # of what is not searched
 SPARED = 0.1  # of a context: tokens are counted by one encoding for all models
 
 
@@ -70,6 +73,7 @@ class Assistant:
         self.settings = settings
         self.library = library
         self._search = Search(library, embedder, pool=settings.pool, dense_weight=settings.dense_weight)
+        self._plain = Plain(settings, library, self._search)
         self._model, self._judge = model, judge
 
     @property
@@ -187,7 +191,7 @@ class Assistant:
             case = still._prepared(wanted, where, history, Clock(cancelled, stage))
             listed = {paper.id: number for number, paper in numbers.items()}
             case = replace(still._planned(case), piecemeal=piecemeal, numbers=listed | case.numbers)
-            return (yield from still._finished(case, still._draft(case)))
+            return (yield from still._written(case))
 
     @contextmanager
     def _still(self) -> Iterator[Assistant]:
@@ -195,62 +199,94 @@ class Assistant:
         with self.library.snapshot() as library:
             found = copy(self)
             found.library, found._search = library, self._search.over(library)
+            found._plain = Plain(self.settings, library, found._search)
             yield found
+
+    def _written(self, case: Case) -> Generator[str, None, Answer]:
+        """The rest of the way for a case with its evidence."""
+        if self._model and not case.told:
+            return (yield from self._finished(case, self._draft(case)))
+        with case.clock("synthesize"):
+            draft = case.told or self._plain.draft(case)
+        return (yield from self._finished(case, as_written(draft), draft.passages, draft))
 
     def _prepared(self, question: str, where: Filter, history: Sequence[Any], clock: Clock) -> Case:
         """The question with its evidence."""
         search, calls = self._search, Calls(self.settings.deadline, clock.cancelled)
         with clock("followup"):
             turns, (own, within) = followup.turns(history), search.parted(question, where)
-            query = followup.resolve(search.respelled(asking(own)), turns, partial(search.fits, within))
-        with clock("retrieve"):
-            vector = search.vector(query.text)
-            hits = search.retrieved(query.text, vector, within)
-            hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
-        with clock("rerank"):
-            ranked, wanted, whole, evidence = self._gathered(query, vector, hits, turns)
-        return Case(
+            query, within, told = self._meant(own, turns, within)
+        nothing = Part(NOTHING, {})
+        case = Case(
             question=question,
             own=own,
             within=within,
-            query=query.text,
+            query=query.shown,
             meant=query,
             turns=turns,
-            hits=hits,
-            ranked=ranked,
-            wanted=wanted,
-            whole=whole,
-            evidence=evidence,
-            sentences=ranked.sentences,
+            hits=(),
+            ranked=Ranked(NOTHING, Sentences({}, frozenset()), ()),
+            wanted=Shape("point"),
+            whole=nothing,
+            evidence=told.passages if told else (),
+            sentences=Sentences({}, frozenset()),
             numbers=followup.numbers(turns),
             clock=clock,
             calls=calls,
+            told=told,
         )
+        return case if told else self._found(case)
 
-    def _gathered(
-        self, query: Query, vector: np.ndarray, hits: Sequence[Hit], turns: Sequence[Turn]
-    ) -> tuple[Ranked, Shape, Part, tuple[Evidence, ...]]:
-        """The hits in their final order, what is wanted, how well papers fit it, and the evidence for it."""
-        most = self.settings.k or PAPERS
-        compared, depth = self._search.compared(query.text, vector), max(CONSIDERED, 2 * most)
+    def _meant(self, own: str, turns: Sequence[Turn], within: Within) -> tuple[Query, Within, Draft | None]:
+        """What a question asks after what was said before, and of which papers; the answer, if it needs no search."""
+        spoken, library, itself = act(own), metadata.asked(own), Query(own, own, shown=own)
+        if spoken == "others" and (query := followup.others(turns)):
+            return query, within, None
+        if spoken:
+            return itself, within, self._plain.acted(spoken, turns)
+        if library:
+            chosen, told = self._plain.listed(library, within)
+            if told:
+                return itself, chosen, told
+        text = self._search.respelled(asking(own))
+        naming = followup.Naming(partial(self._plain.subjects, within=within), self._plain.called)
+        return followup.resolve(text, turns, partial(self._search.fits, within), naming), within, None
+
+    def _found(self, case: Case) -> Case:
+        """The case with its evidence."""
+        search, within, query = self._search, case.within, case.meant
+        with case.clock("retrieve"):
+            subjects = query.subjects or self._plain.subjects(query.own, within)
+            wanted = _wanted(query, subjects)
+            first = query.papers or _first(query, subjects, wanted)
+            vector = search.vector(query.text)
+            hits = search.joined(search.retrieved(query.text, vector, within), first)
+            hits = tuple(hit for hit in hits if hit.paper.id not in query.without)
+        case = replace(case, hits=hits, wanted=wanted, subjects=subjects, first=first)
+        with case.clock("rerank"):
+            return self._gathered(case, vector)
+
+    def _gathered(self, case: Case, vector: np.ndarray) -> Case:
+        """The case with its hits in their final order, how well papers fit it, and the evidence for it."""
+        query, wanted, most = case.meant, case.wanted, self.settings.k or PAPERS
+        question, depth = self._search.compared(query.text, vector), max(CONSIDERED, 2 * most)
         ranked = self._search.reranked(
-            hits, compared, depth=depth, also=query.papers, first=query.papers, quoted=followup.quoted(turns)
+            case.hits, question, depth=depth, also=case.first, first=case.first, quoted=followup.quoted(case.turns)
         )
-        wanted = Shape(False, ()) if query.papers else shape(query.own)
         k = max(most, LIST_PAPERS) if wanted.listing and not self.settings.k else most
-        focus = self._search.focus(query.own, query.text, vector) if query.own != query.text else compared
+        focus = self._search.focus(query.own, query.text, vector) if query.own != query.text else question
         whole = Part(focus, {hit.paper.id: hit.score for hit in ranked.hits})
-        evidence = gather(ranked.hits, compared, ranked.near, k)
+        evidence = gather(ranked.hits, question, ranked.near, k)
         if len(query.papers) > 1:  # they are compared: something of each, and of no other
             titles = {paper.id: readable(paper.title) for paper in query.papers}
-            wanted = Shape(False, tuple(titles.values()))
+            wanted = wanted if wanted.kind == "comparison" else Shape("point", tuple(titles.values()))
             evidence = tuple(e for e in evidence if e.paper.id in titles) or evidence
             whole = Part(focus, dict.fromkeys(titles, 1.0))
-        return ranked, wanted, whole, evidence
+        return replace(case, ranked=ranked, wanted=wanted, whole=whole, evidence=evidence, sentences=ranked.sentences)
 
     def _planned(self, case: Case) -> Case:
         """The case with the papers that a chat model is shown, found by its plan; without a model, as it is."""
-        if not self._model:
+        if not self._model or case.told:
             return case
         named = self.library.names.names_in(case.own)
         stands = case.meant.text == case.meant.own and not (case.turns and followup.leans(case.own))
@@ -275,14 +311,14 @@ class Assistant:
         with case.clock("rerank"):
             searches = [case.ranked, *others]
             rankings = [search.hits for search in searches]
-            order = fused(rankings, first=meant.papers)
+            order = fused(rankings, first=case.first)
             most = self.settings.k or (PAPERS if made.kind == "fact" else MANY_PAPERS)
             shown = in_sight(order, rankings, most)
             rest = [hit for hit in order if hit not in shown][:most]
             both = [hit.paper.id for hit in (*shown, *rest)]
             sentences = Sentences(self.library.sentences(both), followup.quoted(case.turns))
             evidence = [_evidence(rank, hit, searches, sentences) for rank, hit in enumerate([*shown, *rest], 1)]
-        query = made.question if worded or not leans else meant.text
+        query = made.question if worded else case.query
         return replace(
             case,
             query=query,
@@ -293,17 +329,23 @@ class Assistant:
         )
 
     def _finished(
-        self, case: Case, written: Generator[Marked, None, Draft], passages: Sequence[Evidence] | None = None
+        self,
+        case: Case,
+        written: Generator[Marked, None, Draft],
+        passages: Sequence[Evidence] | None = None,
+        plain: Draft | None = None,
     ) -> Generator[str, None, Answer]:
         """The rest of the way, from the sentences of a draft, whose numbers name `passages`, else the case's evidence.
 
-        What it yields makes up the text of the answer.
+        What it yields makes up the text of the answer. `plain` is the whole draft, where no model writes it.
         """
-        verifier = self._verifier(case, case.evidence if passages is None else passages)
+        verifier = self._verifier(case, case.evidence if passages is None else passages, plain=plain)
+        if verifier.text:
+            yield verifier.text
         draft = yield from _checked(written, verifier, case.clock, self._reading(case))
-        if self._model and draft.status == "refused" and not verifier.text:
+        if self._model and not plain and draft.status == "refused" and not verifier.text:
             case, draft, verifier = yield from self._widened(case, draft, verifier)
-        if self._model and draft.status != "refused":
+        if self._model and not plain and draft.status != "refused":
             draft, verifier = yield from self._settled(case, draft, verifier)
         draft = replace(draft, usage=draft.usage + case.calls.spent)
         nothing = self.library.subsets.nothing(case.where) if case.within and not case.within.ids else ""
@@ -357,8 +399,10 @@ class Assistant:
         if verifier.text:
             return draft, verifier
         with case.clock("synthesize"):
-            instead = replace(self._extract(case), usage=draft.usage)
-        again = self._verifier(case, instead.passages, failed=verifier)
+            instead = replace(self._plain.draft(case), usage=draft.usage)
+        again = self._verifier(case, instead.passages, failed=verifier, plain=instead)
+        if again.text:
+            yield again.text
         yield from _checked(as_written(instead), again, case.clock)
         return instead, again
 
@@ -373,8 +417,7 @@ class Assistant:
     # --- stages, with what they need ------------------------------------------------------------
 
     def _draft(self, case: Case) -> Generator[Marked, None, Draft]:
-        if self._model is None:
-            return (yield from as_written(self._extract(case)))
+        assert self._model
         prompt, model = self.settings.prompt("answer"), self._model
         say = saying(model, case.calls.deadline, piecemeal=case.piecemeal)
         room = self._room(model, prompt, case.asked)
@@ -395,14 +438,8 @@ class Assistant:
         beside = counter()("\n".join([prompt.system, prompt.user, *questions])) + self.settings.reply_tokens
         return max(LEAST_ROOM, int((1 - SPARED) * context) - beside)
 
-    def _extract(self, case: Case) -> Draft:
-        parts = [self._search.part(part, case.within) for part in case.wanted.parts]
-        score, least = case.sentences.scored, self.settings.least_support
-        return extract(case.whole, parts, case.evidence, score, listing=case.wanted.listing, least_support=least)
-
     def _alone(self, case: Case) -> Answer:
-        case = self._planned(case)
-        return last(self._finished(case, self._draft(case)))
+        return last(self._written(self._planned(case)))
 
     def _drafted_together(self, cases: Sequence[Case]) -> list[Draft | None]:
         """One call for all; what it cost is written down with the first of them."""
@@ -423,15 +460,18 @@ class Assistant:
             best = next((at for at, claims in enumerate(held) if not claims), 0)
         return last(self._finished(case, as_written(drafts[best]), drafts[best].passages))
 
-    def _verifier(self, case: Case, passages: Sequence[Evidence], failed: Verifier | None = None) -> Verifier:
+    def _verifier(
+        self, case: Case, passages: Sequence[Evidence], failed: Verifier | None = None, plain: Draft | None = None
+    ) -> Verifier:
         second = None
+        told: dict[str, Any] = {"lead": plain.lead, "edited": plain.edited} if plain else {}
         if self._judge:
             second = partial(opinion, prompt=self.settings.prompt("judge"), ask=case.calls.to(self._judge))
-        appeal = partial(self._appeal, case) if self._model else None
+        appeal = partial(self._appeal, case) if self._model and not plain else None
         frequency, size = self.library.words.document_frequency, len(self.library)
         borne = by_copied_words(self._search.embedder.encode, frequency=frequency, papers=size)
-        judge = self._by_support()
-        return Verifier(passages, judge, case.numbers, opinion=second, appeal=appeal, borne=borne, failed=failed)
+        told.update(opinion=second, appeal=appeal, borne=borne, failed=failed)
+        return Verifier(passages, self._by_support(), case.numbers, **told)
 
     def _appeal(self, case: Case, failed: Sequence[Failed]) -> Sequence[Sequence[str]]:
         """The words that the model copies for sentences that failed; none when the call fails: the rest stands."""
@@ -449,6 +489,23 @@ class Assistant:
             frequency=self.library.words.document_frequency,
             papers=len(self.library),
         )
+
+
+def _wanted(query: Query, subjects: Sequence[Subject]) -> Shape:
+    """What a question wants; one about a paper on screen wants a point of it."""
+    spans = [one.span for one in subjects]
+    if len(query.papers) > 1 and query.subjects:
+        return compared(query.own, spans)
+    if query.papers or query.listing:
+        return Shape("list" if query.listing else "point")
+    return shape(query.own, spans, len({one.papers for one in subjects if one.papers}))
+
+
+def _first(query: Query, subjects: Sequence[Subject], wanted: Shape) -> tuple[Paper, ...]:
+    """The papers that a question names, which come before those that a search finds: one, or those compared."""
+    named = [one for one in subjects if one.papers] if wanted.kind == "comparison" else leading(query.own, subjects)
+    papers = tuple(dict.fromkeys(one.paper for one in named if one.paper))
+    return papers if wanted.kind == "comparison" or (len(papers) == 1 and not wanted.listing) else ()
 
 
 def _evidence(rank: int, hit: Hit, searches: Sequence[Ranked], sentences: Sentences) -> Evidence:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from rag.answering.asked import Plan, Query, Turn
+from rag.answering.asked import Plan, Query, Subject, Turn
 from rag.answering.relevance import Part, Ranked, Sentences
 from rag.answering.shape import Shape
 from rag.answering.wording import in_words_of, looked_at, nothing_selected, refusal, unanswered
@@ -16,7 +16,22 @@ from rag.filters import ALL, Filter, Selected, parse
 from rag.models.chat import ChatModel
 from rag.models.deadline import Deadline
 from rag.prompting import Ask
-from rag.records import EXTRACTIVE, Answer, Draft, Evidence, FrozenMap, Hit, Reply, Status, Traced, Usage, Verified
+from rag.records import (
+    EXTRACTIVE,
+    Answer,
+    Draft,
+    Evidence,
+    FrozenMap,
+    Hit,
+    Paper,
+    Reply,
+    Status,
+    Traced,
+    Usage,
+    Verified,
+)
+
+NEAR = 0.15  # of a paper's evidence (0..1), from which a refusal names it
 
 
 class Clock:
@@ -70,6 +85,9 @@ class Case:
     ranked            the same in their final order
     wanted, whole     what kind of answer, and how well papers fit the question
     evidence          what the answer may rest on, best first
+    subjects          the names in the query, in order
+    first             the papers that they name, which come before others
+    told              the draft, where nothing is to be searched or written
     sentences         of the papers, compared with the question
     numbers           those that papers have on screen, by paper id
     piecemeal         whether a reply is read as it comes
@@ -95,6 +113,14 @@ class Case:
     piecemeal: bool = False
     plan: Plan | None = None
     more: tuple[Evidence, ...] = ()
+    subjects: tuple[Subject, ...] = ()
+    first: tuple[Paper, ...] = ()
+    told: Draft | None = None
+
+    @property
+    def only(self) -> Paper | None:
+        """The paper that a follow-up is about, if it is about one on screen."""
+        return self.meant.papers[0] if len(self.meant.papers) == 1 else None
 
     @property
     def asked(self) -> str:
@@ -118,9 +144,10 @@ def outcome(case: Case, draft: Draft, verified: Verified, *, nothing: str, model
     text = verified.text
     if not verified.claims:
         status = "refused"
-        papers = [evidence.paper for evidence in case.evidence]
-        text = nothing_selected(nothing) if nothing else refusal(papers, "" if case.plan else case.own, where)
-    elif status == "partial":
+        papers = [evidence.paper for evidence in case.evidence if evidence.score >= NEAR]
+        near = refusal(papers, "" if case.plan else case.own, where)
+        text = nothing_selected(nothing) if nothing else draft.lead or near
+    elif status == "partial" and not draft.lead:
         text += f" {unanswered(in_words_of(case.own, draft.missing), bool(where))}"
     if verified.claims and model != EXTRACTIVE and case.plan and case.plan.kind == "list":
         text += f" {looked_at(len(draft.passages))}"

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from rag.answering.asked import Query, Turn
+from rag.answering.acts import act
+from rag.answering.asked import Query, Subject, Turn, leading, sets_scene
 from rag.answering.shape import shape
 from rag.errors import UsageError
 from rag.filters import split
 from rag.records import Answer, Paper
-from rag.text import folded, harmless, readable, terms
+from rag.text import Span, folded, harmless, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
 OWN_TERMS = 2  # a question with at most this many words of its own leans on what was said before
@@ -64,6 +66,24 @@ _THE_OTHER = re.compile(
     r"\bthe other(?: one| paper| method| model| system| benchmark)?\b(?! [\w-]+s?\b)", re.IGNORECASE
 )
 _COMPARES = re.compile(r"\b(?:compare[sd]?|comparison|versus|vs|differs?|different|difference)\b", re.IGNORECASE)
+_COMPARING = re.compile(
+    r"\b(?:than|vs\.?|versus|in common|simil\w+|contrast\w*|beats?|outperforms?|better|worse|(?:of|between) (?:the two|them|these|those|both)|"
+    r"(?:which|what) (?:one )?is (?:\w+er|more \w+)|same as|alike)\b",
+    re.IGNORECASE,
+)
+_TWO = re.compile(
+    r"\b(?:the two|those two|these two|both|the both of them|the (?:first|former) (?:and|with|to|or) the (?:second|latter))\b",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(r"\b(?:its|it|their|they|them|that(?: one)?|this(?: one)?|those|these)\b", re.IGNORECASE)
+_OPENING = re.compile(
+    r"^\W*(?:(?:and|but|so|also|or|then|ok|okay|well|now|hm+|yes|no|sure|thanks|great)\b\W*)+(?:(?:what|how) about\b\W*)?",
+    re.IGNORECASE,
+)
+_ELLIPSIS = re.compile(
+    r"\b(?:what about|how about|and|ok|okay|same (?:question|thing|again)?|question|for|then|the|one|ones|too|also|as well|paper|model|method|instead|but|so|now|do|does|tell me about)\b",
+    re.IGNORECASE,
+)
 _ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
 _PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
 _TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
@@ -84,7 +104,8 @@ def _turn(item: Any) -> Turn:
             item = Answer.from_dict(item)
         if isinstance(item, Answer):
             quoted = tuple((citation.paper.id, citation.start) for citation in item.citations)
-            return Turn(split(item.question).text, item.text, tuple(item.numbers.items()), quoted)
+            verbatim = all(claim.verdict == "quoted" for claim in item.claims)
+            return Turn(split(item.question).text, item.text, tuple(item.numbers.items()), quoted, item.query, verbatim)
         question, text = item if not isinstance(item, str) else (None, None)
         if isinstance(question, str) and isinstance(text, str):
             return Turn(split(question).text, text)
@@ -104,16 +125,145 @@ class Fit(NamedTuple):
 Fits = Callable[[str, Sequence[Paper]], tuple[Sequence[Fit], Fit]]
 
 
-def resolve(question: str, history: Sequence[Turn], fits: Fits) -> Query:
+class Naming(NamedTuple):
+    """What names tell: those in a text, and what a paper is called."""
+
+    subjects: Callable[[str], tuple[Subject, ...]]
+    called: Callable[[Paper], str]
+
+
+def resolve(question: str, history: Sequence[Turn], fits: Fits, naming: Naming | None = None) -> Query:
     """The query a question stands for after the earlier turns. Raises UsageError when it is about a number alone
     that no paper has.
 
     `fits(text, papers)` says how well those papers fit a text, and how well the best of the library does.
     """
-    own = " ".join(_NAMED.sub(" ", question).split())
     if not history:
-        return Query(question, question)
-    _check_marks(question, own, history)
+        return Query(question, question, shown=question)
+    _check_marks(question, " ".join(_NAMED.sub(" ", question).split()), history)
+    if naming and (found := _by_name(question, history, naming)):
+        return found
+    query = _by_place(question, history, fits)
+    return replace(query, shown=_readable(question, query, naming))
+
+
+def others(history: Sequence[Turn]) -> Query | None:
+    """The last question that papers answered, asked of all but those; None when there is none."""
+    last = next((turn for turn in reversed(history) if turn.papers and act(turn.question) is None), None)
+    if last is None:
+        return None
+    given = frozenset(paper.id for turn in history for _, paper in turn.papers)
+    text = last.query or last.question
+    return Query(text, text, (), given, text, listing=True)
+
+
+def _by_name(question: str, history: Sequence[Turn], naming: Naming) -> Query | None:
+    """What a question means that names a paper, or compares those spoken of; None when it does neither."""
+    found = leading(question, [one for one in naming.subjects(question) if one.papers])
+    plain = [one for one in found if not sets_scene(question, one)]
+    if _COMPARES.search(question) or _COMPARING.search(question):
+        return _comparing(question, found, history, naming)
+    if not plain or _CHANGES.search(question):
+        return None
+    rest = _ELLIPSIS.sub(" ", words_without(question, [one.span for one in found]))
+    if not terms(rest):
+        return _standing(_instead(plain[0], history, naming), naming)
+    if _PRONOUN.search(words_without(question, [one.span for one in found])):
+        return None
+    return _standing(_OPENING.sub("", question), naming)
+
+
+def _standing(text: str, naming: Naming) -> Query:
+    return Query(text, text, shown=text, subjects=naming.subjects(text))
+
+
+def _instead(name: Subject, history: Sequence[Turn], naming: Naming) -> str:
+    """The question asked before with another name in it; after one without a name, what that name is."""
+    for turn in reversed(history[-REACH:]):
+        before = _OPENING.sub("", turn.query or turn.question)
+        names = leading(before, naming.subjects(before))
+        if len(names) == 1 and names[0].span.end <= len(before):
+            return before[: names[0].span.start] + name.name + before[names[0].span.end :]
+        if names or not act(turn.question):
+            break
+    return f"What is {name.name}?"
+
+
+def _comparing(question: str, found: Sequence[Subject], history: Sequence[Turn], naming: Naming) -> Query | None:
+    """A comparison that leans on what is on screen, in words that stand alone; None when it is none."""
+    cited = {number: paper for turn in history for number, paper in turn.papers}
+    wanted = [int(n) for n in _NAMED.findall(question)]
+    marks = {n: cited[n] for n in wanted if n in cited}
+    spoken = list(dict.fromkeys(paper for turn in reversed(history) for _, paper in turn.papers[:1]))
+    named = [one.paper for one in found if one.paper]
+    text = _NAMED.sub(lambda mark: naming.called(cited[int(mark[1])]) if int(mark[1]) in cited else mark[0], question)
+    papers = list(dict.fromkeys([*marks.values(), *named]))
+    if len(papers) == 1 and (other := next((paper for paper in spoken if paper not in papers), None)):
+        text, papers = _with(text, naming.called(other), found), [other, *papers]
+    elif not papers and len(spoken) > 1 and (_TWO.search(text) or _PRONOUN.search(text)):
+        papers = spoken[:2][::-1]
+        names = " and ".join(naming.called(paper) for paper in papers)
+        text = (
+            _TWO.sub(lambda _: names, text, count=1)
+            if _TWO.search(text)
+            else _PRONOUN.sub(lambda _: names, text, count=1)
+        )
+    elif found and not marks:
+        return _standing(_OPENING.sub("", question), naming) if len(papers) > 1 else None
+    if len(papers) < 2:
+        return None
+    text = _OPENING.sub("", text)
+    known = {one.paper: one for one in naming.subjects(text) if one.paper}
+    subjects = [known.get(paper) or _placed(text, naming.called(paper), paper) for paper in papers]
+    subjects.sort(key=lambda one: one.span)
+    return Query(text, text, tuple(papers), shown=text, subjects=tuple(subjects))
+
+
+def _with(text: str, name: str, found: Sequence[Subject]) -> str:
+    """The comparison with its other side named."""
+    taken = [one.name.lower() for one in found]
+    for pronoun in _PRONOUN.finditer(text):
+        if not any(pronoun[0].lower() in name for name in taken):
+            ending = "'s" if pronoun[0].lower() in ("its", "their") else ""
+            return f"{text[: pronoun.start()]}{name}{ending}{text[pronoun.end() :]}"
+    return f"{name}: {_OPENING.sub('', text)}"
+
+
+def _placed(text: str, name: str, paper: Paper) -> Subject:
+    at = max(0, text.find(name))
+    return Subject(name, Span(at, at + len(name)), (paper,))
+
+
+def _readable(question: str, query: Query, naming: Naming | None) -> str:
+    """One question that says what is searched."""
+    own = " ".join(_NAMED.sub(" ", question).split())
+    if query.text == query.own or not naming:
+        return query.text
+    if not query.papers:
+        return query.own if query.without and len(set(terms(query.own))) > OWN_TERMS else query.text
+    names = " and ".join(naming.called(paper) for paper in query.papers)
+    if any(naming.called(paper).lower() in own.lower() for paper in query.papers):
+        return own
+    pronoun = _PRONOUN.search(own)
+    if pronoun and len(query.papers) == 1:
+        ending = "'s" if pronoun[0].lower() in ("its", "their") else ""
+        own = f"{own[: pronoun.start()]}{names}{ending}{own[pronoun.end() :]}"
+        return _OPENING.sub("", own)
+    return f"{names}: {_OPENING.sub('', own)}"
+
+
+def words_without(text: str, spans: Sequence[Span]) -> str:
+    """A text without what stands at those places."""
+    rest, at = "", 0
+    for start, end in spans:
+        rest += text[at:start] + " "
+        at = end
+    return rest + text[at:]
+
+
+def _by_place(question: str, history: Sequence[Turn], fits: Fits) -> Query:
+    """What a question means by what was last spoken of, a mark or a place on screen."""
+    own = " ".join(_NAMED.sub(" ", question).split())
     spoken = _leant_on(history)
     if _OTHER.search(question) and not _NAMED.search(question) and not _other_on_screen(question, history):
         given = frozenset(paper.id for turn in history for _, paper in turn.papers[:1])
@@ -148,9 +298,11 @@ def _other_on_screen(question: str, history: Sequence[Turn]) -> Paper | None:
 def _check_marks(question: str, own: str, history: Sequence[Turn]) -> None:
     wanted = [int(n) for n in _NAMED.findall(question)]
     cited = sorted({number for turn in history for number, _ in turn.papers})
-    if wanted and cited and not set(wanted) & set(cited) and len(set(terms(own))) <= OWN_TERMS:
+    lacking = [number for number in wanted if number not in cited]
+    alone = len(set(terms(own))) <= OWN_TERMS or bool(_COMPARES.search(question)) or len(lacking) < len(wanted)
+    if lacking and cited and alone:
         there = ", ".join(f"[{number}]" for number in cited)
-        raise UsageError(f"no paper bears [{wanted[0]}] here; there are {there}")
+        raise UsageError(f"no paper bears [{lacking[0]}] here; there are {there}")
 
 
 def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:

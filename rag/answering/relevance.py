@@ -80,6 +80,17 @@ _RANKED = re.compile(
 )
 
 
+_TELLS_WHERE = re.compile(
+    r"\b(?:code|data|models?|data ?set|benchmark|resources?|demo|website|page|checkpoints?|weights|materials?|scripts?|videos?|everything|implementation|package|toolkit)\b[^.]{0,80}"
+    r"\b(?:available|released?|found|accessible|hosted|open-?sourced?)\b|https?://|\bwe (?:will )?(?:release|open-?source|publish)\b(?! \w+ (?:bench|that))",
+    re.IGNORECASE,
+)
+_ASKS_WHERE = re.compile(
+    r"\b(?:code|link|url|github|repo\w*|website|download\w*|available|availab\w+|releas\w+|open|public\w*|where|access\w*|page|published?)\b",
+    re.IGNORECASE,
+)
+
+
 class Signals(NamedTuple):
     """What is known of a sentence as an answer. Shares are 0..1, flags 0 or 1."""
 
@@ -287,6 +298,16 @@ class Ranked(NamedTuple):
 def announces(text: str) -> bool:
     """Does a sentence say what its paper contributes ("we propose")?"""
     return bool(_ANNOUNCING.search(text) or _HERE.search(text))
+
+
+def tells_where(text: str) -> bool:
+    """Does a sentence only say where code or data can be had?"""
+    return bool(_TELLS_WHERE.search(text)) and not announces(text)
+
+
+def asks_where(question: str) -> bool:
+    """May a sentence that says where code is answer the question?"""
+    return bool(_ASKS_WHERE.search(question))
 
 
 def likelihood(signal: Signals) -> float:

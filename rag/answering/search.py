@@ -22,6 +22,7 @@ from rag.answering.retrieve import retrieve
 from rag.filters import Filter, Selected
 from rag.library.dense import DenseSearch
 from rag.library.embed import Embedder
+from rag.library.spellings import is_word
 from rag.library.store import Library
 from rag.records import Evidence, Explained, Hit, Paper, Sentence
 from rag.text import printable, readable
@@ -89,8 +90,13 @@ class Search:
         return self.library.subsets.selected(where) if where else None
 
     def respelled(self, text: str) -> str:
-        """The text with slips of typing mended, in words of the library."""
-        return followup.respelled(text, self.library.words.spelled)
+        """The text with slips of typing mended, in words of the library; a word of the language is no slip."""
+
+        def meant(word: str) -> str | None:
+            found = self.library.words.spelled(word)
+            return None if found is None or is_word(word) else found
+
+        return followup.respelled(text, meant)
 
     def vector(self, text: str) -> np.ndarray:
         """The vector of a text, of unit length."""
@@ -123,11 +129,25 @@ class Search:
         return retrieve(
             text,
             dense=lambda n: self._dense.nearest(vector, n, within and within.ids, self.library),
-            lexical=lambda n: self.library.words.lexical(text, n, within and within.ids),
+            lexical=lambda n: self.library.words.lexical(self._widened(text), n, within and within.ids),
             chunks=self.library.chunks,
             pool=max(pool, self._pool),
             dense_weight=self._dense_weight,
         )
+
+    def _widened(self, text: str) -> str:
+        """The text with the long form of each short name in it, or the short one of a long: "LRA" is "Long Range Arena"."""
+        names, forms = self.library.names, []
+        for named in names.names_in(text):
+            forms += [form for form in names.forms(named.name)[:1] if form.lower() not in text.lower()]
+        return " ".join([text, *forms])
+
+    def joined(self, hits: Sequence[Hit], papers: Sequence[Paper]) -> tuple[Hit, ...]:
+        """The hits, with those papers among them that the searches did not find."""
+        found = {hit.paper.id for hit in hits}
+        chunks = self.library.chunks([paper.id for paper in papers if paper.id not in found])
+        added = (Hit(pieces[0], 0.0, len(hits) + n, ()) for n, pieces in enumerate(chunks.values(), 1))
+        return (*hits, *added)
 
     def reranked(
         self,

@@ -15,8 +15,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from rag.answering.alone import Pick, drafted
 from rag.answering.marks import Marks
-from rag.answering.relevance import Part, Question, Scored, announces
+from rag.answering.relevance import Part, Question, Scored, announces, asks_where, tells_where
 from rag.errors import ModelError
 from rag.prompting import Ask, fence, numbered
 from rag.records import EXTRACTIVE, Draft, Evidence, Marked, Paper, Prompt, Reply, Status, Usage
@@ -46,6 +47,7 @@ def extract(
     *,
     listing: bool,
     least_support: float,
+    asked: str = "",
 ) -> Draft:
     """The sentences of the evidence that answer, verbatim (readable form), best paper first.
 
@@ -65,9 +67,8 @@ def extract(
             s for n, (paper, asks) in zip(most, answering.items(), strict=True) for s in _best(asks, paper, score, n)
         ]
     chosen = [s for at, s in enumerate(chosen) if not any(_alike(s, other) for other in chosen[:at])]
-    number = {e.paper.id: n for n, e in enumerate(passages, 1)}
-    said = (Marked(" ".join(readable(s.text).split()), (number[s.paper.id],)) for s in chosen)
-    return Draft(tuple(said), passages, "answered", EXTRACTIVE)
+    plain = [s for s in chosen if asks_where(asked or whole.question.text) or not tells_where(readable(s.text))]
+    return drafted([Pick(s.paper, s.span) for s in plain or chosen], passages)
 
 
 def as_written(draft: Draft) -> Generator[Marked, None, Draft]:

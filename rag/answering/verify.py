@@ -91,7 +91,8 @@ class Verifier:
     draft of which nothing held, and in whose place this one comes: what was wrong is kept for the reader.
     `opinion` is asked last, on what the judge holds for supported; having none, it does not stand in the way.
     With `appeal` (who copies words) and `borne` (who judges them), what comes after a sentence that failed waits
-    for `settle`, so that the answer keeps its order.
+    for `settle`, so that the answer keeps its order. `lead` is what stands before the claims; `edited` has sentences
+    whose opening we cut or resolved ourselves, each with how it stands in its abstract.
     """
 
     def __init__(
@@ -104,6 +105,8 @@ class Verifier:
         appeal: Appeal | None = None,
         borne: Borne | None = None,
         failed: Verifier | None = None,
+        lead: str = "",
+        edited: Sequence[tuple[str, str]] = (),
     ) -> None:
         self._papers = [passage.paper for passage in passages]
         self._titles = sorted({folded(title) for paper in self._papers if (title := readable(paper.title))}, key=len)[
@@ -118,11 +121,12 @@ class Verifier:
         self._spoken: tuple[Paper, ...] = ()  # of what papers the sentence before speaks, if it holds
         self._fell = False  # the sentence before does not hold
         self._headed: tuple[Paper, ...] = ()  # named by a title that stands above, without saying anything
-        self._text = ""
+        self._text = lead
+        self._stands = {markless(shown): markless(stands) for shown, stands in edited}
 
     @property
     def text(self) -> str:
-        """The claims so far, each followed by its marks."""
+        """What stands before the claims, and the claims so far, each followed by its marks."""
         return self._text
 
     def check(self, sentence: Marked) -> None:
@@ -217,8 +221,10 @@ class Verifier:
         self._spoken, self._fell = found.cited, not found.located
 
     def _weighed(self, bare: str, papers: Sequence[Paper], leans: bool) -> tuple[Verdict, str, Located]:
-        if exact := [(paper, span) for paper in papers if (span := _exact(bare, paper.abstract))]:
-            return "quoted", "stands in the abstract word for word", exact
+        stands = self._stands.get(bare, "")
+        if exact := [(paper, span) for paper in papers if (span := _exact(stands or bare, paper.abstract))]:
+            save = " save for what is marked at its opening" if stands else ""
+            return "quoted", f"stands in the abstract word for word{save}", exact
         if bare.endswith("?"):
             return "unsupported" if papers else "uncited", "it asks, and states nothing", ()
         if leans and self._fell:

@@ -51,7 +51,8 @@ def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None)
     """
     names = "; ".join(f"“{markless(paper.headline)}”" for paper in nearest[:NEAREST])
     said = f"{_asked_papers(where)} not say." if where else "This library does not say."
-    said += f" The nearest papers are {names}." if names else " It holds no paper near it."
+    near = "The nearest papers are" if len(nearest) > 1 else "The nearest paper is"
+    said += f" {near} {names}." if names else " It holds no paper near it."
     said += f" Without the filter all {where.of:,} are asked." if where else ""
     return (
         said
@@ -66,6 +67,33 @@ def _asked_papers(where: Where) -> str:
         if where.papers > 1
         else f"The one paper with {where.text} does"
     )
+
+
+def counted(found: int, papers: int, name: str, shown: int) -> str:
+    """How many of the papers have a name, and how many of those are shown."""
+    rest = f" {shown:,} of them:" if shown < found else ""
+    return f"{found:,} of {papers:,} papers mention{'s' if found == 1 else ''} {name}{'.' if rest else ':'}{rest}"
+
+
+def lacking(found: int, papers: int, where: str, shown: int) -> str:
+    """How many papers there are, or are left by a filter, and how many of those are shown."""
+    told = (
+        f"{found:,} of {papers:,} papers are there with {where}" if where else f"This library holds {papers:,} papers"
+    )
+    if found == 1 and where:
+        told = told.replace("papers are", "papers is")
+    return f"{told}." if shown >= found else f"{told}; here {'are' if shown > 1 else 'is'} {shown:,}:"
+
+
+def not_given(name: str, detail: str) -> str:
+    """What is said of a detail that the abstract of what is named does not give."""
+    said = f"does not say {detail}" if detail.startswith("who") else f"does not give {detail}"
+    return f"The abstract of {name} {said}; nearest:"
+
+
+def none_mentions(name: str) -> str:
+    """What is said of a name that no paper has."""
+    return f"No paper of this library mentions {name}."
 
 
 def nothing_selected(why: str) -> str:

@@ -97,7 +97,7 @@ def ask(arguments: argparse.Namespace) -> int:
     answer = _answered(common.assistant_of(arguments), question, where, arguments)
     _show_answer(answer, arguments)
     _suggest(answer, arguments)
-    return REFUSED if answer.status == "refused" else 0
+    return 0 if answer.status == "answered" else REFUSED
 
 
 def search(arguments: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ from rag.library.store import Library, writer
 from rag.library.vectors import Collection, Manifest, Stale, collections_folder, leftovers, open_collection, sweep
 from rag.library.write import vector_key
 from rag.records import Paper
-from rag.text import readable, sentences
+from rag.text import label, readable
 
 SAMPLE = 100  # chunks that are searched by their own vector
 NEAREST = 20  # ... and are to be among so many
@@ -175,7 +175,7 @@ def _spans(library: Library, embedder: Embedder, found: _Found) -> tuple[str, st
 
 
 def _fits(paper: Paper, held: integrity.Spans | None, embedder: str) -> bool:
-    if not held or not held.chunks or [s[:2] for s in sorted(held.sentences)] != _cut(paper):
+    if not held or not held.chunks or not _whole(paper, sorted(s[:2] for s in held.sentences)):
         return False
     chunks = all(key == vector_key(embedder, passage(paper, start, end)) for start, end, key in held.chunks)
     return chunks and all(
@@ -183,8 +183,15 @@ def _fits(paper: Paper, held: integrity.Spans | None, embedder: str) -> bool:
     )
 
 
-def _cut(paper: Paper) -> list[tuple[int, int]]:
-    return [(span.start, span.end) for span in sentences(paper.abstract)]
+def _whole(paper: Paper, spans: Sequence[tuple[int, int]]) -> bool:
+    """Do the spans leave no word out but labels of sections? An earlier version cut some sentences elsewhere."""
+    text, at = paper.abstract, 0
+    for start, end in [*spans, (len(text), len(text) + 1)]:
+        between = text[at:start].strip()
+        if not at <= start < end or (between and between != label(f"{between} .").strip()):
+            return False
+        at = end
+    return True
 
 
 def _vectors(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:

@@ -109,7 +109,7 @@ class Names:
 
     def mentioning(self, name: str) -> tuple[str, ...]:
         """Ids of the papers whose title or abstract has a name in any spelling: those that introduce it, then by how often."""
-        spellings = self._spellings(name)
+        spellings = self.spellings(name)
         wanted = [spelling(one) for one in spellings]
         match = " OR ".join(dict.fromkeys(phrase for one in spellings for phrase in _phrases(one)))
         if not match:
@@ -137,6 +137,14 @@ class Names:
         spelt = {name_key(form): form for (form,) in reversed([*longs, *shorts])}
         return tuple(spelt[one] for one, _ in counted.most_common())
 
+    def of(self, paper: str) -> tuple[str, ...]:
+        """The names that a paper (its id) introduces, surest first."""
+        query = (
+            "SELECT names.name FROM names JOIN papers ON papers.number = names.paper "
+            "WHERE papers.id = ? AND how <= ? ORDER BY how, names.rowid"
+        )
+        return tuple(dict.fromkeys(name for (name,) in self._db.rows(query, paper, NAMED)))
+
     def __iter__(self) -> Iterator[Introduction]:
         """All that papers introduce, by name and abstract or title, surest first."""
         query = (
@@ -160,8 +168,8 @@ class Names:
         )
         return self._db.rows(query, key)
 
-    def _spellings(self, name: str) -> list[str]:
-        """How the papers spell a name; as it is typed, too, unless that is a word of the language."""
+    def spellings(self, name: str) -> list[str]:
+        """How the papers spell a name; as it is given, too, unless that is a word of the language."""
         rows = self._db.rows("SELECT DISTINCT name, word FROM names WHERE key = ? LIMIT 20", name_key(name))
         typed = [] if any(word for _, word in rows) else [name]
         return list(dict.fromkeys([*(spelt for spelt, _ in rows), *typed]))
@@ -263,6 +271,7 @@ _AFTER = frozenset(
     supports rely relies about benchmark dataset corpus model paper method library tool simulator suite leaderboard
     framework system network algorithm trial study""".split()
 )
+_COMPARED = frozenset("with to against".split())  # what may follow a name after "compare"
 _OPENS = frozenset("vs vs. versus or and is".split())  # what may follow a name that begins a question
 
 
@@ -312,6 +321,8 @@ def _framed(text: str, span: Span) -> bool:
     after = re.findall(r"[\w.']+|[^\w\s]", text[span.end :].lower())[:1]
     if not before:
         return not after or after[0] in _OPENS or not after[0].isalpha()
+    if before[0] == "compare" and after and after[0] in _COMPARED:
+        return True
     ended = not after or not after[0].isalpha() or after[0].strip("'.") in _AFTER | {"s"}
     return (before[0] in _BEFORE or not before[0][0].isalpha()) and ended
 

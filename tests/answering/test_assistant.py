@@ -480,7 +480,8 @@ def test_a_follow_up_neither_inherits_a_filter_nor_searches_its_words(known):
         follow = rag.answer("and how fast is it?", library=known, history=[turn])
         assert follow.where is None
         assert "doe" not in follow.query.lower()
-        assert PATH_X in follow.query
+        assert "fast" in follow.query
+        assert "S4" in follow.query or PATH_X in follow.query
 
 
 @pytest.mark.parametrize("question", ["year>=2023", "author:Smith, year:2020?", 'where venue:"A B"'])
