@@ -84,6 +84,9 @@ _ELLIPSIS = re.compile(
     r"\b(?:what about|how about|and|ok|okay|same (?:question|thing|again)?|question|for|then|the|one|ones|too|also|as well|paper|model|method|instead|but|so|now|do|does|tell me about)\b",
     re.IGNORECASE,
 )
+_VERDICT = re.compile(
+    r"\W*(?:(?:and|but|so|ok|also)\W+)*(?:does|do|did|is|are|was|were|has|have|can|could)\b", re.IGNORECASE
+)
 _ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
 _PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
 _TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
@@ -163,14 +166,36 @@ def _by_name(question: str, history: Sequence[Turn], naming: Naming) -> Query | 
     plain = [one for one in found if not sets_scene(question, one)]
     if _COMPARES.search(question) or _COMPARING.search(question):
         return _comparing(question, found, history, naming)
+    if marked := _by_mark(question, history, naming):
+        return marked
     if not plain or _CHANGES.search(question):
         return None
-    rest = _ELLIPSIS.sub(" ", words_without(question, [one.span for one in found]))
-    if not terms(rest):
+    rest = words_without(question, [one.span for one in found])
+    if _PRONOUN.search(rest):
+        return _of_it(question, plain, history, naming)
+    if not terms(_ELLIPSIS.sub(" ", rest)):
         return _standing(_instead(plain[0], history, naming), naming)
-    if _PRONOUN.search(words_without(question, [one.span for one in found])):
-        return None
     return _standing(_OPENING.sub("", question), naming)
+
+
+def _by_mark(question: str, history: Sequence[Turn], naming: Naming) -> Query | None:
+    """A question about the one paper whose mark stands in it: "what does [1] say about Path-X?"."""
+    cited = {number: paper for turn in history for number, paper in turn.papers}
+    wanted = {int(n) for n in _NAMED.findall(question)}
+    if len(wanted) != 1 or not wanted <= set(cited):
+        return None
+    paper = cited[wanted.pop()]
+    text = _OPENING.sub("", _NAMED.sub(lambda _: naming.called(paper), question))
+    return Query(text, text, (paper,), shown=text, subjects=naming.subjects(text))
+
+
+def _of_it(question: str, named: Sequence[Subject], history: Sequence[Turn], naming: Naming) -> Query | None:
+    """What is asked of the paper last spoken of, which "it" stands for, about another: "does it use S4?"."""
+    last = next((paper for turn in reversed(history) for _, paper in turn.papers[:1]), None)
+    if last is None or not _VERDICT.match(question) or any(last in one.papers for one in named):
+        return None
+    text = _OPENING.sub("", _with(question, naming.called(last), named))
+    return Query(text, text, (last,), shown=text, subjects=naming.subjects(text))
 
 
 def _standing(text: str, naming: Naming) -> Query:
@@ -200,8 +225,8 @@ def _comparing(question: str, found: Sequence[Subject], history: Sequence[Turn],
     papers = list(dict.fromkeys([*marks.values(), *named]))
     if len(papers) == 1 and (other := next((paper for paper in spoken if paper not in papers), None)):
         text, papers = _with(text, naming.called(other), found), [other, *papers]
-    elif not papers and len(spoken) > 1 and (_TWO.search(text) or _PRONOUN.search(text)):
-        papers = spoken[:2][::-1]
+    elif not papers and len(both := _two_spoken(history)) > 1 and (_TWO.search(text) or _PRONOUN.search(text)):
+        papers = both
         names = " and ".join(naming.called(paper) for paper in papers)
         text = (
             _TWO.sub(lambda _: names, text, count=1)
@@ -217,6 +242,14 @@ def _comparing(question: str, found: Sequence[Subject], history: Sequence[Turn],
     subjects = [known.get(paper) or _placed(text, naming.called(paper), paper) for paper in papers]
     subjects.sort(key=lambda one: one.span)
     return Query(text, text, tuple(papers), shown=text, subjects=tuple(subjects))
+
+
+def _two_spoken(history: Sequence[Turn]) -> list[Paper]:
+    """The two papers last spoken of: of one answer, or of the last two."""
+    answered = [list(dict.fromkeys(paper for _, paper in turn.papers)) for turn in history if turn.papers]
+    if answered and len(answered[-1]) > 1:
+        return answered[-1][:2]
+    return list(dict.fromkeys(papers[0] for papers in answered[-2:]))
 
 
 def _with(text: str, name: str, found: Sequence[Subject]) -> str:

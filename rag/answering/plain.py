@@ -20,7 +20,7 @@ from rag.answering.relevance import Scored, score_sentences
 from rag.answering.search import Search, Within
 from rag.answering.shape import sides, strangers, template
 from rag.answering.synthesize import extract
-from rag.answering.wording import counted, lacking, markless, none_mentions, not_given
+from rag.answering.wording import counted, lacking, markless, none_mentions, not_given, not_mentioned
 from rag.errors import UsageError
 from rag.filters import Filter, parse
 from rag.library.spellings import spelling
@@ -135,9 +135,15 @@ class Plain:
 
     def _detailed(self, case: Case, named: Sequence[Subject]) -> Draft | None:
         """Where a detail of one paper is asked: the sentences that give it, or that the abstract does not."""
-        paper = named[0].paper if len({one.paper for one in named}) == 1 else case.only
+        paper = case.only or (named[0].paper if len({one.paper for one in named}) == 1 else None)
         if paper is None:
             return None
+        named = [one for one in named if one.paper == paper]
+        if stranger := self._unspoken(case, paper):
+            lead = not_mentioned(markless(self.called(paper)), markless(stranger))
+            return self._drafted(
+                case, compose.nearest(case.query, self.called(paper), paper, self._score), lead, partial_=True
+            )
         name = named[0].name if named else self.called(paper)
         asked = template(case.own if case.only and not named else case.query, [one.span for one in named])
         detail = details.wanted(asked)
@@ -149,6 +155,14 @@ class Plain:
             return self._drafted(case, compose.nearest(case.query, name, paper, self._score, among, most=2))
         lead = not_given(markless(name), label)
         return self._drafted(case, compose.nearest(case.query, name, paper, self._score), lead, partial_=True)
+
+    def _unspoken(self, case: Case, paper: Paper) -> str:
+        """What a yes-or-no question about a paper on screen names and its abstract does not; "" is nothing."""
+        others = [one for one in case.subjects if one.papers and paper not in one.papers]
+        if not case.only or not case.meant.subjects or not others:
+            return ""
+        text = f"{readable(paper.title)} {readable(paper.abstract)}"
+        return "" if any(one.stands_in(text) for one in others) else others[0].name
 
     def _elsewhere(self, detail: details.Detail, paper: Paper) -> bool:
         """Is a detail given outside the abstract: in the title, or in what is known of the paper?"""

@@ -91,6 +91,11 @@ def not_given(name: str, detail: str) -> str:
     return f"The abstract of {name} {said}; nearest:"
 
 
+def not_mentioned(name: str, other: str) -> str:
+    """What is said where the abstract of what is named does not speak of what was asked."""
+    return f"The abstract of {name} does not mention {other}; nearest:"
+
+
 def none_mentions(name: str) -> str:
     """What is said of a name that no paper has."""
     return f"No paper of this library mentions {name}."
