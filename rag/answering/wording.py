@@ -52,7 +52,7 @@ def refusal(nearest: Sequence[Paper], question: str, where: Where | None = None)
     names = "; ".join(f"“{markless(paper.headline)}”" for paper in nearest[:NEAREST])
     said = f"{_asked_papers(where)} not say." if where else "This library does not say."
     near = "The nearest papers are" if len(nearest) > 1 else "The nearest paper is"
-    said += f" {near} {names}." if names else " It holds no paper near it."
+    said += f" {near} {names}." if names else " None is near it." if where else " It holds no paper near it."
     said += f" Without the filter all {where.of:,} are asked." if where else ""
     return (
         said
