@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CONSIDERED = 20  # papers whose sentences are looked at
 FIRST = 5  # papers that say how well the library fits a follow-up taken by itself
+LONGEST_WIDENED = 400  # characters of a text that is searched with other forms of its names
 OWN_SHARE = 0.6  # of a follow-up's own vector in that of what it asks
 
 Within = Selected | None  # the papers that may be looked at; None is all
@@ -137,6 +138,8 @@ class Search:
 
     def _widened(self, text: str) -> str:
         """The text with the long form of each short name in it, or the short one of a long: "LRA" is "Long Range Arena"."""
+        if len(text) > LONGEST_WIDENED:
+            return text
         names, forms = self.library.names, []
         for named in names.names_in(text):
             forms += [form for form in names.forms(named.name)[:1] if form.lower() not in text.lower()]

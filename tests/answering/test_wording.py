@@ -58,6 +58,4 @@ def test_a_refusal_names_the_nearest_papers_and_what_was_asked():
         "This library does not say. The nearest papers are “Paper 0 (7)”; “Paper 1 (7)”; “Paper 2 (7)”."
     )
     one = refusal([], "What is it?", Where("year:2020", 1, 30))
-    assert one == (
-        "The one paper with year:2020 does not say. It holds no paper near it. Without the filter all 30 are asked."
-    )
+    assert one == ("The one paper with year:2020 does not say. None is near it. Without the filter all 30 are asked.")

@@ -133,7 +133,7 @@ def test_a_conversation(terminal):
     assert re.search(r"\n\[1\] FlashAttention: Fast and Memory-Efficient.*ab71d384aa75", first)
     assert "/open 1 shows it in its abstract" in first
     second = terminal.ask("and how fast is it?")
-    assert f"searched: and how fast is it? {QUESTION}" in second
+    assert "searched: how fast is FlashAttention?" in second
     assert "[1] FlashAttention" in second
     assert "/open 1 shows" not in second
     assert "rag: no command /halp; did you mean /help?" in terminal.ask("/halp")
@@ -300,7 +300,7 @@ def test_kill_9_loses_nothing_but_the_line_being_typed(tmp_path):
     with chatting("-c", RAG_HOME=tmp_path) as chat:
         chat.sees(f"? {QUESTION}")
         chat.sees(SAID)
-        assert f"searched: and how fast is it? {QUESTION}" in chat.ask("and how fast is it?")
+        assert "searched: how fast is FlashAttention?" in chat.ask("and how fast is it?")
     assert len(Chats(tmp_path / "data" / FILE).chat().answers) == 2
 
 
@@ -330,7 +330,7 @@ def test_piped_each_line_is_a_question_with_those_before_in_mind():
     assert code == 1
     assert err.splitlines()[-1] == "rag: the question '?!' has no word in it; ask in words"
     assert first["query"] == first["question"] == QUESTION
-    assert QUESTION in second["query"]
+    assert second["query"] == "how fast is FlashAttention?"
     assert third["query"] == third["question"] == "and how fast is it?"
 
 
@@ -367,7 +367,7 @@ def test_the_last_chat_goes_on_from_a_pipe(tmp_path):
     assert called("chat", stdin=QUESTION.encode(), RAG_HOME=tmp_path)[0] == 0
     code, out, _ = called("chat", "-c", "--json", stdin=b"and how fast is it?", RAG_HOME=tmp_path)
     assert code == 0
-    assert QUESTION in json.loads(out)["query"]
+    assert "FlashAttention" in json.loads(out)["query"]
     assert called("chat", "-c", "7", stdin=b"", RAG_HOME=tmp_path)[0::2] == (1, "rag: no chat 7; type: rag log\n")
 
 
