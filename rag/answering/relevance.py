@@ -80,11 +80,16 @@ _RANKED = re.compile(
 )
 
 
+_GOODS = (
+    r"(?:code|source|implementation|data|models?|data ?sets?|benchmark|resources?|demo|videos?|checkpoints?|weights|materials?|scripts?|"
+    r"package|toolkit|page|website|leaderboard|annotations|prompts|everything)"
+)
 _TELLS_WHERE = re.compile(
-    r"\b(?:code|data|models?|data ?set|benchmark|resources?|demo|website|page|checkpoints?|weights|materials?|scripts?|videos?|everything|implementation|package|toolkit)\b[^.]{0,80}"
-    r"\b(?:available|released?|found|accessible|hosted|open-?sourced?)\b|https?://|\bwe (?:will )?(?:release|open-?source|publish)\b(?! \w+ (?:bench|that))",
+    rf"https?:|\b{_GOODS}\b[^.]{{0,50}}\b(?:is|are|be|been|made) (?:\w+ly |also |now |all )*(?:available|released|accessible|hosted|open-?sourced|found)\b|"
+    rf"^(?:… )?(?:finally, |lastly, )?we (?:will |also |\w+ly )*(?:release|open-?source|publish|make)\b[^.]*\b{_GOODS}\b",
     re.IGNORECASE,
 )
+MOST_WORDS = 30  # of a sentence that says nothing but where something is
 _ASKS_WHERE = re.compile(
     r"\b(?:code|link|url|github|repo\w*|website|download\w*|available|availab\w+|releas\w+|open|public\w*|where|access\w*|page|published?)\b",
     re.IGNORECASE,
@@ -302,7 +307,7 @@ def announces(text: str) -> bool:
 
 def tells_where(text: str) -> bool:
     """Does a sentence only say where code or data can be had?"""
-    return bool(_TELLS_WHERE.search(text)) and not announces(text)
+    return len(text.split()) <= MOST_WORDS and bool(_TELLS_WHERE.search(text)) and not announces(text)
 
 
 def asks_where(question: str) -> bool:

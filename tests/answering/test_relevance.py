@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import paper
 
-from rag.answering.relevance import question_of, score_sentences, sentence
+from rag.answering.relevance import question_of, score_sentences, sentence, tells_where
 from rag.library.embed import open_embedder
 from rag.text import readable, sentences
 
@@ -126,3 +126,20 @@ def test_scores_are_shares(text, abstract, seed, frequency):
 
 def test_a_paper_without_a_sentence_has_no_score():
     assert scored("What?", "A title", "") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("Code is available at https://x.org.", True),
+        ("Our data and code are publicly available.", True),
+        ("We release the models and the training code.", True),
+        ("The project page is https://x.org.", True),
+        ("It can fine-tune trillion parameter models on a single node, making large models more accessible.", False),
+        ("In the batch model every continual release algorithm has a larger error.", False),
+        ("We introduce SheepBench, a data set that is available to all.", False),
+        ("We release three data sets of " + "many, " * 30 + "sheep.", False),
+    ],
+)
+def test_a_sentence_that_only_says_where_something_is(text, where):
+    assert tells_where(text) is where
