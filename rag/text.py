@@ -447,6 +447,11 @@ _FOREIGN_ALONE = frozenset(
 )  # function words that English has not, nor names of English papers often
 
 
+def apart(text: str) -> str:
+    """A text with spaces between ideographs and other letters and digits: "达到64%" as "达到 64%"."""
+    return _SEAM.sub(" ", text)
+
+
 def foreign(text: str) -> bool:
     """Is a sentence in another language than English, as far as its letters and function words tell?
 
@@ -461,67 +466,11 @@ def foreign(text: str) -> bool:
     return strange > sum(word.casefold() in _ENGLISH_ALONE for word in found)
 
 
+IDEOGRAMS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces
+_SEAM = re.compile(rf"(?<=[{IDEOGRAMS}])(?=[^\W{IDEOGRAMS}])|(?<=[^\W{IDEOGRAMS}])(?=[{IDEOGRAMS}])")
 _LATIN_OR_GREEK = re.compile("[\u00c0-\u03ff\u1e00-\u1fff]")
 _ACCENTED = re.compile("[a-zß-ÿœ]*[ß-ÿœ][a-zß-ÿœ]*(?<!naïve)")  # in lower case: no name
 _ENGLISH_ALONE = STOPWORDS - frozenset("a am an as do has he her i in is it me no of on par so to was who will".split())
-
-
-# --- numbers ------------------------------------------------------------------------------------
-
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-_NUMERALS = {word: float(value) for value, word in enumerate(_SMALL.split())} | {
-    word: 10.0 * tens for tens, word in enumerate(_TENS.split(), 2)
-}
-_NUMERALS |= {"twice": 2.0, "thrice": 3.0}
-_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12} | {
-    "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "mio": 1e6, "mrd": 1e9, "tausend": 1e3, "millionen": 1e6, "milliarde": 1e9,
-    "milliarden": 1e9, "billionen": 1e12, "milliard": 1e9, "milliards": 1e9, "millions": 1e6, "millones": 1e6,
-    "mil millones": 1e9, "mil": 1e3, "milioni": 1e6, "miliardi": 1e9, "milhões": 1e6, "十亿": 1e9, "百万": 1e6,
-    "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8, "千": 1e3,
-}  # fmt: skip
-_UNITS = {"times": "x", "x": "x", "fold": "x", "%": "%", "percent": "%", "pp": "%", "point": "%", "points": "%"} | {
-    "mal": "x", "fach": "x", "fache": "x", "fachen": "x", "fois": "x", "veces": "x", "volte": "x", "vezes": "x", "倍": "x",
-    "prozent": "%", "prozentpunkte": "%", "prozentpunkten": "%", "个百分点": "%", "per cent": "%", "por ciento": "%",
-    "pour cent": "%", "per cento": "%", "por cento": "%",
-}  # fmt: skip
-_DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
-_SPELLED = "|".join(_NUMERALS)
-_NUMERAL = rf"(?:{'|'.join(_TENS.split())})[ -](?:{'|'.join(_SMALL.split()[1:10])})|{_SPELLED}"
-_SCALE = "|".join(sorted((name for name in _SCALES if len(name) > 2 or not name.isascii()), key=len, reverse=True))
-_PERCENT = "|".join(name for name in _UNITS if " " in name)
-_IDEOGRAMS = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"  # written without spaces: "达到64%"
-_QUANTITY = re.compile(
-    rf"(?<![^\W{_IDEOGRAMS}])(?<!\.)(?P<number>{_DIGITS}|(?:{_NUMERAL})(?=fold)|(?:{_NUMERAL})(?![a-z]))\$?"
-    rf"(?:[ -]?(?P<scale>(?:{_SCALE})(?![a-z])|(?:bn|[kmb])(?![a-z])))?"
-    rf"(?:[ -]?(?P<unit>%|倍|个百分点|times|x(?![a-z])|fold|percentage points?|percent|{_PERCENT}|pp|points?|"
-    rf"(?!(?:{_NUMERAL})(?![a-z]))[a-z]+))?"  # "GPT-2 forty times" is not 2 forties
-)
-
-
-class Quantity(NamedTuple):
-    """A number with its unit: "x" for a factor, "%" for a share, else the word after it or ""."""
-
-    value: float
-    unit: str
-
-
-def quantities(text: str) -> tuple[Quantity, ...]:
-    """The numbers of a text in order; "60times", "60x" and "sixty times" are all (60.0, "x")."""
-    found = []
-    for match in _QUANTITY.finditer(folded(text)):
-        number = match["number"]
-        if number[0].isalpha():  # "sixty-four"
-            value = sum(_NUMERALS[part] for part in re.split("[ -]", number))
-        else:
-            value = float(number.replace(",", ""))
-        unit = match["unit"] or ("x" if number in ("twice", "thrice") else "")
-        unit = "%" if unit.startswith("percentage") else _UNITS.get(unit, stem(unit) if unit not in STOPWORDS else "")
-        found.append(Quantity(value * _SCALES.get(match["scale"] or "", 1.0), unit))
-    return tuple(found)
 
 
 # --- the terminal -------------------------------------------------------------------------------

@@ -24,7 +24,6 @@ from rag.text import (
     paper_id,
     porter,
     printable,
-    quantities,
     readable,
     readable_view,
     sentences,
@@ -281,43 +280,6 @@ def test_any_text_has_words_and_terms(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variants", "value", "unit"),
-    [
-        (("60times", "60x", "sixty times", r"$60\times$", "60-fold", "60 × faster", "Sixty-fold"), 60, "x"),
-        (("64%", r"64\%", "64 percent", "sixty-four percent", "64 pp", "64 percentage points"), 64, "%"),
-        (("1,200", "1200", "1.2k", "1.2 thousand"), 1200, ""),
-        (("1.5k tokens", "1,500 tokens", "1500 token"), 1500, "token"),
-        (("20 million", "20M", "20,000,000", "twenty million"), 2e7, ""),
-        (("7B parameters", "7 billion parameters", "seven billion parameters"), 7e9, "paramet"),
-        ((".5", "0.5", "0.50"), 0.5, ""),
-        (("100-layer", "100 layers", "one hundred layers"), 100, "layer"),
-        (("7B", "~7B", "$7$B", "7 billion", "7,000,000,000", "7 Milliarden", "70亿", "7 mil millones"), 7e9, ""),
-        (("2x", "2×", "twofold", "two-fold", "two times", "twice", "2-fach", "zu 2 mal", "2倍"), 2, "x"),
-        (("64 %", "64 per cent", "64 Prozent", "达到64%"), 64, "%"),
-    ],
-)
-def test_one_quantity_in_many_forms_is_one(variants: tuple[str, ...], value: float, unit: str) -> None:
-    for variant in variants:
-        (found,) = quantities(variant)
-        assert found == (pytest.approx(value), unit), variant
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("from 2.3 to 1,024 in 2024.", [2.3, 1024, 2024]),
-        ("LLaMA2 and v1.5 and x_3", []),
-        ("GPT-4 scores 86.4%", [4, 86.4]),
-        ("none, ones, attend, tent", []),
-        ("twenty one, thirty", [21, 30]),
-        ("", []),
-    ],
-)
-def test_numbers_are_found_in_order_and_names_are_none(text: str, values: list[float]) -> None:
-    assert [quantity.value for quantity in quantities(text)] == values
-
-
-@pytest.mark.parametrize(
     ("text", "other"),
     [
         ("LAB-Bench umfasst über 2.400 Fragen und misst sie.", True),
@@ -337,11 +299,6 @@ def test_a_sentence_in_another_language_is_told(text: str, other: bool) -> None:
 def test_no_sentence_of_the_shipped_abstracts_is_foreign(papers: tuple[Paper, ...]) -> None:
     said = [paper.abstract[start:end] for paper in papers for start, end in sentences(paper.abstract)]
     assert [text for text in said if foreign(text)] == []
-
-
-@given(scholarly)
-def test_any_text_has_quantities(text: str) -> None:
-    assert all(quantity.value >= 0 for quantity in quantities(text))
 
 
 # --- the terminal -------------------------------------------------------------------------------

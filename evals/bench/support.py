@@ -25,9 +25,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
-from rag.answering.support import Quote, Signals, compare, judged, kept, missing_numbers, signals
-from rag.answering.verify import HELD
+from rag.answering.bearing import HELD
+from rag.answering.support import Quote, Signals, compare, judged, kept, signals
 from rag.library.embed import open_embedder
+from rag.numbers import missing_numbers
 from rag.text import readable, sentences, stem, terms
 
 SETS = {"scifact": "scifact_train", "healthver": "healthver_dev", "attributionbench": "attributionbench_dev"}

@@ -25,17 +25,19 @@ from rag.answering import batch, followup, metadata, plan
 from rag.answering.acts import act
 from rag.answering.appeal import Failed, appealed
 from rag.answering.asked import Plan, Query, Subject, Turn, leading
+from rag.answering.bearing import by_copied_words, by_support
 from rag.answering.case import Calls, Case, Clock, last, outcome
 from rag.answering.fusion import fused, in_sight
 from rag.answering.judge import opinion
 from rag.answering.plain import Plain
 from rag.answering.question import accepted
+from rag.answering.quotes import Judge
 from rag.answering.relevance import Part, Question, Ranked, Sentences
 from rag.answering.rerank import confidence, gather
 from rag.answering.search import CONSIDERED, Search, Within
 from rag.answering.shape import Shape, asking, compared, shape
 from rag.answering.synthesize import as_written, write, write_together
-from rag.answering.verify import Judge, Verifier, by_copied_words, by_support, verify
+from rag.answering.verify import Verifier, verify
 from rag.errors import ModelError, RagError
 from rag.filters import ALL, Filter
 from rag.library.embed import Embedder

@@ -14,8 +14,9 @@ from rag.answering.asked import Subject
 from rag.answering.details import Detail, gives, wanted
 from rag.answering.relevance import Scored, announces, tells_where
 from rag.library.spellings import spelling
+from rag.numbers import quantities
 from rag.records import Paper, Sentence
-from rag.text import Span, quantities, terms
+from rag.text import Span, terms
 
 ROOM = 70  # words of what a name means: a second sentence must fit in
 NAMES_IT = 0.1  # what a sentence gains that has the name compared

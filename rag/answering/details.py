@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rag.text import STOPWORDS, quantities
+from rag.numbers import quantities
+from rag.text import STOPWORDS
 
 _VERBS = (
     r"(?:made|built|developed|created|released|trained|designed|published|maintains?|owns?|makes?|develops?|hosts?)"

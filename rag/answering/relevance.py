@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from math import exp, log, log1p
 from typing import TYPE_CHECKING, NamedTuple
 
+from rag.numbers import quantities
 from rag.records import Hit, Paper, Sentence
-from rag.text import STOPWORDS, Span, compound_stem, compounds, quantities, readable, stem, terms, words
+from rag.text import STOPWORDS, Span, compound_stem, compounds, readable, stem, terms, words
 
 if TYPE_CHECKING:
     import numpy as np

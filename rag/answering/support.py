@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp, log, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag.text import STOPWORDS, Quantity, folded, foreign, quantities, readable, stem, words
+from rag.numbers import missing_numbers, squashed
+from rag.text import STOPWORDS, apart, folded, readable, stem, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,6 +112,7 @@ _ANSWER_WORD = re.compile(
 
 def stated(claim: str) -> str:
     """A claim without an answer word in front: "No, it has 2,400 questions" denies nothing."""
+    claim = apart(claim)
     found = _ANSWER_WORD.match(claim)
     return claim[found.end() :] if found and claim[found.end() :].strip() else claim
 
@@ -297,14 +298,6 @@ def directions(claim: str, quote: str) -> tuple[float, float]:
     return opposed / (len(said) or 1), agreed / (len(said) or 1)
 
 
-def contrary(claim: str, quotes: Sequence[str]) -> bool:
-    """Do quotes say the contrary, as far as words of direction and denial tell? The nearest by words speaks for all."""
-    wanted = {s for s, _ in _pairs(claim)}
-    nearest = max(quotes, key=lambda quote: len(wanted & {s for s, _ in _pairs(quote)}))
-    opposed, agreed = directions(claim, nearest)
-    return opposed - agreed >= OPPOSED
-
-
 @lru_cache(maxsize=512)
 def _directed(text: str) -> Mapping[str, tuple[int, int]]:
     """Stem -> (its direction, of how many words of direction), where it stands first."""
@@ -340,123 +333,13 @@ def _axes(encode: Encode) -> tuple[Any, ...]:
     return tuple(made)
 
 
-# --- numbers and names --------------------------------------------------------------------------
+# --- names --------------------------------------------------------------------------------------
 
-_APART = re.compile(  # digits that are no quantity: ordinals, list marks, part of a name
-    r"\b\d+(?:st|nd|rd|th)\b|(?<!\w)\([1-9]\)|^\s*\d{1,2}[.)] |"
-    r"[A-Za-z]\d*/\d+\b|\b[A-Za-z]\w*(?:-\w+)*-\d+(?:\.\d+)?(?![\d%.]\d|[\w%])|"  # "OCT3/4", "GPT-4"
-    r"\b[A-Z]\w*[A-Z]\w*[ -](?:19|20)\d\d\b"  # "WMT 2014"
-)
-_COUNT = re.compile(  # "two recent methods": the writer counts what is listed; "one of them"
-    r"(?<![\w-])(?:two|three|four|five)(?= (?:[a-z-]+ )?(?:methods?|approach(?:es)?|techniques?|ways?|kinds?|types?|"
-    r"papers?|studies|works?|strategies|reasons?|examples?|ideas?|aspects?|challenges?|problems?|findings?|results?)\b)|"
-    r"(?<![\w-])one(?!\w|[ -](?:hundred|thousand|million|billion|trillion|percent|times|fold|points?|third|half|"
-    r"quarter|second|minute|hour|day|week|month|year))",
-    re.IGNORECASE,
-)
 _NAME = re.compile(
     r"\b(?:[A-Za-z]*[A-Z][a-z]*[A-Z0-9]\w*(?:-\w+)*|[A-Za-z]+(?:-\w+)*-\d[\w.]*\b|[A-Za-z]+\d\w*|"
     r"[A-Z]\w*-[A-Z]\w*|[A-Z]+-[a-z]\w*)|"
     r"(?<=[a-z,;:] )[A-Z][a-z]\w+"
 )
-
-
-def missing_numbers(claim: str, quotes: Sequence[str]) -> tuple[str, ...]:
-    """The numbers of a claim that no quote gives, as a reader would write them, in order.
-
-    "60x", "60times" and "sixty times" are one; 60x and 60 % are not, nor 0.5 and 50 %. A claim in another
-    language may write 1,110 as "1.110". Ordinals, digits of names and the writer's own count of what is
-    listed ("two methods") are not asked for, unless a quote counts the same things otherwise.
-    """
-    plain = readable(claim)
-    given = _given(quotes)
-    glued = {_squashed(quote) for quote in quotes}
-    missing = [
-        _written(*readings[0])
-        for readings in asked_numbers(plain, {unit for units in given.units.values() for unit in units})
-        if not given.gives(readings)
-        and not any(name in g for value, _ in readings for name in _glued(plain, value) for g in glued)
-    ]
-    return tuple(dict.fromkeys(missing))
-
-
-def gives_number(text: str, readings: Sequence[Quantity]) -> bool:
-    """Does a text give a number that may be read in these ways?"""
-    return _given([text]).gives(readings)
-
-
-def asked_numbers(claim: str, counted: AbstractSet[str] = frozenset()) -> list[tuple[Quantity, ...]]:
-    """The numbers that a claim must find in its quotes, each in the ways it may be read.
-
-    `counted` are the units that quotes count: a writer's own count of such things is asked for too.
-    """
-    bare = _APART.sub(" ", readable(claim))
-    own = _COUNT.sub(" ", bare)
-    if not foreign(claim):
-        asked = quantities(own)
-        return [(q,) for q in (*asked, *(q for q in quantities(bare) if q not in asked and q.unit in counted))]
-    bare = _SPACED.sub("", _DECIMAL.sub(".", _GROUPED.sub(lambda found: re.sub("[., ]", "", found[0]), bare)))
-    other = _EITHER.sub(lambda found: found[1] + {".": ",", ",": "."}[found[2]] + found[3], bare)
-    return list(zip(quantities(bare), quantities(other), strict=False))
-
-
-_DECIMAL = re.compile(r"(?<=\d),(?=(?:\d{1,2}|\d{4,})(?!\d))")  # "36,5" of other languages
-_EITHER = re.compile(r"(?<![\d.,])(\d{1,3})([.,])(\d{3})(?![\d.,]\d|\d)")  # "1.110" may be either
-_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:([. ])\d{3})(?:\1\d{3})+(?!\d)")  # "1.110.000"
-_SPACED = re.compile(r"(?<=\d)[\u00a0\u202f](?=\d{3}(?!\d))")  # "2 400"
-_DOUBLED = tuple(  # words of a quote that give a number as a figure would
-    (re.compile(rf"\b(?:{pattern})", re.IGNORECASE), quantities_of)
-    for pattern, quantities_of in (
-        (r"doubl(?:e|es|ed|ing)\b(?! descent|[- ]blind)", (Quantity(2.0, "x"),)),
-        (r"tripl(?:e|es|ed|ing)\b", (Quantity(3.0, "x"),)),
-        (r"quadrupl(?:e|es|ed|ing)\b", (Quantity(4.0, "x"),)),
-        (r"half\b|halv(?:e|es|ed|ing)\b", (Quantity(50.0, "%"), Quantity(2.0, "x"))),
-        (r"(?:a|one) quarter\b", (Quantity(25.0, "%"), Quantity(4.0, "x"))),
-        (r"(?:an|one) order of magnitude\b", (Quantity(10.0, "x"),)),
-        (r"two orders of magnitude\b", (Quantity(100.0, "x"),)),
-        (r"three orders of magnitude\b", (Quantity(1000.0, "x"),)),
-    )
-)
-
-
-class _Given(NamedTuple):
-    """Numbers that quotes give: the units of each value, and those that words give, which hold for that unit alone."""
-
-    units: Mapping[float, set[str]]
-    worded: frozenset[Quantity]
-
-    def gives(self, readings: Sequence[Quantity]) -> bool:
-        return any(q in self.worded or _agrees(q.unit, self.units.get(q.value, set())) for q in readings)
-
-
-def _given(quotes: Sequence[str]) -> _Given:
-    units: dict[float, set[str]] = {}
-    for value, unit in (quantity for quote in quotes for quantity in quantities(quote)):
-        units.setdefault(value, set()).add(unit)
-    told = (found for pattern, found in _DOUBLED if any(pattern.search(quote) for quote in quotes))
-    return _Given(units, frozenset(quantity for found in told for quantity in found))
-
-
-def _agrees(unit: str, units: set[str]) -> bool:
-    """Is a number given in these units one with this unit? A factor is never a share."""
-    return bool(units - {"%": {"x"}, "x": {"%"}}.get(unit, set()))
-
-
-def _glued(text: str, value: float) -> list[str]:
-    """The names that a number is part of: "Llama 2" is "llama2" too."""
-    return [
-        _squashed(found[0]) for found in re.finditer(rf"\b[A-Z]\w*[ -]{re.escape(f'{value:g}')}(?![\d%]|\.\d)", text)
-    ]
-
-
-def _squashed(text: str) -> str:
-    return re.sub(r"[\s-]+", "", folded(text))
-
-
-def _written(value: float, unit: str) -> str:
-    scale, name = next(((s, f" {n}") for n, s in (("billion", 1e9), ("million", 1e6)) if value >= s), (1.0, ""))
-    number = f"{value / scale:,.10g}" if value >= 10_000 else f"{value:.10g}"  # a year has no comma
-    return f"{number}{name}{unit if unit in ('x', '%') else ''}"
 
 
 def names_of(text: str) -> tuple[str, ...]:
@@ -469,13 +352,13 @@ def missing_names(claim: str, quotes: Sequence[str]) -> tuple[str, ...]:
     names = names_of(claim)
     if not names:
         return ()
-    held = " ".join(_squashed(quote) for quote in quotes)
+    held = " ".join(squashed(quote) for quote in quotes)
     stems = {s for quote in quotes for s, _ in _pairs(quote)}
     initials = " ".join("".join(word[0] for word in words(quote)) for quote in quotes)
     return tuple(
         name
         for name in names
-        if (bare := _squashed(name)) not in held
+        if (bare := squashed(name)) not in held
         and (singular := bare.removesuffix("s")) not in held
         and not (len(singular) > 2 and singular in initials)
         and not {s for s, _ in _pairs(name)} <= stems

@@ -6,7 +6,8 @@ import pytest
 from made import FLASH, POKER, S4, drafted, evidence
 
 from rag.answering.appeal import MOST, Failed, appealed, copied, prompted
-from rag.answering.verify import Verifier, by_copied_words, by_words
+from rag.answering.bearing import by_copied_words, by_words
+from rag.answering.verify import Verifier
 from rag.prompting import prompts
 from rag.records import Reply, Usage
 
@@ -111,10 +112,10 @@ def test_what_leans_on_a_sentence_holds_when_that_one_holds_by_its_appeal():
         ("Path-X is one of 7 tasks that it solves.", [SOURCE], "do not give 7"),
         ("ZK9 solves Path-X before prior work did.", [SOURCE], "do not name ZK9"),
         ("Das Modell löst 17 Aufgaben, woran frühere Arbeiten scheiterten.", [SOURCE], "do not give 17"),
-        ("Das Modell löst Path-Y9, woran frühere Arbeiten scheiterten.", [SOURCE], "do not name Path-Y9"),
+        ("Das Modell löst Path-Y9, woran frühere Arbeiten scheiterten.", [SOURCE], "do not name Y9"),
         ("The weather in spring is mild and sunny.", [SOURCE], "support it by"),
         ("Das Wetter wird im Frühling mild und sonnig.", [SOURCE], "nothing in common"),
-        ("It cannot solve Path-X, as nobody had managed.", [SOURCE], "the contrary"),
+        ("It cannot solve Path-X, as nobody had managed.", [SOURCE], "do not deny"),
     ],
 )
 def test_an_appeal_fails_unless_its_words_stand_there_and_agree(sentence, words, why):

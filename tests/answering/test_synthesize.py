@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from made import FLASH, POKER, S4, evidence, paper
 from made import drafted as sentence_of
 
+from rag.answering.bearing import by_words
 from rag.answering.relevance import question_of, score_sentences, sentence
 from rag.answering.synthesize import Part, extract, write
-from rag.answering.verify import by_words, verify
+from rag.answering.verify import verify
 from rag.errors import ModelError
 from rag.library.embed import open_embedder
 from rag.models.tokens import counter
