@@ -16,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -34,17 +35,19 @@ from rag.answering.opening import open_assistant
 from rag.answering.retrieve import retrieve
 from rag.answering.shape import Shape, shape
 from rag.settings import load
+from rag.text import Span
 
 TRAIN = Path(__file__).parents[1] / "train.jsonl"
 ALL = "everything"
 
 
-def _whole(question: str) -> Shape:
-    return Shape("list" if shape(question).listing else "point")
+def _whole(question: str, names: Sequence[Span] = (), sure: int = 0) -> Shape:
+    return replace(shape(question, names, sure), parts=())
 
 
-def _no_list(question: str) -> Shape:
-    return Shape("point", shape(question).parts)
+def _no_list(question: str, names: Sequence[Span] = (), sure: int = 0) -> Shape:
+    found = shape(question, names, sure)
+    return replace(found, kind="point") if found.listing else found
 
 
 SEARCHING: Mapping[str, Mapping[str, Any]] = {  # what is left out: the names patched, each with what takes its place
@@ -64,10 +67,13 @@ ANSWERING: Mapping[str, Mapping[str, Any]] = {
     "dropping orders and background": {"rag.answering.assistant.asking": lambda text: text},
     "lists": {"rag.answering.assistant.shape": _no_list},
     "parts": {"rag.answering.assistant.shape": _whole},
+    "names": {"rag.answering.plain.subjects": lambda *rest: ()},
     "learned relevance (cosine instead)": {
         "rag.answering.relevance.likelihood": lambda signal: max(0.0, signal.cosine)
     },
-    "follow-ups (searched as typed)": {"rag.answering.followup.resolve": lambda text, history, fits: Query(text, text)},
+    "follow-ups (searched as typed)": {
+        "rag.answering.followup.resolve": lambda text, *rest: Query(text, text, shown=text)
+    },
     "a follow-up's own words first": {
         "rag.answering.search.OWN_SHARE": 0.0,
         "rag.answering.relevance.CONTEXT_SHARE": 1.0,
