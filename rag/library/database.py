@@ -69,6 +69,11 @@ class Database:
                     connection.close()
                 self._spare.clear()
 
+    def __del__(self) -> None:
+        """Python's connections refer to themselves: without this, one that is let go keeps its handles for long."""
+        with suppress(AttributeError):  # it may not have been opened
+            self.close()
+
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """The file as it is now, for as long as the block lasts."""
@@ -216,6 +221,9 @@ class Snapshot(Database):
         if of._memory.generation != generation:
             of._memory = Memory(generation)
         self._memory = of._memory
+
+    def close(self) -> None:
+        """The connection goes back to whom it came from: nothing is closed here."""
 
     def memory(self) -> Memory:
         """What was read of this state."""

@@ -89,7 +89,7 @@ class DenseSearch:
             try:
                 found = state.collection.query(vector, limit + state.gone)
             except Stale:  # its files were lost before they were read
-                state = _state(library, None)
+                state = _state(library, None, None)
         if state.collection and state.gone:
             alive = library.vectors.alive([id for id, _ in found], state.until)
             found = [(id, cosine) for id, cosine in found if id in alive]
@@ -109,22 +109,25 @@ class DenseSearch:
         with self._guard:
             if self._state and self._state[0] == key:
                 return self._state[1]
-            state = _state(library, self._whole(library))
+            state = _state(library, *self._whole(library))
             self._state = (key, state)
             return state
 
-    def _whole(self, library: Library) -> Manifest | None:
-        """A collection that can be opened, for this state of the library or an earlier one; None if there is none."""
+    def _whole(self, library: Library) -> tuple[Manifest, Collection] | tuple[None, None]:
+        """A collection, open, for this state of the library or an earlier one; (None, None) if there is none."""
         manifest = Manifest.from_json(library.meta("collection"))
-        if manifest and _opens(library, manifest):
-            return manifest
+        if manifest and (found := _opened(library, manifest)):
+            return manifest, found
         with suppress(LibraryBusy, LibraryError, OSError), writer(library.path):
             with closing(Library.open(library.path)) as live:
                 manifest = Manifest.from_json(live.meta("collection"))
-                if not (manifest and _opens(live, manifest)):
+                found = _opened(live, manifest) if manifest else None
+                if manifest is None or found is None:
                     manifest = build.fill(live)
-            return manifest if manifest.generation <= library.generation else None
-        return None
+                    found = _opened(live, manifest)
+            if found and manifest.generation <= library.generation:
+                return manifest, found
+        return None, None
 
 
 def exact(library: Library, vector: np.ndarray, papers: Ids[str], limit: int) -> Ranked:
@@ -135,22 +138,21 @@ def exact(library: Library, vector: np.ndarray, papers: Ids[str], limit: int) ->
     return sorted(found, key=lambda item: (-item[1], item[0]))[:limit]
 
 
-def _opens(library: Library, manifest: Manifest) -> bool:
+def _opened(library: Library, manifest: Manifest) -> Collection | None:
+    found = open_collection(library.path, manifest)
     try:
-        open_collection(library.path, manifest).open()
+        found.open()
     except Stale:
-        return False
-    return True
+        return None
+    return found
 
 
-def _state(library: Library, manifest: Manifest | None) -> _State:
+def _state(library: Library, manifest: Manifest | None, collection: Collection | None) -> _State:
     import numpy as np
 
     until = manifest.generation if manifest else -1
     batches = list(library.vectors.batches(since=until))
     ids = [id for some, _, _ in batches for id in some]
     matrix = np.concatenate([vectors for _, vectors, _ in batches]) if batches else None
-    if not manifest:
-        return _State(None, until, 0, ids, matrix)
-    gone = manifest.rows - library.vectors.count_until(until)
-    return _State(open_collection(library.path, manifest), until, gone, ids, matrix)
+    gone = manifest.rows - library.vectors.count_until(until) if manifest else 0
+    return _State(collection, until, gone, ids, matrix)

@@ -11,9 +11,7 @@ Chroma gets no text (that is what costs there).
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import gc
 import json
 import os
 import secrets
@@ -24,6 +22,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -237,7 +236,6 @@ class _Client:
 
     def open(self, place: Path, *, link: bool) -> Any:
         """The collection, from a copy of its database and links to its index; without `link` copies of that too."""
-        atexit.register(_leave)  # runs before what `weakref` does at the end
         self._folder = Path(tempfile.mkdtemp(prefix="abstracts-rag-"))
         for path in place.iterdir():
             if path.is_dir():
@@ -263,17 +261,6 @@ class _Client:
                     raise
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-            if not _leaving:
-                del client
-                gc.collect()  # what holds Chroma's last file handles refers to itself
-
-
-_leaving = False
-
-
-def _leave() -> None:
-    global _leaving
-    _leaving = True
 
 
 _open: weakref.WeakValueDictionary[tuple[int, Path, Manifest], Chroma] = weakref.WeakValueDictionary()
@@ -337,15 +324,19 @@ def _linked(folder: Path, link: Path) -> None:
 
 def _chroma(path: str) -> Any:
     """A client of Chroma in that folder."""
-    chromadb = _chromadb()
-    quiet = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
     try:
-        return chromadb.PersistentClient(path=path, settings=quiet)
+        return _chromadb().PersistentClient(path=path, settings=_settings().model_copy())
     except BaseException:
         from chromadb.api.shared_system_client import SharedSystemClient
 
         SharedSystemClient._identifier_to_system.pop(path, None)  # Chroma keeps even what failed to start
         raise
+
+
+@cache
+def _settings() -> Any:
+    """Chroma's settings, which take 50 ms to make."""
+    return _chromadb().config.Settings(_env_file=None, anonymized_telemetry=False)
 
 
 def _chromadb() -> Any:
