@@ -37,7 +37,7 @@ from rag.text import readable, sentences
 CHUNK_TOKENS = 254  # the embedder reads 256, two of them its own marks
 BATCH = 256  # texts embedded between two stores, at most
 PAPERS = 16  # ... and papers
-DIFFERING = (250, 5000)  # chunks, at least and at most, that may differ from a collection
+DIFFERING = (1000, 5000)  # chunks, at least and at most, that may differ from a collection
 DIFFERING_SHARE = 20  # ... between them, one in so many
 NAMED = 5  # libraries that a message names
 

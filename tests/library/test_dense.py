@@ -86,7 +86,8 @@ def test_what_changed_since_the_collection_was_made_is_answered_from_the_file(li
         assert library.meta("collection") == manifest
 
 
-def test_a_new_collection_is_made_once_enough_changed(library: Library) -> None:
+def test_a_new_collection_is_made_once_enough_changed(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "DIFFERING", (20, 5000))
     build.follow(library)
     first = library.meta("collection")
     changed(library, *(made.paper(f"More {n}", "A fact.") for n in range(build.allowed(40))))
