@@ -2,8 +2,9 @@
 
     python evals/bench/beside_a_writer.py [--runs 30] [--readers 6] [--papers 1200] [--changes 1500] [--seconds 8]
 
-Each run: a library of made-up papers; processes that ask it for `--seconds` alone, then while one more process adds
-papers, changes them in their files, syncs, removes and undoes until `--changes` papers were touched. The embedder
+Each run: a library of made-up papers; processes that ask it for `--seconds` alone, then while one more process writes
+to another library, which tells what the processor's time costs, then while it writes to theirs: it adds papers, changes
+them in their files, syncs, prunes and undoes until `--changes` papers were touched. The embedder
 costs next to nothing, all else is real. Every sentence of a paper names its version, so that an answer which mixes
 two states is seen; one ask in five compares the dense search with a product over all vectors of the same snapshot.
 At the end every process must have ended by itself, and doctor must find nothing.
@@ -36,6 +37,7 @@ from rag.library.store import Library
 from rag.records import Answer
 from rag.settings import load
 
+PHASES = ("alone", "beside a writer elsewhere", "beside a writer here")
 PAUSE = 0.05  # seconds between two asks of a process: a person reads
 STEP = 150  # papers that one change touches
 NEAREST = 10
@@ -50,18 +52,17 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="beside.") as name:
         place = Path(name)
-        alone: list[float] = []
-        beside: list[float] = []
+        times: dict[str, list[float]] = {phase: [] for phase in PHASES}
         for run in range(given.runs):
             folder = prepared(place / f"run{run}", given.papers)
             told = one_run(folder, given.readers, given.changes, given.seconds, given.seed + run)
-            alone += told["alone"]
-            beside += told["beside"]
-            print(f"run {run + 1}: {len(told['alone']):,} asks alone, {len(told['beside']):,} beside {told['steps']} changes, "
-                  f"p95 {p95(told['alone']):.0f} and {p95(told['beside']):.0f} ms, {told['wrong']} wrong", flush=True)  # fmt: skip
+            times = {phase: times[phase] + told[phase] for phase in PHASES}
+            print(
+                f"run {run + 1}: {told['steps']} changes, none wrong; {summary({p: told[p] for p in PHASES})}",
+                flush=True,
+            )
             shutil.rmtree(folder)
-        print(f"{given.runs} runs: no crash, p95 {p95(alone):.0f} ms alone, {p95(beside):.0f} ms beside the writer, "
-              f"longest {max(alone):.0f} and {max(beside):.0f} ms, {len(alone) + len(beside):,} asks")  # fmt: skip
+        print(f"{given.runs} runs, no crash; {summary(times)}")
 
 
 def _given() -> argparse.Namespace:
@@ -97,6 +98,13 @@ def p95(values: list[float]) -> float:
     return statistics.quantiles(values, n=20)[-1] if len(values) > 1 else 0.0
 
 
+def summary(times: dict[str, list[float]]) -> str:
+    """How many asks there were in each phase, and how long they took."""
+    return ", ".join(
+        f"{phase}: {len(ms):,} asks, p95 {p95(ms):.0f} ms, longest {max(ms):.0f}" for phase, ms in times.items()
+    )
+
+
 # --- a run --------------------------------------------------------------------------------------
 
 
@@ -108,7 +116,10 @@ def one_run(folder: Path, readers: int, touched: int, seconds: float, seed: int)
             assert all(asker.poll() is None for asker in askers), "an asker died as it began"
             time.sleep(0.05)
         time.sleep(seconds)
-        (folder / "writing").touch()
+        other = prepared(folder / "other", sum(1 for _ in (folder / "papers.jsonl").open()))
+        (folder / PHASES[1]).touch()
+        _ended(_start("write", other, seed, touched))
+        (folder / PHASES[2]).touch()
         steps = _ended(_start("write", folder, seed, touched))
         (folder / "stop").touch()
         told = [_ended(asker) for asker in askers]
@@ -120,12 +131,7 @@ def one_run(folder: Path, readers: int, touched: int, seconds: float, seed: int)
     assert not wrong, wrong[:3]
     health = doctor.examine(folder / "library", str(folder / "library"), Hashed())
     assert not health.problems, list(health.lines())
-    return {
-        "alone": [ms for one in told for ms in one["alone"]],
-        "beside": [ms for one in told for ms in one["beside"]],
-        "steps": steps["steps"],
-        "wrong": len(wrong),
-    }
+    return {phase: [ms for one in told for ms in one[phase]] for phase in PHASES} | {"steps": steps["steps"]}
 
 
 def _start(what: str, folder: Path, seed: int, touched: int) -> subprocess.Popen[str]:
@@ -147,13 +153,13 @@ def ask(folder: Path, seed: int, touched: int) -> None:
     """Ask until told to stop; print milliseconds, and what was wrong."""
     chance = random.Random(seed)
     embedder, wrong = Hashed(), list[str]()
-    times: dict[str, list[float]] = {"alone": [], "beside": []}
+    times: dict[str, list[float]] = {phase: [] for phase in PHASES}
     with closing(Library.open(folder / "library")) as library, closing(DenseSearch(library)) as search:
         assistant = Assistant(load(model="extractive"), library, embedder)
         assistant.answer("What is fact 1 of study 1?")
         (folder / f"ready{seed}").touch()
         while not (folder / "stop").exists():
-            phase = "beside" if (folder / "writing").exists() else "alone"
+            phase = next((phase for phase in reversed(PHASES) if (folder / phase).exists()), PHASES[0])
             number = chance.randrange(1500)
             began = time.perf_counter()
             answer = assistant.answer(f"What is fact {chance.randrange(1, 4)} of study {number}?")
