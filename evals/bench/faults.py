@@ -149,7 +149,7 @@ FAULTS = (
     Fault("rerank inverted", "rag.answering.search.rerank",
           lambda real: lambda hits, *a, **k: real(hits[len(hits) // 2 :], *a, **k)[::-1], RERANK),
     Fault("first paper only", "rag.answering.search.rerank", after(lambda evidence: evidence[:1]), RERANK),
-    Fault("second half of the sentences only", "rag.answering.assistant.extract",
+    Fault("second half of the sentences only", "rag.answering.plain.extract",
           after(lambda d: replace(d, sentences=d.sentences[len(d.sentences) // 2 :])),
           ("gold recall", "first cited", "cited f1", "facts")),
     Fault("always refuses", ANSWER, after(refused), ("coverage",)),

@@ -146,7 +146,8 @@ def test_a_model_is_shown_what_was_typed(server):
     typed = "Does PokerBench hold senarios from price editing statins?"
     answer = server.says(GOOD).ask(typed)
     assert f"Question: {typed}\n" in server.bodies[0]["messages"][1]["content"]
-    assert answer.query == answer.question == typed
+    assert answer.question == typed
+    assert answer.query == typed.replace("senarios", "scenarios")  # only what is searched is mended, and said
 
 
 def test_k_is_obeyed(server):

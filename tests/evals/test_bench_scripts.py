@@ -115,18 +115,11 @@ def test_planted_faults(run, few):
 
 
 def test_drafts_are_scored(run, monkeypatch):
-    """Those drafts whose papers are still found; the script says of any other that it must be drafted again."""
     rows = verification.kept_in(verification.FOLDER / "qwen2.5-coder-1.5b.jsonl")
 
-    def is_found(row: verification.Kept) -> bool:
-        assistant, recorder = verification._replaying(0.4)
-        recorder.begin(row.replies)
-        evidence = assistant.answer(row.question).evidence
-        return [e.paper.id for e in evidence[: len(row.papers)]] == list(row.papers)
-
-    same = [row for row in rows if row.id not in verification.SEEN][:8]
-    same = [row for row in same if is_found(row)]
-    monkeypatch.setattr(verification, "kept_in", lambda path: same[:4])
+    monkeypatch.setattr(
+        verification, "kept_in", lambda path: [row for row in rows if row.id not in verification.SEEN][:4]
+    )
     assert run("verification", "claims") == ""  # each has its label
     assert "right answers" in run("verification", "score")
 
