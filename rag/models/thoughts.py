@@ -20,13 +20,13 @@ VOID = "</think>"  # in what `feed` gives: all that was given before it was thou
 
 _NAME = r"[A-Za-z][\w▁:.-]*(?:[ ▁][\w▁:.]+){0,4}"
 _ATTRIBUTE = r"""\s+[\w:-]+\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>=]+)"""
-_TOKEN = re.compile(
-    rf"<[|｜](?P<pipe>/?{_NAME})[|｜]>|<[|｜](?P<left>/?[A-Za-z_]{{3,30}})>|<(?P<right>/?[A-Za-z_]{{3,30}})[|｜]>|"
+_TOKEN = re.compile(  # at most 92 characters, so that no more need to be held back
+    rf"(?=<[^<>]{{0,90}}>|<<|\[|◁)(?:<[|｜](?P<pipe>/?{_NAME})[|｜]>|<[|｜](?P<left>/?[A-Za-z_]{{3,30}})>|<(?P<right>/?[A-Za-z_]{{3,30}})[|｜]>|"
     rf"<(?P<tag>/?[A-Za-z][\w:.-]{{0,40}})(?:{_ATTRIBUTE}){{0,5}}\s*/?>|\[(?P<square>/?[A-Z][A-Z_]{{2,30}})\]|"
-    r"◁(?P<tri>/?\w{2,30})▷|<<(?P<sys>/?SYS)>>"
+    r"◁(?P<tri>/?\w{2,30})▷|<<(?P<sys>/?SYS)>>)"
 )
 _UNFINISHED = re.compile(  # may still become a token
-    r"(?:<(?:[|｜][^<>|｜\n]{0,60}[|｜]?|<?/?S?Y?S?>?|/?[A-Za-z][^<>\n]{0,90})?|\[/?[A-Z_]{0,31}|◁/?\w{0,30})\Z"
+    r"(?:<(?:[|｜][^<>|｜\n]{0,88}[|｜]?|<?/?S?Y?S?>?|/?[A-Za-z_][^<>]{0,89})?|\[/?[A-Z_]{0,31}|◁/?\w{0,30})\Z"
 )
 _ELEMENTS = frozenset(
     "a abbr b blockquote br cite code div em font form h1 h2 h3 h4 h5 h6 hr i iframe img input kbd li mark meta object "
@@ -43,9 +43,13 @@ _ENDS = re.compile(
     r"(?:im_)?end|return|call|s|eo[smt](?:_?id)?|eo[smt]_token|eod|endoftext|end_?of_?(?:text|turn|sentence|message|document|utterance)|turn_end"
 )
 _BARE = re.compile(r"\s*(?:(?P<hides>analysis|commentary)(?=[A-Z\n])|(?:assistant)?final(?=[A-Z\n]))")
-_BARE_FINAL = re.compile(r"assistant\s{0,2}final(?=[A-Z\s])")
-_HEADING = re.compile(r"\s*[*#_ ]*(?:thinking|thoughts?|reasoning|analysis)(?: process)?[*_]*:[*_ ]*", re.IGNORECASE)
-_HEADING_END = re.compile(r"(?:^|\n)[*#_ ]*(?:final )?(?:answer|response)[*_]*:[*_ ]*(?=[^*_ ])", re.IGNORECASE)
+_BARE_END = re.compile(rf"assistant\s{{0,2}}final(?=[A-Z\s])|{VOID}")
+_HEADING = re.compile(
+    r"\s*[*#_ ]{0,6}(?:thinking|thoughts?|reasoning|analysis)(?: process)?[*_]{0,6}:[*_ ]{0,6}", re.IGNORECASE
+)
+_HEADING_END = re.compile(
+    rf"\n[*#_ ]{{0,6}}(?:final )?(?:answer|response)[*_]{{0,6}}:[*_ ]{{0,6}}(?=[^*_ ])|{VOID}", re.IGNORECASE
+)  # under _LONGEST_BEGINNING
 _BEGINNINGS = ("analysis", "commentary", "assistantfinal", "final", "thinking", "thought", "reasoning")
 _LONGEST_BEGINNING = 40  # characters from which a heading or a bare channel is told
 _HEADER = 60  # characters a header may have
@@ -85,6 +89,9 @@ class Cleaner:
         self._left = ""  # not yet read
         self._begun = False  # the beginning has been looked at
         self._said = ""  # the last characters that were given
+        self._line = "\n"  # the character before what is left; a heading begins a line
+        self._last = ""  # the character before what is left, given or not
+        self._raw = ""  # the last character that was to be given, as it came
         self._out = ""
         self._hidden: Kind | Literal["turn", "channel", "bare", "heading"] | None = None
         self._name = ""  # of what is hidden
@@ -134,18 +141,19 @@ class Cleaner:
             return
         while self._left:
             if self._hidden == "bare" or self._hidden == "heading":
-                if not self._reach(_BARE_FINAL if self._hidden == "bare" else _HEADING_END, final):
+                if not self._reach(_BARE_END if self._hidden == "bare" else _HEADING_END, final):
                     return
                 continue
-            found = _TOKEN.search(self._left)
-            if not found:
-                held = None if final else _UNFINISHED.search(self._left)
+            found, held = _TOKEN.search(self._left), None if final else _UNFINISHED.search(self._left)
+            if not found or (held and held.start() < found.start()):
                 cut = held.start() if held else len(self._left)
+                self._last = (self._last + self._left[:cut])[-1:]
                 self._text(self._left[:cut], final)
                 self._left = self._left[cut:]
                 return
             before, self._left = self._left[: found.start()], self._left[found.end() :]
-            token = _as_token(found, (self._said + before)[-1:])
+            token = _as_token(found, (self._last + before)[-1:])
+            self._last = found[0][-1]
             self._text(before, False)
             self._take(token)
 
@@ -169,18 +177,13 @@ class Cleaner:
 
     def _reach(self, end: re.Pattern[str], final: bool) -> bool:
         """Go to where what is hidden without tokens ends. False: not yet here."""
-        if VOID in self._left or (found := end.search(self._left)) is None:
-            if VOID in self._left:
-                self._left, self._hidden, self._inside = self._left.partition(VOID)[2], None, ""
-                return True
-            if final or self._hidden == "heading":
-                keep = 0 if final else _LONGEST_BEGINNING
-                cut = max(0, len(self._left) - keep)
-                self._inside += self._left[:cut]
-                self._left = self._left[cut:]
-            return False
-        self._left, self._hidden, self._inside = self._left[found.end() :], None, ""
-        return True
+        if found := end.search(self._line + self._left):
+            self._left, self._hidden, self._inside = found.string[found.end() :], None, ""
+            return True
+        cut = max(0, len(self._left) - (0 if final else _LONGEST_BEGINNING))
+        self._inside += self._left[:cut]
+        self._line, self._left = (self._line + self._left[:cut])[-1:], self._left[cut:]
+        return False
 
     def _text(self, text: str, final: bool) -> None:
         if self._header is not None and not self._over:
@@ -194,7 +197,7 @@ class Cleaner:
         """Text in a header: a role, a channel; what follows it in the text."""
         whole = f"{self._header}{text}"
         name, newline, rest = whole.partition("\n")
-        if newline and (name.strip() or self._header_name == "channel"):
+        if newline and len(name) <= _HEADER and (name.strip() or self._header_name == "channel"):
             self._header = name
             self._decide()
             return rest
@@ -309,14 +312,13 @@ class Cleaner:
             text, self._pending = self._pending + text, "" if text.strip() else self._pending + text
             if self._pending:
                 return
+        before, self._raw = self._raw, (self._raw + text)[-1:]
+        text = re.sub(r"(?<=\S)Ġ", " ", before + text)[len(before) :]  # a blank as tokenizers write it
         text, self._glue = self._glue + text, ""
         held = None if last else _GLUING.search(self._said[-1:] + text)
         if held and any(role.startswith(held[1]) for role in _GLUED):
             self._glue = held[1] + held[2]
             text = text.removesuffix(self._glue)
-        text = re.sub(r"(?<=\S)Ġ", " ", self._said[-1:] + text)[
-            len(self._said[-1:]) :
-        ]  # a blank as tokenizers write it
         while glued := _ROLE.search(self._said[-1:] + text):
             at = glued.start() - len(self._said[-1:])
             if glued[1] != "assistant":
@@ -364,4 +366,5 @@ def _as_token(found: re.Match[str], before: str) -> Token:
 
 def _is_measure(name: str, before: str) -> bool:
     """Is "<|nu|>" a quantity in an inequality, as in "|mu|<|nu|>0"?"""
-    return len(name) <= 6 and "_" not in name and before == "|"
+    known = name in _HEADERS | _OURS | _OTHERS or _ENDS.fullmatch(name)
+    return len(name) <= 6 and "_" not in name and before == "|" and not known

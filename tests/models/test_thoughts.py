@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +15,12 @@ HM = "They ask how lanterns are counted. Passage 1 says by the halo [1]. So I wr
 
 
 def in_pieces(reply, size):
+    return cut_at(reply, range(size, len(reply), size))
+
+
+def cut_at(reply, places):
     cleaner = Cleaner()
-    out = "".join(cleaner.feed(reply[at : at + size]) for at in range(0, len(reply), size))
+    out = "".join(cleaner.feed(reply[a:b]) for a, b in pairwise([0, *places, len(reply)]))
     return (out + cleaner.close()).rpartition(VOID)[2]
 
 
@@ -190,9 +196,11 @@ PIECES = st.lists(
         [
             *"<|channel|> analysis final <|message|> <|end|> <|start|> assistant <think> </think> <think </x> <x> [THINK] [/THINK] ◁think▷ "
             "<channel|> <|channel> thought <|im_end|> </s> <answer> </answer> user Yes. [1] < > [ | a<b 1>0 ◁ <tool_call> </tool_call>".split(),
+            *"<<SYS>> <</SYS>> <|nu|> <|user|> assistant Ġ analysisWe assistantfinalYes thinking: Answer: **Reasoning:** href='x'>".split(),
             "\n",
             " ",
             ".",
+            "a" * 45,
         ]
     ),
     max_size=14,
@@ -200,10 +208,33 @@ PIECES = st.lists(
 
 
 @settings(max_examples=400)
-@given(PIECES, st.integers(1, 9))
-def test_how_a_reply_is_cut_does_not_matter(parts, size):
+@given(PIECES, st.lists(st.integers(0, 300), max_size=6), st.integers(1, 9))
+def test_how_a_reply_is_cut_does_not_matter(parts, places, size):
     reply = "".join(parts)
     assert in_pieces(reply, size) == cleaned(reply)
+    assert cut_at(reply, sorted(place for place in places if place < len(reply))) == cleaned(reply)
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        ("<|channel|>|<|end|>analysis", "analysis"),  # what is hidden may be a bar, too
+        ("| a | b |<|end|>", "| a | b |"),
+        ("<<SYS>>Be brief.<</SYS>> Halos [1].", "Be brief. Halos [1]."),
+        ("thinking:<|end_header_id|>Answer:assistantfinalYes", "thinking:Answer:assistantfinalYes"),
+        ("analysisWe</think><|channel>assistantfinalYes", ""),
+        (f"<|start|>{'a' * 60}.\nYes [1].", f"{'a' * 60}.\nYes [1]."),
+        ("TwoĠĠblanks [1].", "Two  blanks [1]."),
+        ("TheĠassistantĠuser [1].", "The assistant user [1]."),
+        (f'<think effort="{"x" * 60}">{HM}</think>{SAYS}', SAYS),
+        (f'<think\n  effort="high">{HM}</think>{SAYS}', SAYS),
+        (f"<|{'x' * 200}|>{SAYS}", f"<|{'x' * 200}|>{SAYS}"),
+        (f"Thinking: {'####### Answer: ' * 3}\n##Answer: {SAYS}", SAYS),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_a_token_is_one_wherever_a_reply_is_cut(reply, says, size):
+    assert in_pieces(reply, size) == says
 
 
 @settings(max_examples=300)
