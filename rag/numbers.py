@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import combinations
 from typing import NamedTuple
 
 from rag.text import IDEOGRAMS, STOPWORDS, Span, folded, folded_view, foreign, readable, stem
@@ -78,18 +79,27 @@ def placed_quantities(text: str) -> list[tuple[Quantity, Span]]:
 
 # --- which numbers a claim has to find ----------------------------------------------------------
 
+ROUNDED = 1e-9  # share of a number by which it may differ from a sum
+
 _APART = re.compile(  # digits that are no quantity: ordinals, list marks, part of a name
     r"\b\d+(?:st|nd|rd|th)\b|(?<!\w)\([1-9]\)|^\s*\d{1,2}[.)] |"
     r"[A-Za-z]\d*/\d+\b|\b[A-Za-z]\w*(?:-\w+)*-\d+(?:\.\d+)?(?![\d%.]\d|[\w%])|"  # "OCT3/4", "GPT-4"
+    r"\b[A-Za-z]*[A-Z]\w*-\d+(?:\.\d+)?[BMKT](?!\w)|(?<![\w.])\d+[A-Z][a-z]{2,}\w*|"  # "LLaMA-7B", "360Zhinao"
     r"\b[A-Z]\w*[A-Z]\w*[ -](?:19|20)\d\d\b"  # "WMT 2014"
 )
 _COUNT = re.compile(  # "two recent methods": the writer counts what is listed; "one of them"
     r"(?<![\w-])(?:two|three|four|five)(?= (?:[a-z-]+ )?(?:methods?|approach(?:es)?|techniques?|ways?|kinds?|types?|"
     r"papers?|studies|works?|strategies|reasons?|examples?|ideas?|aspects?|challenges?|problems?|findings?|results?)\b)|"
+    r"(?<![\w-])(?:the|these|those|its|their|both|all) (?:other |same )?(?:two|three|four|five)(?!-)(?= [a-z])"
+    r"(?! (?:hundred|thousand|million|billion|trillion|percent|times|fold|points?|orders?|thirds?|quarters?|fifths?)\b)|"
+    r"(?<![\w-])of the (?:two|three|four|five)(?= ?[.,;:)?]|$)|"  # "the larger of the two"
     r"(?<![\w-])one(?!\w|[ -](?:hundred|thousand|million|billion|trillion|percent|times|fold|points?|third|half|"
     r"quarter|second|minute|hour|day|week|month|year))",
     re.IGNORECASE,
 )
+
+
+_FEW = re.compile(r"(?<![\w.,-])(?:two|three|four|five|six|seven|eight|nine|ten|\d)((?: [a-z-]{3,}){1,3})")
 
 
 def missing_numbers(claim: str, quotes: Sequence[str]) -> tuple[str, ...]:
@@ -97,18 +107,48 @@ def missing_numbers(claim: str, quotes: Sequence[str]) -> tuple[str, ...]:
 
     "60x", "60times" and "sixty times" are one; 60x and 60 % are not, nor 0.5 and 50 %. A claim in another
     language may write 1,110 as "1.110". Ordinals, digits of names and the writer's own count of what is
-    listed ("two methods") are not asked for, unless a quote counts the same things otherwise.
+    listed ("two methods", "the two") are not asked for, unless a quote counts the same things otherwise; nor is the sum or
+    the difference of two numbers that the claim names and quotes give.
     """
     plain = readable(claim)
     given = _given(quotes)
     glued = {squashed(quote) for quote in quotes}
+    asked = asked_numbers(plain, _counted(quotes) | {unit for units in given.units.values() for unit in units})
+    stated = [readings[0] for readings in asked if given.gives(readings)]
     missing = [
         _written(*readings[0])
-        for readings in asked_numbers(plain, {unit for units in given.units.values() for unit in units})
+        for readings in asked
         if not given.gives(readings)
+        and not _worked_out(readings[0], stated)
         and not any(name in g for value, _ in readings for name in _glued(plain, value) for g in glued)
     ]
     return tuple(dict.fromkeys(missing))
+
+
+def _counted(quotes: Sequence[str]) -> set[str]:
+    """What quotes count a few of: "five cognitive abilities" counts both words."""
+    return {stem(word) for quote in quotes for found in _FEW.findall(folded(quote)) for word in found.split()}
+
+
+def worked_out(claim: str, quotes: Sequence[str]) -> frozenset[Quantity]:
+    """The numbers of a claim that are the sum or the difference of two of its numbers which quotes give."""
+    given, asked = _given(quotes), asked_numbers(readable(claim))
+    stated = [readings[0] for readings in asked if given.gives(readings)]
+    return frozenset(r[0] for r in asked if not given.gives(r) and _worked_out(r[0], stated))
+
+
+def _worked_out(number: Quantity, stated: Sequence[Quantity]) -> bool:
+    return any(
+        _is(number.value, total)
+        for one, other in combinations(stated, 2)
+        if one.unit == other.unit or "" in (one.unit, other.unit)
+        if number.unit in ("", one.unit, other.unit) or not {number.unit, one.unit, other.unit} & {"x", "%"}
+        for total in (one.value + other.value, abs(one.value - other.value))
+    )
+
+
+def _is(value: float, total: float) -> bool:
+    return abs(value - total) <= ROUNDED * value
 
 
 def gives_number(text: str, readings: Sequence[Quantity]) -> bool:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from rag.answering.contrary import contrary
 from rag.answering.quotes import Borne, Judge, Judgement, Located, locate
 from rag.answering.support import Encode, Quote, judged, kept, missing_names, names_of, stated
-from rag.numbers import asked_numbers, gives_number, missing_numbers, placed_numbers
+from rag.numbers import asked_numbers, gives_number, missing_numbers, placed_numbers, worked_out
 from rag.records import Paper, Sentence
 from rag.text import Span, foreign, readable, sentences, terms
 
@@ -31,6 +31,9 @@ COPIED = 3  # words of a piece that an appeal copies: fewer stand anywhere
 GENERIC = 0.02  # share of a library's papers from which an acronym tells nothing apart
 
 _LINK = re.compile(r"\b(?:https?:|www\.)[^\s)\]>]*|\b[\w.-]+\.[a-z]{2,}/\S*", re.IGNORECASE)
+_CLAUSE = re.compile(
+    r"; |,? (?:while|whereas|although|though|because|since)\b|, (?:and|but|so|yet|which|with)\b", re.IGNORECASE
+)
 _TELLING = re.compile(r"\d|[A-Z].*[A-Z]")  # an acronym, or a name with a number: "S4", "MoE"
 
 
@@ -133,7 +136,7 @@ def by_names(frequency: Callable[[str], int], papers: int) -> Callable[[str, Seq
 def misplaced(claim: str, cited: Sequence[Paper]) -> str:
     """The figure that a claim on several papers gives to one which does not have it, in words; "" if there is none.
 
-    A figure belongs to the name before it or to the one after it; which of the two, words do not tell.
+    A figure belongs to the name before it or to the one after it, in its own clause; which of the two, words do not tell.
     """
     texts = {paper: f"{readable(paper.title)}\n{readable(paper.abstract)}" for paper in cited}
     if len(texts) < 2:
@@ -144,11 +147,15 @@ def misplaced(claim: str, cited: Sequence[Paper]) -> str:
         for found in re.finditer(rf"\b{re.escape(name)}\b", claim)
         if (having := [paper for paper, text in texts.items() if not missing_names(name, [text])])
     ]
+    borders = [found.end() for found in _CLAUSE.finditer(claim)]
+    added = worked_out(claim, list(texts.values()))
     for at, number in placed_numbers(claim):
-        before = max((one for one in names if one[0] < at), default=None, key=lambda one: one[0])
-        after = min((one for one in names if one[0] > at), default=None, key=lambda one: one[0])
+        begin = max((border for border in borders if border <= at), default=0)
+        end = min((border for border in borders if border > at), default=len(claim))
+        before = max((one for one in names if begin <= one[0] < at), default=None, key=lambda one: one[0])
+        after = min((one for one in names if at < one[0] < end), default=None, key=lambda one: one[0])
         papers = [paper for one in (before, after) if one for paper in one[1]]
-        if papers and not any(gives_number(texts[paper], [number]) for paper in papers):
+        if papers and number not in added and not any(gives_number(texts[paper], [number]) for paper in papers):
             return f"the passage on what it speaks of does not give {number.value:g}"
     return ""
 

@@ -70,6 +70,7 @@ _SOFT = frozenset(
 )  # limit or turn what they stand beside
 _SMALL = frozenset("small few little tens part half".split())  # "only a small part" limits nothing more
 _ONLY = frozenset("only solely exclusively merely".split())
+_EVERYBODY = frozenset("anyone anybody everyone everybody".split())
 
 
 class _Word(NamedTuple):
@@ -201,7 +202,8 @@ def _widened(said: Sequence[_Word], nearest: Sequence[_Word], everything: Sequen
         limited = said[at + 1 : at + 4]
         counted = any(char.isdigit() for one in limited for char in one.text)
         small = any(one.text in _SMALL for one in limited)
-        if word.text in _ONLY and not counted and not small and _content(limited) & _content(nearest):
+        told = _content(limited) & _content(nearest) or any(one.text in _EVERYBODY for one in nearest)
+        if word.text in _ONLY and not counted and not small and told:
             yield f'the quotes do not say "{word.text}"'
 
 

@@ -29,6 +29,8 @@ SPEED = "It gives up to 2.3x higher throughput, 2x lower latency on average, and
         ("Every model fails on it.", "Most models fail on it."),
         ("It wins on all of the tasks.", "It wins on a majority of the tasks."),
         ("Only students answered it.", "Students and teachers answered it."),
+        ("Only members can download it.", "Anyone can use and download it."),
+        ("Only registered members of it can take part.", "Everybody may contribute."),
         ("A scores 59.0, which is lower than the 18.0 of B.", "A scores 59.0, B 18.0."),
     ],
 )

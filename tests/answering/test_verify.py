@@ -193,7 +193,10 @@ TWO = (
         ("On the common test 71% is reached by Beta-2 and 86% by Alpha-1.", False),
         ("One system reaches 86%, the other 71%.", False),
         ("On the common test Beta-2 reaches 71%.", False),
+        ("Alpha-1 is a system, and the 71% of the common test belong to another.", False),
+        ("Alpha-1 reaches 86% and Beta-2 71%, a gap of 15%.", False),
         ("Of the two systems Beta-2 reaches 86%.", True),
+        ("Alpha-1 is ahead, while Beta-2 reaches 86% on the common test.", True),
         ("Alpha-1 is a system for search and Beta-2 one that reaches 86%.", True),
     ],
 )
