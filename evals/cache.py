@@ -30,6 +30,7 @@ from evals.money import Ledger, price_of, tokens_of
 from evals.run import Stop
 from rag.errors import Cancelled, ModelError, RagError, UsageError
 from rag.models.chat import ChatModel, open_chat
+from rag.models.contexts import of_family
 from rag.models.deadline import Deadline, Retries, wished
 from rag.models.servers import key_of as key_of_server
 from rag.models.servers import url_of
@@ -312,6 +313,7 @@ class CachedModel:
 
     def __init__(self, parts: Callable[..., Iterator[Part]], model: str, sample: int) -> None:
         self.name = model
+        self.context = of_family(model)  # not the server's word: a replay has none, and must send the same prompts
         self._parts, self._sample = parts, sample
 
     def ask(self, system: str, user: str, *, deadline: Deadline | None = None) -> Reply:

@@ -32,6 +32,9 @@ class ChatModel(Protocol):
     `name` is what answers say they come from. `ask` and `stream` take the instructions (system), the
     question with its passages (user), and a deadline (None: no limit). They raise ModelError, or
     Cancelled when the deadline's `cancelled` says so; `stream` raises while it is iterated.
+
+    A model may also have `context`, the tokens that prompt and reply may have together; None or no such
+    attribute where it does not know.
     """
 
     @property

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from rag.errors import ModelError, RagError
+from rag.models.contexts import context_of, of_family
 from rag.models.deadline import Deadline, Retries, patiently
 from rag.models.failures import is_odd, line, translated
 from rag.models.network import CONNECT, DONE, openai_client
@@ -29,7 +30,7 @@ from rag.models.thoughts import VOID, cleaned
 from rag.records import Reply, Usage
 from rag.remedies import Remedy
 
-CONTEXT = 8192  # assumed of a model; the prompt is kept well below by its own budget
+CONTEXT = 8192  # what llama-index is told of every model; it does not look at it when it chats
 MORE_ROOM = 4000  # tokens of a reply, once a model has used up fewer by thinking aloud
 
 
@@ -80,6 +81,10 @@ class Source(Protocol):
         """Would the same call go well now, by what was learned from its error?"""
         ...
 
+    def context(self) -> int | None:
+        """Tokens that prompt and reply may have together; None where nobody knows."""
+        ...
+
 
 class Client:
     """A `ChatModel` that llama-index asks.
@@ -97,6 +102,11 @@ class Client:
         self._room = reply_tokens
         self._retries = retries
         self._around = around or (lambda prompt, room, parts: parts)
+
+    @property
+    def context(self) -> int | None:
+        """Tokens that prompt and reply may have together; None where nobody knows. A server is asked once a process."""
+        return self._source.context()
 
     def ask(self, system: str, user: str, *, deadline: Deadline | None = None) -> Reply:
         """The whole reply."""
@@ -150,6 +160,7 @@ class Server:
     """One model at an OpenAI-compatible server."""
 
     def __init__(self, model: str, url: str, parameters: Parameters) -> None:
+        self.context = partial(context_of, model, url)
         self._parameters = parameters
         self._client = openai_client(url)
         self._elsewhere = Elsewhere(self._client, url)
@@ -278,6 +289,16 @@ class Object:
     def mended(self, error: Exception) -> bool:
         """It learns nothing."""
         return False
+
+    def context(self) -> int | None:
+        """What it says of itself, unless that is llama-index's own number for those that do not say."""
+        from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW
+
+        facts = getattr(self._llm, "metadata", None)
+        said = getattr(facts, "context_window", None)
+        if isinstance(said, int) and said > 0 and said != DEFAULT_CONTEXT_WINDOW:
+            return said
+        return of_family(str(getattr(facts, "model_name", "")))
 
 
 def _as_part(reply: Any, text: str) -> Part:
