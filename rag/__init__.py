@@ -7,10 +7,11 @@
     add("my.bib", library="mine")                             # a library of your own; answer(q, library="mine")
 
 `library` is a path, a name or None for the shipped abstracts; `model` a chat model's name or a
-llama-index LLM object, `base_url` its server; `k` how many papers may be drawn on; `history`
-earlier Answers (or their dicts, or (question, text) pairs), oldest first; `where` which papers may be
-looked at, such as 'year>=2023 author:"Jane Smith"' (a question may say it, too; see rag.filters). All
-raise RagError, whose text is one line. Importing this module imports nothing heavy.
+llama-index LLM object, `base_url` its server; `k` how many papers may be drawn on; `prompt_tokens`
+how many tokens of passages the model is shown, None for what its context has room for; `history` earlier
+Answers (or their dicts, or (question, text) pairs), oldest first; `where` which papers may be looked
+at, such as 'year>=2023 author:"Jane Smith"' (a question may say it, too; see rag.filters). All raise
+RagError, whose text is one line. Importing this module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -71,10 +72,11 @@ def answer(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    prompt_tokens: int | None = None,
     where: str | None = None,
 ) -> Answer:
     """Answer a question from a library's abstracts. Works where an event loop already runs, too."""
-    return _assistant(library, model, base_url, k).answer(question, history, where=_filter(where))
+    return _assistant(library, model, base_url, k, prompt_tokens).answer(question, history, where=_filter(where))
 
 
 def answer_many(
@@ -84,13 +86,14 @@ def answer_many(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    prompt_tokens: int | None = None,
     where: str | None = None,
 ) -> tuple[Answer | RagError, ...]:
     """An answer to each question, with shared work; in the place of one that failed, its error. No follow-ups.
 
     Raises UsageError when one of them is no question.
     """
-    return _assistant(library, model, base_url, k).answer_many(questions, where=_filter(where))
+    return _assistant(library, model, base_url, k, prompt_tokens).answer_many(questions, where=_filter(where))
 
 
 async def aanswer(
@@ -101,6 +104,7 @@ async def aanswer(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    prompt_tokens: int | None = None,
     where: str | None = None,
 ) -> Answer:
     """`answer` in a thread. Cancelling the task stops the work before its next stage."""
@@ -110,7 +114,7 @@ async def aanswer(
     stop = threading.Event()
 
     def work() -> Answer:
-        assistant = _assistant(library, model, base_url, k)
+        assistant = _assistant(library, model, base_url, k, prompt_tokens)
         return assistant.answer(question, history, where=_filter(where), cancelled=stop.is_set)
 
     try:
@@ -133,10 +137,13 @@ def stream(
     model: Any = None,
     base_url: str | None = None,
     k: int | None = None,
+    prompt_tokens: int | None = None,
     where: str | None = None,
 ) -> Stream:
     """The answer as an iterable of whole, already verified sentences; use it in a `with`."""
-    return Stream(lambda: _assistant(library, model, base_url, k).stream(question, history, where=_filter(where)))
+    return Stream(
+        lambda: _assistant(library, model, base_url, k, prompt_tokens).stream(question, history, where=_filter(where))
+    )
 
 
 def add(
@@ -234,10 +241,13 @@ def _filter(where: str | None) -> Filter:
     return ALL if where is None else parse(where)
 
 
-def _assistant(library: str | None, model: Any, base_url: str | None, k: int | None) -> Assistant:
+def _assistant(
+    library: str | None, model: Any, base_url: str | None, k: int | None, prompt_tokens: int | None = None
+) -> Assistant:
     from rag.answering.opening import shared_assistant
     from rag.settings import load
 
     name = model if isinstance(model, str) else None
-    settings = load(library=str(library) if library is not None else None, model=name, base_url=base_url, k=k)
+    named = str(library) if library is not None else None
+    settings = load(library=named, model=name, base_url=base_url, k=k, prompt_tokens=prompt_tokens)
     return shared_assistant(settings, None if isinstance(model, str) else model)

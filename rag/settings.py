@@ -11,6 +11,7 @@ so that two answers can be told apart by what made them.
     RAG_BASE_URL  its server: a URL or a short name such as ollama
     RAG_JUDGE     a chat model that judges what the model wrote; "same" is that model
     RAG_DEADLINE  seconds for one question
+    RAG_PROMPT_TOKENS  room for passages in a chat model's prompt
 """
 
 from __future__ import annotations
@@ -30,8 +31,17 @@ from rag.records import EXTRACTIVE, Prompt
 
 SAME_MODEL = "same"  # the judge that is the model itself
 _ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL", "judge": "RAG_JUDGE"}
-_CHOICES = {"library": str, "model": str, "base_url": str, "judge": str, "k": int, "deadline": float}
+_CHOICES = {
+    "library": str,
+    "model": str,
+    "base_url": str,
+    "judge": str,
+    "k": int,
+    "deadline": float,
+    "prompt_tokens": int,
+}
 LONGEST_DEADLINE = 86_400  # seconds of a deadline
+LEAST_PROMPT, LONGEST_PROMPT = 100, 1_000_000  # tokens of passages in a prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ def load(**chosen: Any) -> Settings:
     k = settings.k
     if k is not None and (not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 100):
         raise UsageError(f"k is {settings.k!r}; it counts papers, from 1 to 100")
-    return replace(settings, deadline=_seconds(settings.deadline))
+    return replace(settings, deadline=_seconds(settings.deadline), prompt_tokens=_tokens(settings.prompt_tokens))
 
 
 def speaks_of_model(**chosen: Any) -> bool:
@@ -105,7 +115,7 @@ def speaks_of_model(**chosen: Any) -> bool:
 
 def _chosen(arguments: dict[str, Any]) -> dict[str, Any]:
     """What was chosen anywhere; the nearest place wins."""
-    variables = _ENVIRONMENT | {"deadline": "RAG_DEADLINE"}
+    variables = _ENVIRONMENT | {"deadline": "RAG_DEADLINE", "prompt_tokens": "RAG_PROMPT_TOKENS"}
     values = _file() | {name: os.environ[var] for name, var in variables.items() if os.environ.get(var)}
     return values | {name: value for name, value in arguments.items() if value is not None}
 
@@ -118,6 +128,17 @@ def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not 0 < seconds <= LONGEST_DEADLINE:
         raise UsageError(f"the deadline is {value!r}; it counts seconds, more than 0 and at most {LONGEST_DEADLINE:,}")
     return seconds
+
+
+def _tokens(value: Any) -> int | None:
+    if value is None:
+        return None
+    tokens = int(value) if isinstance(value, int) or (isinstance(value, str) and value.strip().isdecimal()) else 0
+    if isinstance(value, bool) or not LEAST_PROMPT <= tokens <= LONGEST_PROMPT:
+        raise UsageError(
+            f"prompt_tokens is {value!r}; it counts tokens of passages, from {LEAST_PROMPT} to {LONGEST_PROMPT:,}"
+        )
+    return tokens
 
 
 def _file() -> dict[str, Any]:

@@ -33,7 +33,7 @@ from rag.readers import read
 from rag.records import Paper
 
 ROOT = Path(__file__).parents[1]
-UNSET = ("RAG_MODEL", "RAG_BASE_URL", "RAG_LIBRARY", "RAG_API_KEY", "OPENAI_API_KEY")
+UNSET = ("RAG_MODEL", "RAG_BASE_URL", "RAG_LIBRARY", "RAG_API_KEY", "RAG_PROMPT_TOKENS", "OPENAI_API_KEY")
 
 hypothesis.settings.register_profile("rag", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("rag")

@@ -75,6 +75,26 @@ def test_k_may_be_anything_from_1_to_100(k: int, file: Path) -> None:
     assert load(k=k).k == k
 
 
+def test_the_room_for_passages_comes_from_the_nearest_place(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [load().prompt_tokens]
+    file.write_text("prompt_tokens = 1000")
+    seen.append(load().prompt_tokens)
+    monkeypatch.setenv("RAG_PROMPT_TOKENS", " 2000 ")
+    seen.append(load().prompt_tokens)
+    seen.append(load(prompt_tokens=3000).prompt_tokens)
+    assert seen == [None, 1000, 2000, 3000]
+
+
+@pytest.mark.parametrize("value", [0, -1, 99, 1_000_001, True, 500.5, "many", "-500", "1e4"])
+def test_a_wrong_room_for_passages_is_refused(value: object, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = "prompt_tokens is .* from 100 to 1,000,000"
+    with pytest.raises(UsageError, match=says):
+        load(prompt_tokens=value)
+    monkeypatch.setenv("RAG_PROMPT_TOKENS", str(value))
+    with pytest.raises(UsageError, match=says):
+        load()
+
+
 # --- the settings file --------------------------------------------------------------------------
 
 
@@ -86,6 +106,7 @@ def test_k_may_be_anything_from_1_to_100(k: int, file: Path) -> None:
         (b'temperature = "hot"', "unknown setting 'temperature'"),
         (b'k = "3"', "k is '3', not a number"),
         (b"k = true", "k is True, not a number"),
+        (b'prompt_tokens = "3"', "prompt_tokens is '3', not a number"),
         (b"model = 5", "model is 5, not a text"),
         (b"[model]\nx = 1", "model is .*, not a text"),
         (b"model = ", "cannot be read"),

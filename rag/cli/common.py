@@ -39,7 +39,8 @@ def settings_of(arguments: argparse.Namespace, model: str | None = None) -> Sett
 
 def options_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The settings that were typed; None for one that was not."""
-    return {name: getattr(arguments, name, None) for name in ("library", "model", "base_url", "judge", "k", "deadline")}
+    names = ("library", "model", "base_url", "judge", "k", "deadline", "prompt_tokens")
+    return {name: getattr(arguments, name, None) for name in names}
 
 
 def library_of(arguments: argparse.Namespace) -> Library:

@@ -222,6 +222,8 @@ def _model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", metavar="NAME", help="a chat model to write the answer (default: none)")
     _server_option(command)
     command.add_argument("-k", type=int, metavar="N", help="papers an answer may draw on (default 8)")
+    text = "most tokens of passages to show the model (default: what its context has room for)"
+    command.add_argument("--prompt-tokens", type=int, metavar="N", help=text)
 
 
 def _server_option(command: argparse.ArgumentParser) -> None:

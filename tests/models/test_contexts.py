@@ -11,6 +11,7 @@ from serving import GOOD, POKER, completion
 from werkzeug import Response
 
 import rag
+from rag.cli.main import main
 from rag.models import contexts
 from rag.models.chat import open_chat
 from rag.models.contexts import context_of, of_family
@@ -116,6 +117,17 @@ def test_a_small_context_makes_a_short_prompt(httpserver, serves):
     rag.answer("Which benchmarks measure reasoning of language models?", model="lamp", base_url=url)
     prompts = [request.get_data(as_text=True) for request, _ in httpserver.log if request.method == "POST"]
     assert all(len(prompt) < 2500 * 4 for prompt in prompts)
+
+
+def test_who_gives_the_room_is_obeyed_and_the_server_is_not_asked(httpserver, serves, capsys):
+    url = serves({"/v1/models": listed(model(n_ctx=2500)), "/v1/chat/completions": completion(GOOD)})
+    asked = {"model": "lamp", "base_url": url}
+    rag.answer(POKER, prompt_tokens=700, **asked)
+    assert main(["ask", POKER, "--model", "lamp", "--base-url", url, "--prompt-tokens", "700"]) == 0
+    rag.answer(POKER, prompt_tokens=3000, **asked)
+    assert {request.path for request, _ in httpserver.log} == {"/v1/chat/completions"}
+    small, same, large = [len(json.loads(request.data)["messages"][1]["content"]) for request, _ in httpserver.log]
+    assert small == same < large
 
 
 def test_one_that_hangs_is_left_alone(httpserver, monkeypatch):
