@@ -174,6 +174,9 @@ _FONTS = (
     "mathbb|mathit|mathsf|mathtt|operatorname|underline|url|mbox|bm|boldsymbol"
 )
 _STRIPPED = "mathcal|mathbb|mathbf|textbf|textit|teal|orange|red|blue|green|purple"  # seen without backslash
+TEXT_COMMANDS = frozenset(
+    [*_SYMBOLS, *_LETTERS, *_FONTS.split("|"), "tilde", "hat", "bar", "vec", "dot", "em", "it", "bf"]
+)  # show text, no more
 _MATH = re.compile(r"\$(?:(?=\S)[^$\n]{0,200}?[\\^_{=][^$\n]{0,200}|[A-Za-z])\$")
 _HATS = {"tilde": "\u0303", "hat": "\u0302", "bar": "\u0304", "vec": "\u20d7", "dot": "\u0307"}
 _HAT = rf"\\(?:wide)?(?:{'|'.join(_HATS)})(?: ?\{{[A-Za-z]\}}| [A-Za-z](?![A-Za-z]))"

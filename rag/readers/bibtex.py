@@ -10,15 +10,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from rag import bibliography
 from rag.readers.bibtex_entries import Entry, entries
-from rag.readers.fields import arxiv_id, gathered, is_id, pmid_in, unfolded
+from rag.readers.fields import arxiv_id, doi_in, gathered, is_id, pmid_in, unfolded, year_in
 from rag.readers.record import Found, Record, Skipped
-from rag.text import IN_LATEX
 
-_ESCAPES = {escape: chr(code) for code, escape in IN_LATEX.items()}
-_ESCAPED = re.compile("|".join(re.escape(escape) for escape in _ESCAPES))
-_MONTHS = {name: name.capitalize() for name in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
-_INHERITED = {"year", "date", "publisher", "editor", "booktitle", "eventtitle"}
+MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # what the names jan, feb ... stand for
+_INHERITED = set(
+    "year date publisher editor booktitle eventtitle series volume address location isbn issn month".split()
+)
+_OWN = set(  # what a Paper says itself, or an entry says by its place
+    "title subtitle author abstract url keywords author_keywords language pmid ragid".split()
+)
+VENUE_FIELDS = (
+    "journal",
+    "journaltitle",
+    "booktitle",
+    "eventtitle",
+    "howpublished",
+    "school",
+    "institution",
+    "publisher",
+)
 _BREAK = re.compile(r"(?<!\\)((?:\\\\)+)(?=\{)")  # LaTeX's line break: the brace is not its argument
 _KNOWN_MACROS = re.compile(r"\\(?:noopsort|printfirst|switchargs|singleletter|nocase)\b", re.IGNORECASE)
 
@@ -27,7 +40,7 @@ def read(text: str, name: str) -> Found:
     """The records of a BibTeX file, and what of it is broken or no paper."""
     records: list[Record] = []
     skipped: list[Skipped] = []
-    strings, read = dict(_MONTHS), list[tuple[Entry, dict[str, str]]]()
+    strings, read = {month.lower(): month for month in MONTHS}, list[tuple[Entry, dict[str, str]]]()
     for entry in entries(text):
         skipped += _lost(entry, name)
         if entry.kind == "string":
@@ -36,7 +49,7 @@ def read(text: str, name: str) -> Found:
             read.append((entry, _fields(entry, strings)))
     by_key = {entry.key.lower(): fields for entry, fields in read if entry.key}
     for entry, fields in read:
-        made = _record(entry, fields | _inherited(fields, by_key), f"{name}:{entry.line}")
+        made = _record(entry, _whole(fields, by_key), f"{name}:{entry.line}")
         (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
     return records, skipped
 
@@ -67,13 +80,15 @@ def _joined(parts: Iterable[str], strings: Mapping[str, str]) -> str:
     return "".join(out)
 
 
-def _inherited(fields: Mapping[str, str], by_key: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """What an entry has from the one it refers to, and lacks itself; the title of a book becomes a booktitle."""
-    parent = by_key.get(fields["crossref"].lower(), {}) if fields.get("crossref") else {}
+def _whole(fields: Mapping[str, str], by_key: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """The fields of an entry, with those of the one it refers to that it lacks; the title of a book becomes a booktitle."""
+    parent = by_key.get(fields["crossref"].lower()) if fields.get("crossref") else None
+    if parent is None:
+        return dict(fields)
     found = {name: value for name, value in parent.items() if name in _INHERITED and name not in fields}
     if parent.get("title") and "booktitle" not in fields:
         found.setdefault("booktitle", parent["title"])
-    return found
+    return {name: value for name, value in fields.items() if name != "crossref"} | found
 
 
 def _record(entry: Entry, fields: Mapping[str, str], source: str) -> Record | Skipped:
@@ -88,21 +103,24 @@ def _record(entry: Entry, fields: Mapping[str, str], source: str) -> Record | Sk
         "arxiv": arxiv_id(" ".join((eprint, fields.get("url", ""), fields.get("journal", "")))) if preprint else None,
         "keywords": fields.get("keywords") or fields.get("author_keywords"),
         "language": fields.get("language") or fields.get("langid"),
-        "type": entry.kind,
+        bibliography.TYPE: entry.kind,
+        bibliography.OTHERS: "yes" if bibliography.ends_in_others(fields.get("author", "")) else None,
     }
     id = fields.get("ragid", "")
-    plain = unescaped if is_id(id) else unbraced
+    plain = bibliography.unescaped if is_id(id) else unbraced
     title, subtitle = plain(fields.get("title", "")), plain(fields.get("subtitle", ""))
     return gathered(
         source,
         f"{title}: {subtitle}" if title and subtitle else title,
         plain(fields.get("abstract", "")),
-        authors=[plain(name) for name in _names(fields.get("author", ""))],
+        authors=[plain(name) for name in bibliography.people(fields.get("author", ""))],
         year=fields.get("year") or fields.get("date"),
-        venue=plain(_venue(fields)),
+        venue=unbraced(_venue(fields)),
         doi=fields.get("doi") or _said(fields),
         url=fields.get("url") or fields.get("link"),
-        extra=extra if plain is unbraced else {name: unescaped(text or "") for name, text in extra.items()},
+        extra=(extra if plain is unbraced else {name: plain(text or "") for name, text in extra.items()})
+        | {bibliography.KEY: entry.key}
+        | {f"{bibliography.FIELD}{name}": value for name, value in fields.items() if _is_kept(name, value, fields)},
         id=id,
         kinds=[note, *(fields.get(name) for name in ("type", "pubstate", "keywords"))],
     )
@@ -113,27 +131,16 @@ def _said(fields: Mapping[str, str]) -> str | None:
 
 
 def _venue(fields: Mapping[str, str]) -> str:
-    usual = ("journal", "journaltitle", "booktitle", "eventtitle", "howpublished", "school", "institution", "publisher")
-    return next((fields[name] for name in usual if fields.get(name)), "")
+    return next((fields[name] for name in VENUE_FIELDS if fields.get(name)), "")
 
 
-def _names(text: str) -> tuple[str, ...]:
-    """Authors, told apart by "and" outside of braces."""
-    parts, depth, start = [], 0, 0
-    for mark in re.finditer(r"[{}]|\s+and\s+", text, re.IGNORECASE):
-        if mark[0] in "{}":
-            depth += 1 if mark[0] == "{" else -1
-        elif depth <= 0:
-            parts.append(text[start : mark.start()])
-            start = mark.end()
-    parts.append(text[start:])
-    return tuple(part.strip() for part in parts if part.strip() and part.strip() != "others")
-
-
-def unescaped(text: str) -> str:
-    """The text of a field that `rag.show.export` wrote: a second pair of braces gone, each escape the character it is for."""
-    inside = text[1:-1] if text.startswith("{") else text
-    return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], inside)
+def _is_kept(name: str, value: str, fields: Mapping[str, str]) -> bool:
+    """Is a field kept as it stands? One that a Paper says in the same words is not."""
+    if name == "year":
+        return value != str(year_in(value))
+    if name == "doi":
+        return value != doi_in(value) and value.lower() == doi_in(value)  # in capitals
+    return name not in _OWN and not (name == "link" and "url" not in fields)
 
 
 def unbraced(text: str) -> str:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
+from rag.bibliography import FIELD, FIELDS, FIRST_PAGE, KEY, KEYS, LAST_PAGE, in_bibtex, is_as_given, made_key
 from rag.readers.record import Record, Skipped
 from rag.records import RETRACTED, FrozenMap
 from rag.text import readable, sentences
@@ -86,25 +87,25 @@ def gathered(
         return Skipped(source, about[:200], _untitled(bool(text)), "refused")
     if len(named) > TITLE_LENGTH:
         return Skipped(source, named[:200], f"a title of {len(named):,} characters: broken?", "refused")
-    kept = {name: stored(line(value)) for name, value in (extra or {}).items() if value and not is_nothing(line(value))}
+    said = {name: stored(line(value)) for name, value in (extra or {}).items() if value}
+    kept = {name: value for name, value in said.items() if value and (is_as_given(name) or not is_nothing(value))}
     if any(_RETRACTED.fullmatch(part) for kind in kinds for part in re.split("[;,|]", (kind or "")[:LOOKED])):
         kept[RETRACTED] = "yes"
     if doi and (preprint := _ARXIV_DOI.search(doi)):  # one paper has one arXiv number, whoever wrote it as a DOI
         kept.setdefault("arxiv", arxiv_id(preprint[1]) or preprint[1])
+    people, since = _people(authors), year_in(year) or (None if doi or venue else arxiv_year(kept.get("arxiv")))
+    if is_id(id) and kept.get(KEY, "").endswith(f"-{id}"):  # an export of a library made the key, or made it differ
+        kept[KEY] = "" if kept[KEY] == made_key(id, named, people, since) else kept[KEY].removesuffix(f"-{id}")
     return Record(
         title=named,
         abstract=text,
         source=source,
-        authors=tuple(
-            _person(name)
-            for author in authors
-            if (name := line(readable(author)).strip(" ,;")) and not is_nothing(name) and not _NO_AUTHOR.fullmatch(name)
-        ),
-        year=year_in(year) or (None if doi or venue else arxiv_year(kept.get("arxiv"))),
+        authors=people,
+        year=since,
         venue=stored(line(readable(str(venue or "")))) or None,
         doi=doi_in(doi),
         url=stored(line(url)) if url and line(url) else None,
-        extra=FrozenMap(kept),
+        extra=FrozenMap({name: value for name, value in kept.items() if value}),
         id=id if is_id(id) else "",
     )
 
@@ -145,6 +146,11 @@ def without_rights(text: str) -> str:
 def is_id(text: str) -> bool:
     """Has it the form of a paper's id?"""
     return bool(_ID.fullmatch(text))
+
+
+def _people(authors: Iterable[str]) -> tuple[str, ...]:
+    names = (line(readable(author)).strip(" ,;") for author in authors)
+    return tuple(_person(name) for name in names if name and not is_nothing(name) and not _NO_AUTHOR.fullmatch(name))
 
 
 def _person(name: str) -> str:
@@ -312,6 +318,36 @@ def roles(keys: Iterable[str], columns: Columns) -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _plain(key: str) -> str:
     return "".join(char for char in key.casefold() if char.isalnum())
+
+
+_DETAILS = {
+    name: one.bibtex
+    for one in FIELDS
+    for name in (_plain(one.bibtex), _plain(one.csl), *one.others)
+    if name != "number"
+}
+
+
+def kept(values: Mapping[str, str]) -> dict[str, str]:
+    """Entries of `Paper.extra` for plain texts, by the BibTeX names of their fields."""
+    return {f"{FIELD}{name}": in_bibtex(name, text) for name, text in values.items() if not is_nothing(text)}
+
+
+def is_described(name: str) -> bool:
+    """Is it what a program calls a citation key, or a field that `described` takes?"""
+    plain = _plain(name)
+    return plain in _DETAILS or plain in FIRST_PAGE | LAST_PAGE | KEYS
+
+
+def described(values: Mapping[str, str]) -> dict[str, str]:
+    """Volume, pages, publisher and the like among texts by the names that programs give them, and the citation key."""
+    plain = {name: value.strip() for key, value in values.items() if (name := _plain(key)) and value.strip()}
+    found = {_DETAILS[name]: value for name, value in plain.items() if name in _DETAILS}
+    ends = [next((plain[name] for name in names if plain.get(name)), "") for names in (FIRST_PAGE, LAST_PAGE)]
+    if ends[0] and "pages" not in found:
+        found["pages"] = "-".join(filter(None, dict.fromkeys(ends)))
+    key = next((plain[name] for name in KEYS if plain.get(name)), "")
+    return kept(found) | ({KEY: key} if key else {})
 
 
 def flat(value: Any) -> str:

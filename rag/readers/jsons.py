@@ -13,10 +13,12 @@ import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
+from rag import bibliography
 from rag.readers.fields import (
     TITLE_LENGTH,
     Columns,
     arxiv_id,
+    described,
     flat,
     gathered,
     is_id,
@@ -43,8 +45,11 @@ _WITHIN = (  # where OpenAlex and Europe PMC keep what others call by its name, 
     ("journalInfo", "journal", "title", "venue"),
     ("authorList", "author", "authors"),
 )
+_NO_AUTHORS = ("editor", "seriesEditor", "translator", "reviewedAuthor")
 _SPACE = re.compile(r"\s*")
 _HEADING = re.compile(r"^\s*<jats:title>\s*(?:abstract|summary)\s*</jats:title>\s*", re.IGNORECASE)
+_NOTED_KEY = re.compile(r"^\s*citation key:\s*(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
+_CSL_KEY = re.compile(r"(?=.*[A-Za-z])[^\s,{}\"#%=~\\/]{2,200}")
 _BROKEN = (ValueError, RecursionError)
 
 
@@ -245,6 +250,7 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
         return Skipped(source, "", reason, "refused")
     got |= {role: part for *path, role in _WITHIN if (part := _at(value, path))}
     ids = _ids(value)
+    custom = value["custom"] if isinstance(value.get("custom"), dict) else {}
     return gathered(
         source,
         _title(got["title"], value.get("subtitle")),
@@ -259,10 +265,48 @@ def _record(value: Any, source: str, columns: Columns) -> Record | Skipped:
             "arxiv": arxiv_id(flat(got.get("arxiv")) or ids.get("arxiv") or _own_id(value)),
             "keywords": flat(got.get("keywords")),
             "language": flat(got.get("language")),
+            **_details(value, custom),
         },
-        id=flat(value["custom"].get("ragid")) if isinstance(value.get("custom"), dict) else "",
+        id=flat(custom.get("ragid")),
         kinds=[*kinds(whole), "retracted" if value.get("is_retracted") is True else None],
     )
+
+
+def _details(value: Mapping[str, Any], custom: Mapping[str, Any]) -> dict[str, str]:
+    """The rest of `Paper.extra`; where an export of a library says it, as it was there, if it still says the same."""
+    inside = [part for name in ("biblio", "journal", "journalInfo") if isinstance(part := value.get(name), dict)]
+    texts = {
+        name: _first(part) for held in (*inside, value) for name, part in held.items() if not isinstance(part, dict)
+    }
+    found = described(texts)
+    if editors := _editors(value):
+        found[f"{bibliography.FIELD}editor"] = bibliography.in_names(editors)
+    said = flat(value.get("itemType")) or flat(value.get("type"))
+    found |= {
+        bibliography.TYPE: bibliography.entry_type(said),
+        bibliography.KEY: found.get(bibliography.KEY) or _key(value),
+    }
+    return bibliography.restored(found, custom.get("extra") if is_id(flat(custom.get("ragid"))) else None)
+
+
+def _first(part: Any) -> str:
+    """A text, or the first of several."""
+    return flat(part[0]) if isinstance(part, list) and part and not isinstance(part[0], dict) else flat(part)
+
+
+def _editors(value: Mapping[str, Any]) -> list[str]:
+    people = [
+        one for one in value.get("creators") or () if isinstance(one, dict) and one.get("creatorType") == "editor"
+    ]
+    held = people or value.get("editor") or value.get("editors")
+    return [name for one in held if (name := person(one))] if isinstance(held, list) else []
+
+
+def _key(value: Mapping[str, Any]) -> str:
+    """The citation key that Zotero notes, or the id of an item of CSL, unless that is an address or a number."""
+    noted = _NOTED_KEY.search(flat(value.get("extra")) or flat(value.get("note")))
+    id = flat(value.get("id")) if isinstance(value.get("issued"), dict) or "citation-label" in value else ""
+    return noted[1] if noted else id if _CSL_KEY.fullmatch(id) else ""
 
 
 def _own(value: dict[str, Any], source: str) -> Record | None:
@@ -315,9 +359,12 @@ def _abstract(value: Any, record: Mapping[str, Any]) -> str:
 
 
 def _people(value: Any) -> list[str]:
-    """Authors as texts, as objects with a name or its parts, or all in one text."""
+    """Authors as texts, as objects with a name or its parts, or all in one text; no editors, as Zotero lists them too."""
     if isinstance(value, str):
         return list(names(value))
+    if isinstance(value, list):
+        authors = [one for one in value if not (isinstance(one, dict) and one.get("creatorType") in _NO_AUTHORS)]
+        value = authors or value
     return [name for one in (value if isinstance(value, list) else []) if (name := person(one))]
 
 

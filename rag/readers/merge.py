@@ -17,11 +17,12 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain, count
 
+from rag import bibliography
 from rag.readers.record import Record, Skipped
 from rag.records import FrozenMap, Paper, unmarked
 from rag.text import paper_id, readable, title_key, without_login
@@ -319,9 +320,8 @@ def _paper(group: _Group, again: Collection[str]) -> Paper:
     main, published = _published(records)
     first = group.known if group.known and records is not new else records[0]
     lead = first if _standing(first) else main  # whose title it has
-    extra: dict[str, str] = {}
+    extra = _extra((lead, *records), published)
     for record in (lead, *records):
-        extra = {**record.extra, **extra}
         if main.doi and record.doi and record.doi != main.doi and _PREPRINT_DOI.match(record.doi):
             extra.setdefault("preprint", record.doi)
     title = group.stored.title if group.stored and lead is group.known else lead.title
@@ -338,6 +338,16 @@ def _paper(group: _Group, again: Collection[str]) -> Paper:
         sources=_sources(group, [record.source for record in new], again),
         extra=FrozenMap({name: without_login(value) for name, value in extra.items()}),
     )
+
+
+def _extra(records: Sequence[Record], published: list[Record]) -> dict[str, str]:
+    """What else is known, the first record first; how a paper was published, from those that say what it is."""
+    extra: dict[str, str] = {}
+    for record in records:
+        extra = {name: value for name, value in record.extra.items() if not bibliography.describes(name)} | extra
+    for record in published:
+        extra = {name: value for name, value in record.extra.items() if bibliography.describes(name)} | extra
+    return extra | bibliography.united_keys(record.extra for record in records[1:])
 
 
 def _published(records: list[Record]) -> tuple[Record, list[Record]]:

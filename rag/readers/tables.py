@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from rag.readers.fields import Columns, arxiv_id, gathered, names, pmid_in, roles
+from rag.readers.fields import Columns, arxiv_id, described, gathered, is_described, names, pmid_in, roles
 from rag.readers.record import Found, Record, Skipped
 from rag.remedies import Remedy
 
@@ -72,6 +72,7 @@ def read(text: str, name: str, columns: Columns) -> Found:
         reason = f"no column for the title among: {shown}"
         return [], [Skipped(f"{name}:{head.line if head else 1}", "", reason, "refused", Remedy.NAME_TITLE.name)]
     at = {role: head.cells.index(column.strip()) for role, column in head.roles.items()}
+    details = {name: n for n, name in enumerate(head.cells) if is_described(name)}
     for number, row in _rows(_doubled(text), head):
         source = f"{name}:{number}"
         if isinstance(row, str):
@@ -79,7 +80,8 @@ def read(text: str, name: str, columns: Columns) -> Found:
         elif any(cell.strip() for cell in row[len(head.cells) :]):
             skipped.append(Skipped(source, head.separator.join(row)[:200], _too_many(len(row), head), "refused"))
         elif any(cell.strip() for cell in row):
-            made = _record({role: row[n] for role, n in at.items() if n < len(row)}, source)
+            more = described({name: row[n] for name, n in details.items() if n < len(row)})
+            made = _record({role: row[n] for role, n in at.items() if n < len(row)}, source, more)
             (records if isinstance(made, Record) else skipped).append(made)  # type: ignore[arg-type]
     return records, skipped
 
@@ -163,7 +165,7 @@ def _from(lines: list[str], begin: int, separator: str) -> Iterator[tuple[int, i
         csv.field_size_limit(before)
 
 
-def _record(row: Mapping[str, str], source: str) -> Record | Skipped:
+def _record(row: Mapping[str, str], source: str, more: Mapping[str, str] = {}) -> Record | Skipped:
     url = row.get("url", "").strip()
     return gathered(
         source,
@@ -179,6 +181,7 @@ def _record(row: Mapping[str, str], source: str) -> Record | Skipped:
             "arxiv": arxiv_id(row.get("arxiv") or (url if "arxiv.org" in url else None)),
             "keywords": row.get("keywords"),
             "language": row.get("language"),
+            **more,
         },
         kinds=[row.get("kind"), "retracted" if row.get("retracted", "").strip().lower() in YES else None],
     )

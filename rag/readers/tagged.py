@@ -8,11 +8,13 @@ line numbers, keeps the first of repeated lines only and drops a last record tha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from rag.readers.fields import arxiv_id, gathered, pmid_in, unfolded
+from rag import bibliography
+from rag.readers.fields import arxiv_id, gathered, is_id, kept, pmid_in, unfolded
 from rag.readers.record import Found, Record, Skipped
 
 _COUNTER = re.compile(r"(?:\d+\.|<\d+>|#\d+|Record #?\d+ of \d+|VN .*|EF)", re.IGNORECASE)  # between records
@@ -27,6 +29,8 @@ class Format:
     ends: str
     tags: Mapping[str, tuple[str, ...]]
     header: tuple[str, ...] = ()  # tags that stand before the first record
+    details: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by their names in BibTeX
+    editors: tuple[str, ...] = ()
     known: str = ""  # all tags there are, where a loose line is told by them; "" if a line may only be indented
     loose: bool = False  # is this the loose form?
 
@@ -60,6 +64,8 @@ RIS = Format(
     {"title": ("TI", "T1", "CT", "BT", "ST"), "abstract": ("AB", "N2"), "authors": ("AU", "A1"), "year": ("PY", "Y1", "DA"),
      "venue": ("T2", "JF", "JO", "JA", "J2"), "doi": ("DO", "M3", "L3", "UR", "L2", "N1"), "url": ("UR", "L2"),
      "keywords": ("KW",), "language": ("LA",), "type": ("TY",), "kinds": ("M3", "N1", "KW", "C3"), "numbers": ("AN", "ID", "N1", "C7", "UR", "M1")},
+    details={one.bibtex: (one.ris,) for one in bibliography.FIELDS if one.bibtex != "editor"},
+    editors=("ED",),
     known=_RIS_TAGS,
 )  # fmt: skip
 MEDLINE = Format(
@@ -67,6 +73,8 @@ MEDLINE = Format(
     ("PMID",), "",
     {"title": ("TI", "BTI", "TT"), "abstract": ("AB", "OAB"), "authors": ("FAU", "AU", "CN"), "year": ("DP", "DEP"),
      "venue": ("JT", "TA"), "doi": ("LID", "AID"), "keywords": ("OT", "MH"), "language": ("LA",), "pmid": ("PMID",), "kinds": ("PT",)},
+    details={"volume": ("VI",), "number": ("IP",), "pages": ("PG",), "issn": ("IS",), "publisher": ("PB",)},
+    editors=("FED",),
     known=_MEDLINE_TAGS,
 )  # fmt: skip
 WOS = Format(
@@ -75,18 +83,23 @@ WOS = Format(
     {"title": ("TI",), "abstract": ("AB",), "authors": ("AF", "AU"), "year": ("PY",), "venue": ("SO",), "doi": ("DI",),
      "keywords": ("DE", "ID"), "language": ("LA",), "pmid": ("PM",), "kinds": ("DT",)},
     ("FN", "VR", "EF"),
+    details={"volume": ("VL",), "number": ("IS",), "pages": ("BP",), "publisher": ("PU",), "issn": ("SN",), "isbn": ("BN",)},
+    editors=("BE",),
 )  # fmt: skip
 REFWORKS = Format(
     WOS.line,
     ("RT",), "ER",
     {"title": ("T1",), "abstract": ("AB",), "authors": ("A1",), "year": ("YR", "FD"), "venue": ("JF", "T2", "JO"),
      "doi": ("DO",), "url": ("UL", "LK"), "keywords": ("K1",), "language": ("LA",), "kinds": ("NO",)},
+    details={"volume": ("VO",), "number": ("IS",), "pages": ("SP",), "publisher": ("PB",)},
 )  # fmt: skip
 ENDNOTE = Format(
     re.compile(r"(%\S)(?:\s(.*)|($))"),
     ("%0",), "",
     {"title": ("%T",), "abstract": ("%X",), "authors": ("%A",), "year": ("%D", "%8"), "venue": ("%J", "%B"),
      "doi": ("%R", "%U"), "url": ("%U",), "keywords": ("%K",), "language": ("%G",), "numbers": ("%M", "%U"), "kinds": ("%9", "%Z")},
+    details={"volume": ("%V",), "number": ("%N",), "pages": ("%P",), "publisher": ("%I",), "address": ("%C",), "isbn": ("%@",)},
+    editors=("%E",),
 )  # fmt: skip
 
 
@@ -183,13 +196,21 @@ def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
     if format.begins == WOS.begins:  # one a line, folded into one value
         held = next((raw.values[tag] for tag in format.tags["authors"] if tag in raw.values), [])
         authors = [name for value in held for name in value]
-    extra = {
+    extra: dict[str, str | None] = {
         "pmid": pmid_in(raw.first(tags["pmid"])) or _pubmed(raw, tags["numbers"]),
         "arxiv": _arxiv(raw, tags["numbers"]),
         "keywords": "; ".join(raw.texts(format.tags["keywords"])),
         "language": raw.first(tags["language"]),
-        "type": raw.first(tags["type"]),
+        bibliography.TYPE: bibliography.entry_type(raw.first(tags["type"])) or raw.first(tags["type"]),
+        **kept(_details(raw, format.details)),
+        bibliography.KEY: raw.first(("LB",)) if format.begins == RIS.begins else "",
     }
+    in_part = raw.first(("TY",)) in ("CHAP", "CONF", "CPAPER")  # where RIS calls an editor a second author
+    if editors := raw.texts(format.editors) or (raw.texts(("A2",)) if in_part else []):
+        extra[f"{bibliography.FIELD}editor"] = bibliography.in_names(editors)
+    id = raw.first(("ID",)) if format.begins == RIS.begins else ""
+    if is_id(id) and (private := _held(raw)):
+        extra = dict(bibliography.restored({name: text for name, text in extra.items() if text}, private))
     return gathered(
         source,
         raw.first(format.tags["title"]),
@@ -200,9 +221,33 @@ def _record(raw: _Raw, source: str, format: Format) -> Record | Skipped:
         doi=_doi(raw, tags["doi"]),
         url=raw.first(tags["url"]).split(" ")[0],
         extra=extra,
-        id=raw.first(("ID",)) if format.begins == RIS.begins else "",
+        id=id,
         kinds=[*raw.texts(format.tags.get("kinds", ())), *(["retracted"] if "RIN" in raw.values else [])],
     )
+
+
+_LAST_PAGES = ("EP", "OP")  # of RIS and Web of Science, of RefWorks
+
+
+def _details(raw: _Raw, tags: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Volume, pages and the like; a number of the SN tag is a book's or a journal's by its length."""
+    found = {name: raw.first(held) for name, held in tags.items()}
+    last = raw.first(_LAST_PAGES)
+    if found.get("pages") and last and last != found["pages"] and "-" not in found["pages"]:
+        found["pages"] += f"-{last}"
+    if tags.get("isbn") and tags.get("isbn") == tags.get("issn"):
+        for text in reversed(raw.texts(tags["isbn"])):
+            is_journals = bibliography.is_issn(text)
+            found |= {"issn" if is_journals else "isbn": text, "isbn" if is_journals else "issn": ""}
+    return found
+
+
+def _held(raw: _Raw) -> object:
+    """What an export of a library holds that RIS has no tag for; None if it holds nothing of that."""
+    try:
+        return json.loads(raw.first(("U5",)))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _abstract(raw: _Raw, tags: tuple[str, ...]) -> str:

@@ -1,13 +1,13 @@
 """Papers and answers -> files that other programs read: BibTeX, CSL-JSON, RIS, JSON lines; Markdown, JSON of answers.
 
 Whatever is special to the format is escaped, since titles and abstracts hold anything: a title opens no
-LaTeX command, a quote no Markdown link, a line of an abstract no field of RIS. The key of a paper is made
-of its first author, its year, a word of its title and its id: it is the same in every export, and no two
-papers share one.
+LaTeX command, a quote no Markdown link, a line of an abstract no field of RIS. A field that a BibTeX file
+gave stays as it stands unless it commands LaTeX. The key of a paper is the one it came with, or is made of
+its first author, its year, a word of its title and its id; no two papers of an export share one.
 
 What is written with abstracts comes back through `rag.readers` as the same papers: id, title, abstract,
-authors, year, venue, DOI, address, and of `extra` "arxiv", "pmid", "keywords", "language" and
-"retracted".
+authors, year, venue, DOI, address, and `extra`: entry type, citation key and fields that no other format
+knows too (`rag.bibliography`), in CSL-JSON under "custom", in RIS in its tag U5.
   JSON lines  exactly, `extra` whole; only `sources` are those of the new file
   CSL-JSON    the abstract exactly; other texts on one line
   RIS         white space is single spaces, control characters are U+FFFD
@@ -20,15 +20,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from rag import bibliography
+from rag.bibliography import LOCAL
 from rag.errors import RagError
 from rag.formats import Format
+from rag.readers.bibtex import MONTHS, VENUE_FIELDS, unbraced
+from rag.readers.fields import is_nothing, year_in
+from rag.readers.fields import kept as kept_as
 from rag.records import Answer, Paper
 from rag.remedies import Remedy
 from rag.text import IN_LATEX, UNSAFE, printable, readable
@@ -36,8 +40,9 @@ from rag.text import IN_LATEX, UNSAFE, printable, readable
 RETRACTED = "Retracted"  # the note by which our readers know it again
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!&])")
 _BLOCK = re.compile(r"^(\d*)([-+=:]|[.)](?=\s))")
+_PLAIN = [field for field in bibliography.FIELDS if field.bibtex != "editor"]  # in which no names stand
+_TAGGED = {"pmid", "arxiv", "keywords", "language", "retracted", bibliography.KEY}  # in RIS
 _MARK = re.compile(r"\s*\[(\d+)\]")
-_SMALL = set("a an the on in of for to and with is are how what why do does can towards toward from at by via".split())
 
 
 # --- papers -------------------------------------------------------------------------------------
@@ -45,7 +50,8 @@ _SMALL = set("a an the on in of for to and with is are how what why do does can 
 
 def bibtex(papers: Sequence[Paper], abstracts: bool = False) -> str:
     """One entry a paper; with `abstracts` also what else is needed to read the papers back."""
-    return "\n".join(_entry(paper, abstracts) for paper in _distinct(papers))
+    keys = bibliography.keys(papers := _distinct(papers))
+    return "\n".join(_entry(paper, keys[paper.id], abstracts) for paper in papers)
 
 
 def bibtex_whole(papers: Sequence[Paper]) -> str:
@@ -65,7 +71,8 @@ def ris_whole(papers: Sequence[Paper]) -> str:
 
 def csl(papers: Sequence[Paper], abstracts: bool = False) -> str:
     """CSL-JSON, as Zotero and pandoc read it."""
-    return _json([_csl(paper, abstracts) for paper in _distinct(papers)], indent=2)
+    keys = bibliography.keys(papers := _distinct(papers))
+    return _json([_csl(paper, keys[paper.id], abstracts) for paper in papers], indent=2)
 
 
 def ris(papers: Sequence[Paper], abstracts: bool = False) -> str:
@@ -87,39 +94,82 @@ def _distinct(papers: Sequence[Paper]) -> list[Paper]:
     return list({paper.id: paper for paper in papers}.values())
 
 
-def key(paper: Paper) -> str:
-    """The key of a paper: readable, the same in every export, and no other paper's, by the end of its id."""
-    words = [word for word in re.findall(r"[a-z0-9]+", _ascii(readable(paper.title)).lower()) if word not in _SMALL]
-    family = re.findall(r"[a-z0-9]+", _ascii(family_name(paper.authors[0])).lower()) if paper.authors else []
-    made = "".join([*family, str(paper.year or ""), *words[:1]])
-    return f"{made or 'paper'}-{paper.id}"
-
-
-def _entry(paper: Paper, abstracts: bool) -> str:
-    arxiv = paper.extra.get("arxiv")
-    fields: list[tuple[str, object]] = [
+def _entry(paper: Paper, key: str, whole: bool) -> str:
+    kept = bibliography.fields(paper.extra)
+    row = bibliography.type_of(paper.extra)
+    said = paper.extra.get(bibliography.TYPE, "").lower()
+    kind = row.bibtex if row else said if re.fullmatch("[a-z]+", said) else "article" if paper.doi else "misc"
+    fields = [
         ("title", f"{{{latex(paper.title)}}}"),  # a second pair of braces keeps capitals as they are
-        ("author", " and ".join(_author(author) for author in paper.authors)),
-        ("year", paper.year),
-        ("howpublished" if not paper.doi else "journal", latex(paper.venue or "")),
-        ("doi", paper.doi and _address(paper.doi)),
-        ("url", paper.url and _address(paper.url)),
-        ("eprint", latex(arxiv or "")),
-        ("archiveprefix", arxiv and "arXiv"),
-        ("pmid", latex(paper.extra.get("pmid", ""))),
-        ("note", paper.is_retracted and RETRACTED),
+        ("author", _authors(paper)),
+        *_dated(paper, kept),
+        *_published(paper, kept, kind if row else ""),
+        *_numbered(paper, kept),
+        ("note", _note(paper, kept)),
     ]
-    if abstracts:
+    held = {name for name, _ in fields}
+    fields += [
+        (name, _value(value))
+        for name, value in kept.items()
+        if name not in held and (whole or not LOCAL.fullmatch(name))
+    ]
+    if whole:
         fields += [(name, latex(paper.extra.get(name, ""))) for name in ("keywords", "language")]
         fields += [("abstract", latex(paper.abstract)), ("ragid", paper.id)]  # by which our reader knows our escapes
-    lines = [f"  {name} = {{{value}}}," for name, value in fields if value]
-    return "\n".join([f"@{'article' if paper.doi else 'misc'}{{{key(paper)},", *lines, "}", ""])
+    lines = [
+        f"  {name} = {value.lower() if name == 'month' and value in MONTHS else f'{{{value}}}'},"
+        for name, value in fields
+        if value
+    ]
+    return "\n".join([f"@{kind}{{{key},", *lines, "}", ""])
 
 
-def _author(name: str) -> str:
-    """A name as one: BibTeX parts authors at "and", and takes "others" for et al."""
-    plain = latex(name)
-    return f"{{{plain}}}" if re.search(r"(?:^|\s)and(?:\s|$)|^others$", plain, re.IGNORECASE) else plain
+def _value(kept: str) -> str:
+    """A field as it came, or the text of one that does more in LaTeX than show text."""
+    return kept if bibliography.is_harmless(kept) else latex(kept)
+
+
+def _authors(paper: Paper) -> str:
+    names = [bibliography.in_braces(latex(author)) for author in paper.authors]
+    return " and ".join([*names, *(["others"] if names and bibliography.OTHERS in paper.extra else [])])
+
+
+def _dated(paper: Paper, kept: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The year, or the date that was kept if it is of that year."""
+    for name in ("year", "date"):
+        if name in kept and year_in(kept[name]) == paper.year:
+            return [(name, _value(kept[name])), ("date" if name == "year" else "year", "")]
+    return [("year", str(paper.year or "")), ("date", "")]
+
+
+def _published(paper: Paper, kept: Mapping[str, str], kind: str) -> list[tuple[str, str]]:
+    """Where it was published, in the field that it came in."""
+    usual = bibliography.VENUES.get(kind, "howpublished") if kind else "journal" if paper.doi else "howpublished"
+    usual = usual if usual not in kept or usual != "publisher" else "howpublished"
+    held = [name for name in VENUE_FIELDS if name in kept]
+    said = _line(readable(unbraced(kept[held[0]]))) if held else ""
+    if held and (said == paper.venue or (is_nothing(said) and not paper.venue)):
+        return [(held[0], _value(kept[held[0]]))]
+    before = VENUE_FIELDS[: VENUE_FIELDS.index(usual)]  # in these another's would be read first
+    return [(usual, latex(paper.venue or "")), *((name, "") for name in held if name in before)]
+
+
+def _numbered(paper: Paper, kept: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What a paper is known by."""
+    arxiv, doi = paper.extra.get("arxiv"), kept.get("doi", "")
+    fields = [
+        ("doi", _address(doi if doi.lower() == paper.doi else paper.doi or "")),
+        ("url", _address(paper.url or "")),
+        ("pmid", latex(paper.extra.get("pmid", ""))),
+    ]
+    if arxiv and arxiv not in kept.get("eprint", ""):
+        fields += [("eprint", latex(arxiv)), ("archiveprefix", "arXiv"), ("eprinttype", "")]
+    return fields
+
+
+def _note(paper: Paper, kept: Mapping[str, str]) -> str:
+    notes = [_value(kept.get("note", "")), RETRACTED if paper.is_retracted else ""]
+    return notes[0] if RETRACTED.lower() in notes[0].lower() else "; ".join(filter(None, notes))
 
 
 def _address(text: str) -> str:
@@ -127,20 +177,26 @@ def _address(text: str) -> str:
     return re.sub(r"[\s{}\\]", lambda found: quote(found[0]), printable(text))
 
 
-def _csl(paper: Paper, abstracts: bool) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": key(paper), "type": "article-journal" if paper.doi else "article"}
-    item["title"] = _one_line(paper.title)
+def _csl(paper: Paper, key: str, abstracts: bool) -> dict[str, Any]:
+    row, kept = bibliography.type_of(paper.extra), bibliography.fields(paper.extra)
+    item: dict[str, Any] = {"id": key, "type": row.csl if row else "article-journal" if paper.doi else "article"}
+    item["title"] = _line(paper.title)
     if paper.authors:
-        item["author"] = [_csl_name(_one_line(author)) for author in paper.authors]
+        item["author"] = [_csl_name(_line(author)) for author in paper.authors]
     if paper.year:
         item["issued"] = {"date-parts": [[paper.year]]}
     known = {"container-title": paper.venue, "DOI": paper.doi, "URL": paper.url and _spaceless(paper.url)}
+    known |= {one.csl: bibliography.in_plain(one.bibtex, kept.get(one.bibtex, "")) for one in _PLAIN}
+    if editors := [bibliography.in_plain("editor", name) for name in bibliography.people(kept.get("editor", ""))]:
+        item["editor"] = [_csl_name(name) for name in editors]
     known |= {"note": RETRACTED if paper.is_retracted else None}
     known |= {"number": _arxiv(paper), "PMID": paper.extra.get("pmid")}
     if abstracts:
         known |= {"keyword": paper.extra.get("keywords"), "language": paper.extra.get("language")}
-    item |= {name: _one_line(value) for name, value in known.items() if value}
-    return item | ({"abstract": paper.abstract, "custom": {"ragid": paper.id}} if abstracts else {})
+    item |= {name: _line(value) for name, value in known.items() if value}
+    return item | (
+        {"abstract": paper.abstract, "custom": {"ragid": paper.id, "extra": dict(paper.extra)}} if abstracts else {}
+    )
 
 
 def _csl_name(name: str) -> dict[str, str]:
@@ -151,9 +207,11 @@ def _csl_name(name: str) -> dict[str, str]:
 
 def _ris(paper: Paper, abstracts: bool) -> Iterator[str]:
     pmid, keywords = paper.extra.get("pmid"), paper.extra.get("keywords", "").split("; ")
+    row = bibliography.type_of(paper.extra)
     fields: list[tuple[str, object]] = [
-        ("TY", "JOUR" if paper.doi or paper.venue else "GEN"),
+        ("TY", row.ris if row else "JOUR" if paper.doi or paper.venue else "GEN"),
         ("ID", paper.id),
+        ("LB", bibliography.own_key(paper.extra)),
         ("TI", paper.title),
         *(("AU", author) for author in paper.authors),
         ("PY", paper.year),
@@ -163,11 +221,40 @@ def _ris(paper: Paper, abstracts: bool) -> Iterator[str]:
         ("AN", _arxiv(paper)),
         ("AN", pmid and f"PMID: {pmid}"),
         ("N1", paper.is_retracted and RETRACTED),
+        *_ris_details(bibliography.fields(paper.extra)),
     ]
     if abstracts:
         fields += [*(("KW", word) for word in keywords), ("LA", paper.extra.get("language")), ("AB", paper.abstract)]
-    yield from (f"{tag}  - {_one_line(printable(str(value)))}" for tag, value in fields if value)
+        fields += [("U5", _untagged(paper.extra))]
+    yield from (f"{tag}  - {_line(printable(str(value)))}" for tag, value in fields if value)
     yield "ER  - "
+
+
+def _ris_details(kept: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Volume, pages, editors and the like under their tags."""
+    yield from (("ED", bibliography.in_plain("editor", name)) for name in bibliography.people(kept.get("editor", "")))
+    for one in _PLAIN:
+        value = bibliography.in_plain(one.bibtex, kept.get(one.bibtex, ""))
+        if one.bibtex == "pages" and (ends := re.fullmatch(r"([^-]+)-([^-]+)", value)):
+            yield from ((one.ris, ends[1]), ("EP", ends[2]))
+        else:
+            yield one.ris, value
+
+
+def _untagged(extra: Mapping[str, str]) -> str:
+    """What RIS has no tag for, or would say in other words, as JSON; "" for nothing."""
+    row = bibliography.type_of(extra)
+    told = {field.bibtex for field in _PLAIN}
+    left = {name: value for name, value in extra.items() if name not in _TAGGED}
+    for name in [name for name in left if name.removeprefix(bibliography.FIELD) in told]:
+        if name.endswith(("isbn", "issn")) and bibliography.is_issn(left[name]) is name.endswith("isbn"):
+            continue
+        field = name.removeprefix(bibliography.FIELD)
+        if kept_as({field: bibliography.in_plain(field, left[name])}) == {name: left[name]}:
+            del left[name]
+    if row and bibliography.entry_type(row.ris) == left.get(bibliography.TYPE):
+        del left[bibliography.TYPE]
+    return json.dumps(left) if left else ""
 
 
 def _arxiv(paper: Paper) -> str | None:
@@ -271,20 +358,11 @@ def _escaped(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    return _one_line(printable(readable(text)))
+    return _line(printable(readable(text)))
 
 
-def _one_line(text: str) -> str:
+def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _ascii(text: str) -> str:
-    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-
-
-def family_name(author: str) -> str:
-    """The family name of "Family, Given" or "Given Family"."""
-    return author.split(",")[0] if "," in author else author.split()[-1] if author.split() else ""
 
 
 # --- files --------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from rag.bibliography import family_name
 from rag.filters import split
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
-from rag.show.export import family_name
 from rag.show.render import QUOTED, by_number, details, quoting, reasons, shown
 
 _SPACED = re.compile(r"\s+(?=[,;:?!])")  # where a mark was taken out

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rag import bibliography
 from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
 from rag.text import printable, readable
 
@@ -213,9 +214,21 @@ def reasons(explained: Explained) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
+def _more(paper: Paper) -> list[tuple[str, str]]:
+    """What else is known, as a person reads it; of the fields of an entry not those about one's own files."""
+    kept = {name: value for name, value in paper.extra.items() if not name.startswith(bibliography.FIELD)}
+    fields = bibliography.fields(paper.extra)
+    cited = {
+        name: bibliography.in_plain(name, value)
+        for name, value in fields.items()
+        if not bibliography.LOCAL.fullmatch(name)
+    }
+    return [*kept.items(), *cited.items()]
+
+
 def details(paper: Paper) -> list[tuple[str, str]]:
     """What is known of a paper besides title and abstract, printable, in the order shown."""
     known: list[tuple[str, object]] = [("id", paper.id)]
     known += [("authors", "; ".join(paper.authors)), ("year", paper.year), ("venue", paper.venue)]
-    known += [("doi", paper.doi), ("url", paper.url), ("from", ", ".join(paper.sources)), *paper.extra.items()]
+    known += [("doi", paper.doi), ("url", paper.url), ("from", ", ".join(paper.sources)), *_more(paper)]
     return [(printable(name), printable(str(value))) for name, value in known if value]

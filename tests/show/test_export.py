@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import FLASH, S4, library
 
+from rag.bibliography import key
 from rag.cli.main import main
 from rag.errors import RagError
 from rag.formats import PAPERS
@@ -25,7 +26,6 @@ from rag.show.export import (
     bibtex,
     cited,
     csl,
-    key,
     latex,
     markdown,
     notes,
