@@ -2,6 +2,7 @@
 
     gold -lint-> questions -run-> records -score-> scores -compare-> verdict -report-> people and CI
 
-Needs a checkout: the gold set is about the abstracts that ship in `data/`. Uses the public names of
-`rag` and its records, never a stage of it.
+In a checkout this package is `evals`, in a wheel `rag_evals`: its modules import each other relatively. The shipped
+gold set, about the abstracts in `data/`, stays in the checkout; a gold set of one's own is judged anywhere
+(`place`). Uses the public names of `rag` and its records, never a stage of it.
 """

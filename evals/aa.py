@@ -13,11 +13,11 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from evals.compare import Confirm, compare
-from evals.gold import Question
-from evals.records import Record, Run
-from evals.run import RunError
-from evals.statistics import SEED
+from .compare import Confirm, compare
+from .gold import Question
+from .records import Record, Run
+from .run import RunError
+from .statistics import SEED
 
 SPLITS = 50
 Answered = dict[tuple[str, int], list[Record]]  # (question id, variant) -> its samples

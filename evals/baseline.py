@@ -15,8 +15,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from evals.records import Manifest, Record, Run, write_whole
-from evals.run import RunError
+from .records import Manifest, Record, Run, write_whole
+from .run import RunError
 
 FOLDER = Path(__file__).parent / "baselines"
 DIGESTS = "digests.json"

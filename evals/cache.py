@@ -26,8 +26,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from evals.money import Ledger, price_of, tokens_of
-from evals.run import Stop
 from rag.errors import Cancelled, ModelError, RagError, UsageError
 from rag.models.chat import ChatModel, open_chat
 from rag.models.contexts import of_family
@@ -37,6 +35,9 @@ from rag.models.servers import url_of
 from rag.models.streamed import Part, Streamed
 from rag.records import Reply, Usage
 from rag.settings import load
+
+from .money import Ledger, price_of, tokens_of
+from .run import Stop
 
 FOLDER = Path(__file__).parent / "cache"
 SCHEMA = 2  # of keys and values: a new one makes every stored reply a stranger
@@ -334,13 +335,15 @@ class CachedModel:
 class Calls:
     """All calls of one command: one store and one ledger, a gate for each server."""
 
-    def __init__(self, mode: Mode, *, max_usd: float | None = None, concurrency: int = 4) -> None:
+    def __init__(
+        self, mode: Mode, *, max_usd: float | None = None, concurrency: int = 4, folder: Path | None = None
+    ) -> None:
         if max_usd is not None and not max_usd >= 0:
             raise UsageError(f"--max-usd is {max_usd:g}; give an amount such as 2.50")
         self.ledger = Ledger(max_usd)
         self._mode = mode
         self._concurrency = concurrency
-        self._store = None if mode == "off" else Store(FOLDER / "calls.sqlite")
+        self._store = None if mode == "off" else Store((folder or FOLDER) / "calls.sqlite")
         self._gates: dict[str, Gate] = {}
         self._clients: dict[tuple[str, str, int], Client] = {}
 
@@ -370,7 +373,8 @@ class Calls:
 def calls_of(arguments: argparse.Namespace) -> Calls:
     """The calls of a command, the same for its answers, its confirmations and its judge: one budget."""
     if getattr(arguments, "calls", None) is None:
-        arguments.calls = Calls(arguments.cache, max_usd=arguments.max_usd, concurrency=arguments.concurrency)
+        folder, most = arguments.place.cache, arguments.max_usd
+        arguments.calls = Calls(arguments.cache, max_usd=most, concurrency=arguments.concurrency, folder=folder)
     return arguments.calls  # type: ignore[no-any-return]
 
 

@@ -12,21 +12,28 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import rag
-from evals import baseline, gold, lint, options, plain, run
-from evals.compare import Comparison, compare, too_few
-from evals.records import EXIT, Manifest, Record, Run, write_whole
 from rag.errors import RagError, UsageError
 from rag.records import EXTRACTIVE, Answer, Paper
+
+from . import baseline, gold, lint, options, plain, run
+from .compare import Comparison, compare, too_few
+from .place import place_of
+from .records import EXIT, Manifest, Record, Run, write_whole
+
+NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy")  # the extra `evals`
 
 
 def main(argv: Sequence[str]) -> int:
     """Run `rag eval ARGV`; the exit code. Raises RagError for what the `rag` command reports."""
     arguments = options.parser(COMMANDS).parse_args(list(argv))
     try:
+        _equipped()
+        arguments.place = place_of(arguments.gold, arguments.library)
         _check(arguments)
         return int((preview if arguments.dry_run else arguments.run)(arguments))
     except gold.GoldError as error:
@@ -46,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Lint, run, score, compare with the baseline, report."""
     questions = _questions(arguments)
-    papers = _papers()
+    papers = _papers(arguments)
     if _linted(arguments, questions, papers, all_of_it=_is_whole(arguments)):
         return 2
     accepted = baseline.load(_baseline_path(arguments))  # before a run is paid for that has nothing to be compared with
@@ -54,25 +61,26 @@ def evaluate(arguments: argparse.Namespace) -> int:
     abstracts = {id: paper.abstract for id, paper in papers.items()}
     result = compare(accepted, candidate, questions, abstracts, _confirm(arguments, questions))
     _report(arguments, accepted, candidate, result, questions, papers, folder)
-    _judge(arguments, candidate, questions, papers, folder)
+    _judge(arguments, candidate, questions, folder)
     return result.exit_code
 
 
 def lint_only(arguments: argparse.Namespace) -> int:
     """Check the gold set."""
-    questions = gold.load(arguments.gold)
+    questions = arguments.place.questions()
     if arguments.accept:
-        lint.accept(questions, _lock(arguments))
-    return 2 if _linted(arguments, questions, _papers(), all_of_it=True, tell=True) else 0
+        arguments.place.made()
+        lint.accept(questions, arguments.place.lock)
+    return 2 if _linted(arguments, questions, _papers(arguments), all_of_it=True, tell=True) else 0
 
 
 def run_only(arguments: argparse.Namespace) -> int:
     """Run and print the scores, with no baseline."""
     questions = _questions(arguments)
-    papers = _papers()
+    papers = _papers(arguments)
     candidate, folder = _run(arguments, questions)
     _report(arguments, None, candidate, None, questions, papers, folder)
-    _judge(arguments, candidate, questions, papers, folder)
+    _judge(arguments, candidate, questions, folder)
     if reason := too_few(candidate.records):
         print(f"rag: invalid: {reason}", file=sys.stderr)
         return EXIT["invalid"]
@@ -81,14 +89,14 @@ def run_only(arguments: argparse.Namespace) -> int:
 
 def bless(arguments: argparse.Namespace) -> int:
     """Make a fresh run of the whole gold set the baseline."""
-    from evals.report.summary import headline
+    from .report.summary import headline
 
     if not arguments.reason.strip():
         raise UsageError("a baseline is moved only with a reason: rag eval bless --reason ...")
     if arguments.split != "all" or not _is_whole(arguments):
         raise UsageError("a baseline is of the whole gold set; leave --split, --kind and --id out")
-    questions = gold.load(arguments.gold)
-    papers = _papers()
+    questions = arguments.place.questions()
+    papers = _papers(arguments)
     if _linted(arguments, questions, papers, all_of_it=True):
         return 2
     candidate, _ = _run(arguments, questions)
@@ -101,24 +109,24 @@ def bless(arguments: argparse.Namespace) -> int:
 
 def show(arguments: argparse.Namespace) -> int:
     """Show one question: what was asked, what is right, and what the baseline answered."""
-    from evals.report.summary import question_view
+    from .report.summary import question_view
 
-    questions = {question.id: question for question in gold.load(arguments.gold)}
+    questions = {question.id: question for question in arguments.place.questions()}
     if arguments.id not in questions:
-        raise UsageError(f"no question {arguments.id!r} in {arguments.gold.name}; type: rag eval lint")
-    accepted = baseline.load(baseline.path_for(arguments.model or EXTRACTIVE))
-    print(question_view(questions[arguments.id], accepted, _papers()))
+        raise UsageError(f"no question {arguments.id!r} in {arguments.place.file.name}; type: rag eval lint")
+    accepted = baseline.load(arguments.place.baseline(arguments.model or EXTRACTIVE))
+    print(question_view(questions[arguments.id], accepted, _papers(arguments)))
     return 0
 
 
 def preview(arguments: argparse.Namespace) -> int:
     """Say what the calls of a model would cost, and send none."""
-    from evals.cache import CachedModel, Preview, calls_of
+    from .cache import CachedModel, Preview, calls_of
 
     rows = 0
     if _is_chat(arguments) and arguments.run is not judge_check:
         counted = Preview(calls_of(arguments).client(arguments.model, arguments.base_url))
-        ask = _asking(lambda sample: CachedModel(counted.parts, arguments.model, sample))
+        ask = _asking(arguments, lambda sample: CachedModel(counted.parts, arguments.model, sample))
         todo = run.tasks(_questions(arguments), arguments.samples)
         rows = sum(run.ask_one(task, ask).error is None for task in todo)
         print(f"{len(todo)} rows: {counted}; fresh samples of questions that break come on top")
@@ -126,50 +134,48 @@ def preview(arguments: argparse.Namespace) -> int:
         rows = len(run.tasks(_questions(arguments), arguments.samples))
         print("no calls for the answers: without --model they come from no model")
     if arguments.judge:
-        from evals import judge
-
-        rows = rows or len(judge.items(_papers()))
+        rows = rows or len(_labelled())
         print(f"the judge: at most {rows} calls of {arguments.judge}, and its canaries")
     return 0
 
 
 def judge_check(arguments: argparse.Namespace) -> int:
     """Measure a judge on the claims labelled by hand."""
-    from evals import judge
+    from . import judge
 
     if not arguments.judge:
         raise UsageError("which judge? type: rag eval judge-check --judge MODEL")
-    print(judge.check(_judge_client(arguments), judge.items(_papers()), arguments.concurrency))
+    print(judge.check(_judge_client(arguments), _labelled(), arguments.concurrency))
     return 0
 
 
 def false_alarms(arguments: argparse.Namespace) -> int:
     """Split the samples of one run in two and see how often the gate takes them for a regression."""
-    from evals import aa
+    from . import aa
 
     accepted = _accepted(arguments)
     if accepted.manifest.model == EXTRACTIVE:
         print("nothing to split: without a model the same question always gets the same answer")
         return 0
-    abstracts = {id: paper.abstract for id, paper in _papers().items()}
-    print(aa.alarms(accepted, gold.load(arguments.gold), abstracts, arguments.splits))
+    abstracts = {id: paper.abstract for id, paper in _papers(arguments).items()}
+    print(aa.alarms(accepted, arguments.place.questions(), abstracts, arguments.splits))
     return 0
 
 
 def gains(arguments: argparse.Namespace) -> int:
     """Show how much better a baseline or a run is than the baseline of the plain pipeline."""
-    from evals import gains as table
-    from evals.report.terminal import tell
+    from . import gains as table
+    from .report.terminal import tell
 
-    held_against = baseline.path_for(plain.MODEL)
+    held_against = arguments.place.baseline(plain.MODEL)
     if not held_against.is_file():
         raise run.RunError(f'{held_against}: not there; make it with: rag eval bless --model plain --reason "..."')
     theirs, ours = baseline.load(held_against), _accepted(arguments)
     if theirs.manifest.corpus != ours.manifest.corpus:
         print("rag: the plain pipeline was asked another library; bless it anew: --model plain", file=sys.stderr)
         return EXIT["not comparable"]
-    questions = [q for q in gold.load(arguments.gold) if arguments.part in ("all", q.split)]
-    found = table.gains(theirs, ours, questions, {id: paper.abstract for id, paper in _papers().items()})
+    questions = [q for q in arguments.place.questions() if arguments.part in ("all", q.split)]
+    found = table.gains(theirs, ours, questions, {id: paper.abstract for id, paper in _papers(arguments).items()})
     if arguments.json:
         print(json.dumps(table.to_dict(found, arguments.part), indent=1))
     else:
@@ -182,7 +188,7 @@ def gains(arguments: argparse.Namespace) -> int:
 
 def _questions(arguments: argparse.Namespace) -> tuple[gold.Question, ...]:
     """The rows asked for. Raises UsageError when the filters leave none."""
-    questions = gold.load(arguments.gold)
+    questions = arguments.place.questions()
     chosen = tuple(
         question
         for question in questions
@@ -204,14 +210,15 @@ def _is_whole(arguments: argparse.Namespace) -> bool:
     return not arguments.kind and not arguments.id
 
 
-def _papers() -> dict[str, Paper]:
-    return {paper.id: paper for paper in rag.open_library()}
+def _papers(arguments: argparse.Namespace) -> dict[str, Paper]:
+    return {paper.id: paper for paper in arguments.place.open_library()}
 
 
-def _lock(arguments: argparse.Namespace) -> Path:
-    """What was accepted of the gold set, beside it."""
-    file: Path = arguments.gold
-    return file.with_name(lint.LOCK.name)
+def _labelled() -> tuple[Any, ...]:
+    """The claims labelled by hand, which are about the shipped abstracts whatever library is judged."""
+    from . import judge
+
+    return judge.items({paper.id: paper for paper in rag.open_library()})
 
 
 def _linted(
@@ -223,16 +230,23 @@ def _linted(
     tell: bool = False,
 ) -> bool:
     """Print what lint finds; True when something stops the evaluation."""
-    library = rag.open_library()
+    library = arguments.place.open_library()
     ranked = (lambda text: [id for id, _ in library.words.lexical(text, 5)]) if all_of_it else None
-    whole = gold.load(arguments.gold)
-    found = lint.lint(questions, papers, lexical=ranked, lock=_lock(arguments), whole=whole)
+    whole = arguments.place.questions()
+    found = lint.lint(questions, papers, lexical=ranked, lock=arguments.place.lock, whole=whole)
     stops = [finding for finding in found if finding.stops]
     for finding in found if tell else stops:
         print(f"rag: {finding}", file=sys.stderr)
     if tell:
         print(f"{len(questions)} questions, {len(stops)} problems, {len(found) - len(stops)} warnings")
     return bool(stops)
+
+
+def _equipped() -> None:
+    """Raises RagError naming what of the extra is not installed."""
+    if missing := [name for name in NEEDS if not find_spec(name)]:
+        extra = "-e '.[evals]'" if gold.GOLD.is_file() else "'abstracts-rag[evals]'"
+        raise RagError(f"rag eval needs {', '.join(missing)}; type: pip install {extra}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -248,7 +262,8 @@ def _check(arguments: argparse.Namespace) -> None:
 def _run(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> tuple[Run, Path]:
     ask = _asker(arguments)
     manifest = _manifest(arguments, questions)
-    folder = run.start(manifest)
+    arguments.place.made()
+    folder = run.start(manifest, arguments.place.runs)
     todo = run.tasks(questions, arguments.samples)
     workers = arguments.concurrency if _is_chat(arguments) else 1
     finished = run.execute(folder, todo, ask, workers=workers, tick=_ticker())
@@ -261,11 +276,11 @@ def _manifest(arguments: argparse.Namespace, questions: Sequence[gold.Question])
     """Known before the first question: a refusal of a model server must not cost a run its name."""
     from rag.settings import load
 
-    settings = load(model=arguments.model, base_url=arguments.base_url)
+    settings = load(model=arguments.model, base_url=arguments.base_url, k=arguments.k)
     model = arguments.model or EXTRACTIVE
     return run.manifest_of(
         questions,
-        corpus=rag.open_library().fingerprint,
+        corpus=arguments.place.open_library().fingerprint,
         run=settings.fingerprint,
         model=model,
         split=arguments.split,
@@ -276,7 +291,7 @@ def _manifest(arguments: argparse.Namespace, questions: Sequence[gold.Question])
 
 def _accepted(arguments: argparse.Namespace) -> Run:
     """The run or baseline named, else the baseline of the answerer."""
-    path = arguments.source or baseline.path_for(arguments.model or EXTRACTIVE)
+    path = arguments.source or arguments.place.baseline(arguments.model or EXTRACTIVE)
     return _read(path) if path.is_dir() else baseline.load(path)
 
 
@@ -288,28 +303,28 @@ def _read(folder: Path) -> Run:
 def _asker(arguments: argparse.Namespace, first_sample: int = 0) -> run.Ask:
     """How a question is asked: without a model, plainly, or through the call cache."""
     if arguments.model == plain.MODEL:
-        return plain.Plain(rag.open_library()).ask
+        return plain.Plain(arguments.place.open_library()).ask
     if not arguments.model:
-        return _asking(lambda sample: EXTRACTIVE)
-    from evals.cache import cached_models
+        return _asking(arguments, lambda sample: EXTRACTIVE)
+    from .cache import cached_models
 
     model_for = cached_models(arguments)
-    return _asking(lambda sample: model_for(first_sample + sample))
+    return _asking(arguments, lambda sample: model_for(first_sample + sample))
 
 
-def _asking(model_for: Callable[[int], Any]) -> run.Ask:
-    """Asks the shipped abstracts, which the gold set is about, whatever library the user has chosen."""
-    shipped = str(rag.open_library().path)
+def _asking(arguments: argparse.Namespace, model_for: Callable[[int], Any]) -> run.Ask:
+    """Asks the library that the gold set is about, whatever library the user has chosen for other commands."""
+    library = str(arguments.place.open_library().path)
 
     def ask(question: str, history: list[Answer], sample: int) -> Answer:
-        return rag.answer(question, history=history, model=model_for(sample), library=shipped)
+        return rag.answer(question, history=history, model=model_for(sample), library=library, k=arguments.k)
 
     return ask
 
 
 def _judge_client(arguments: argparse.Namespace) -> Any:
-    from evals.cache import calls_of
-    from evals.judge import REPLY_TOKENS
+    from .cache import calls_of
+    from .judge import REPLY_TOKENS
 
     server = arguments.judge_base_url or arguments.base_url
     return calls_of(arguments).client(arguments.judge, server, reply_tokens=REPLY_TOKENS).ready()
@@ -319,16 +334,15 @@ def _judge(
     arguments: argparse.Namespace,
     candidate: Run,
     questions: Sequence[gold.Question],
-    papers: dict[str, Paper],
     folder: Path,
 ) -> None:
     """Print the judge's figure and keep its verdicts; what goes wrong is said, and changes no exit code."""
     if not arguments.judge:
         return
-    from evals import judge
+    from . import judge
 
     try:
-        client, known = _judge_client(arguments), judge.items(papers)
+        client, known = _judge_client(arguments), _labelled()
         found = judge.judge_run(client, candidate.records, questions, known, arguments.concurrency)
         write_whole(folder / "judge.json", json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n")
         print(found, file=sys.stderr if arguments.json else sys.stdout)
@@ -352,7 +366,8 @@ def _confirm(
 
 
 def _baseline_path(arguments: argparse.Namespace) -> Path:
-    return arguments.baseline or baseline.path_for(arguments.model or EXTRACTIVE)
+    path: Path = arguments.baseline or arguments.place.baseline(arguments.model or EXTRACTIVE)
+    return path
 
 
 def _ticker() -> run.Tick | None:
@@ -375,7 +390,7 @@ def _report(
     papers: dict[str, Paper],
     folder: Path,
 ) -> None:
-    from evals.report import write_reports
+    from .report import write_reports
 
     write_reports(
         accepted,

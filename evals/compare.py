@@ -28,10 +28,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from evals import metrics
-from evals.gold import Question
-from evals.records import EXIT, Record, Run, Verdict
-from evals.statistics import Estimate, detectable, estimate, upper_bound
+from . import metrics
+from .gold import Question
+from .records import EXIT, Record, Run, Verdict
+from .statistics import Estimate, detectable, estimate, upper_bound
 
 ALPHA = 0.02  # over all guarded metrics together ...
 HEADLINE = 2 / 3  # ... of which the primary ones, which move together, share this much

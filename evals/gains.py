@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from evals import metrics
-from evals.gold import Question
-from evals.metrics import Abstracts, Value
-from evals.records import Run
-from evals.report.terminal import Line, interval, number
-from evals.statistics import RESAMPLES, SEED, Estimate, auroc, estimate
+from . import metrics
+from .gold import Question
+from .metrics import Abstracts, Value
+from .records import Run
+from .report.terminal import Line, interval, number
+from .statistics import RESAMPLES, SEED, Estimate, auroc, estimate
 
 ALL = "all"
 OVER_REFUSAL = 0.05  # share of the answerable questions that the threshold may refuse

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from evals.match import check
+from .match import check
 
 GOLD = Path(__file__).parent / "gold.jsonl"
 Kind = Literal[

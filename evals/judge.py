@@ -20,15 +20,16 @@ from typing import Any
 
 import numpy as np
 
-from evals.cache import Client
-from evals.gold import GoldError, Question
-from evals.records import Record
-from evals.run import Stop
-from evals.statistics import RESAMPLES, SEED, Estimate, estimate
 from rag.answering.judge import Asserted, Opinion, opinions, prompted
 from rag.errors import RagError
 from rag.records import Paper, Prompt
 from rag.settings import load
+
+from .cache import Client
+from .gold import GoldError, Question
+from .records import Record
+from .run import Stop
+from .statistics import RESAMPLES, SEED, Estimate, estimate
 
 ITEMS = Path(__file__).parent / "judge_items.jsonl"
 REPLY_TOKENS = 2000  # reasoning models think before the JSON

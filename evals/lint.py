@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from evals.gold import GOLD, LISTS, Question
-from evals.match import fires, fold
-from evals.records import write_whole
+from rag.places import resource
 from rag.records import Paper
 
+from .gold import GOLD, LISTS, Question
+from .match import fires, fold
+from .records import write_whole
+
 LOCK = GOLD.with_name("gold.lock")
-PROMPTS = GOLD.parent.parent / "prompts"
 REFUSALS = (
     "",
     "This library does not say.",
@@ -60,11 +61,12 @@ def lint(
     *,
     lexical: Callable[[str], Sequence[str]] | None = None,
     lock: Path = LOCK,
-    prompts: Path = PROMPTS,
+    prompts: Path | None = None,
     whole: Sequence[Question] | None = None,
 ) -> list[Finding]:
     """Everything found, in order. `lexical(question)` ranks paper ids by words alone.
 
+    `prompts` is a folder of prompts in place of the shipped one, which no question may be in.
     `whole` is the whole set where `questions` are some of it: a row of the lock must stand there.
     """
     found = [finding for question in questions for finding in _row(question, papers)]
@@ -73,7 +75,7 @@ def lint(
     found += _near_duplicates(questions)
     found += _loose(questions)
     found += _locked(questions, whole or questions, lock)
-    found += _leaked(questions, prompts)
+    found += _leaked(questions, prompts or resource("prompts"))
     if lexical:
         found += _headroom(questions, lexical)
     return found

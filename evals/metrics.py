@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from evals.gold import Fact, Question
-from evals.match import fires, fold
+from .gold import Fact, Question
+from .match import fires, fold
 
 Answer = Mapping[str, Any]
 Abstracts = Mapping[str, str]  # paper id -> abstract

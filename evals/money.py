@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from evals.run import Stop
 from rag.errors import UsageError
 from rag.records import Usage
+
+from .run import Stop
 
 PRICES = Path(__file__).parent / "prices.toml"
 

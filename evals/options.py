@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from evals import gold
-
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -56,18 +54,28 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print the figures as JSON")
     command.set_defaults(run=commands["gains"])
     for command in typed.choices.values():
+        if "gold" not in {action.dest for action in command._actions}:
+            _place_options(command)
         _inherit(whole, command)
-    whole.set_defaults(gold=gold.GOLD)
     return whole
 
 
+def _place_options(parser: argparse.ArgumentParser) -> None:
+    text = "a gold set of your own (default: the shipped one, in a checkout); what is made from it lies beside it"
+    parser.add_argument("--gold", type=Path, metavar="FILE", help=text)
+    text = "the library that its questions are about, a folder or a name"
+    parser.add_argument("--library", metavar="NAME", help=text)
+
+
 def _options(parser: argparse.ArgumentParser) -> None:
+    _place_options(parser)
     parser.add_argument("--split", choices=("dev", "gate", "all"), default="all", help="which questions (default all)")
     parser.add_argument("--kind", action="append", help="only questions of this kind; may be repeated")
     parser.add_argument("--id", action="append", help="only this question; may be repeated")
     parser.add_argument("--samples", type=_count, default=1, metavar="N", help="ask each question N times")
     parser.add_argument("--model", metavar="NAME", help="a chat model, or plain (default: the extractive answerer)")
     parser.add_argument("--base-url", metavar="URL", help="its OpenAI-compatible server")
+    parser.add_argument("-k", type=_count, metavar="N", help="papers an answer may draw on")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare with this baseline")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown, for a pull request")

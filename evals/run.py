@@ -24,13 +24,14 @@ from typing import Any
 import filelock
 
 import rag
-from evals.gold import Question
-from evals.records import Key, Manifest, Record, Run, write_whole
 from rag.errors import RagError
+from rag.places import resource
 from rag.records import Answer, paper_of
 
+from .gold import Question
+from .records import Key, Manifest, Record, Run, write_whole
+
 RUNS = Path(__file__).parent / "runs"
-SOURCES = Path(__file__).parent.parent
 Ask = Callable[[str, list[Answer], int], Answer]  # (question, earlier answers, sample) -> answer
 Tick = Callable[[int, int], None]
 
@@ -316,11 +317,16 @@ def manifest_of(
     )
 
 
-def code_hash(root: Path = SOURCES) -> str:
-    """12 hex digits of the sources of `rag` and its prompts: what else could change an answer."""
+def code_hash() -> str:
+    """12 hex digits of the sources of `rag` and its prompts: what else could change an answer. Installed or not."""
+    package, prompts = Path(rag.__file__).parent, resource("prompts")
+    texts = {
+        file.relative_to(package).as_posix(): file for file in package.rglob("*.py") if "weights" not in file.parts
+    }
+    texts |= {f"prompts/{file.name}": file for file in prompts.glob("*.md")}
     digest = hashlib.sha256()
-    for file in sorted([*(root / "rag").rglob("*.py"), *(root / "prompts").glob("*.md")]):
-        digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    for name, file in sorted(texts.items()):
+        digest.update(name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -58,7 +58,11 @@ def test_the_wheel_holds_what_an_answer_needs_and_nothing_else(wheel):
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "rag").rglob("*.py") if file.name != "convert.py"}
     weights = {f"rag/weights/{name}" for name in ("model.onnx", "tokenizer.json", "LICENSE", "NOTICE", "PROVENANCE.md")}
     assert {name for name in names if name.startswith("rag/")} == shipped | modules | weights | {"rag/py.typed"}
-    assert {name.split("/")[0] for name in names} == {"rag", info}  # no evals, no tests
+    harness = {file for kind in ("*.py", "*.toml", "judge_items.jsonl") for file in (ROOT / "evals").glob(kind)}
+    harness |= {file for file in (ROOT / "evals" / "report").iterdir() if file.is_file()}
+    travels = {f"rag_evals/{file.relative_to(ROOT / 'evals')}" for file in harness}
+    assert {name for name in names if name.startswith("rag_evals/")} == travels  # not our gold set, no bench
+    assert {name.split("/")[0] for name in names} == {"rag", "rag_evals", info}  # no tests
     assert {f"{info}/licenses/{name}" for name in ("LICENSE", "NOTICE")} < set(names)
     assert wheel.stat().st_size < 60_000_000
 
@@ -90,6 +94,34 @@ def test_what_was_installed_answers_from_another_folder(installed):
     assert there == here
 
 
+ROW = {
+    "id": "my001",
+    "rev": 1,
+    "question": "Which attention is IO-aware?",
+    "kind": "single",
+    "split": "dev",
+    "group": "g",
+}
+
+
+def test_the_evals_judge_a_gold_set_of_ones_own_from_another_folder(installed, tmp_path):
+    """Without a checkout: the wheel's own harness, with what it makes beside the gold set."""
+    script = str(installed / "bin" / "rag")
+    (tmp_path / "my.jsonl").write_text(json.dumps(ROW | {"missing": "all of it", "kind": "unanswerable"}))
+    mine = ("--gold", str(tmp_path / "my.jsonl"))
+    _run(script, "eval", "lint", "--accept", *mine, PYTHONPATH=installed)
+    out = _run(script, "eval", "run", *mine, PYTHONPATH=installed)
+    assert "unanswerable 0 refused, 1 answered" in out
+    assert {file.name for file in (tmp_path / "my.evals").iterdir()} == {".gitignore", "gold.lock", "runs"}
+    assert _run("-c", SHIPPED, code=2, PYTHONPATH=installed) == "rag_evals\n"
+
+
+SHIPPED = """
+import rag.cli.main, sys
+code = rag.cli.main.main(["eval", "run"])
+print(*{name for name in sys.modules if name in ("evals", "rag_evals")})
+sys.exit(code)
+"""
 RIGHT = """
 from rag import Answer, Hit, add, answer, answer_many, open_library, search, stream
 

@@ -12,17 +12,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from evals import baseline
-from evals.compare import Comparison
-from evals.gold import Question
-from evals.records import Run, write_whole
-from evals.report import html as html_page
-from evals.report import junit as junit_xml
-from evals.report import markdown as markdown_text
-from evals.report import terminal
-from evals.report.summary import Summary, summarize
-from evals.run import RunError
 from rag.records import Paper
+
+from .. import baseline
+from ..compare import Comparison
+from ..gold import Question
+from ..records import Run, write_whole
+from ..run import RunError
+from . import html as html_page
+from . import junit as junit_xml
+from . import markdown as markdown_text
+from . import terminal
+from .summary import Summary, summarize
 
 FORMATS: Mapping[str, Callable[[Summary], str]] = {
     "report.html": html_page.page,

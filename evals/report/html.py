@@ -17,9 +17,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from evals import metrics
-from evals.compare import MARGIN, PRIMARY, SLICED, STAGES, Delta
-from evals.report.questions import (
+from rag.records import Paper
+from rag.text import printable
+
+from .. import metrics
+from ..compare import MARGIN, PRIMARY, SLICED, STAGES, Delta
+from ..statistics import Estimate
+from .questions import (
     FALSE_ANSWER,
     GOOD,
     HOW,
@@ -34,12 +38,9 @@ from evals.report.questions import (
     verbatim,
     word_diff,
 )
-from evals.report.summary import Side, Summary, differences, plain
-from evals.report.terminal import interval, number
-from evals.report.verdict import ALL
-from evals.statistics import Estimate
-from rag.records import Paper
-from rag.text import printable
+from .summary import Side, Summary, differences, plain
+from .terminal import interval, number
+from .verdict import ALL
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "page.html.j2"

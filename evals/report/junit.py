@@ -10,9 +10,10 @@ import re
 
 from junitparser import Error, Failure, JUnitXml, Properties, Property, Skipped, TestCase, TestSuite
 
-from evals.report.questions import Item
-from evals.report.summary import Summary
 from rag.text import printable
+
+from .questions import Item
+from .summary import Summary
 
 _NOT_XML = re.compile("[\ufffe\uffff]")
 

@@ -13,12 +13,13 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from evals.report.questions import HOW, Item, Reply
-from evals.report.summary import Side, Summary, plain
-from evals.report.terminal import interval, listed, number
-from evals.report.verdict import ALL
-from evals.statistics import Estimate
 from rag.text import printable, sentences
+
+from ..statistics import Estimate
+from .questions import HOW, Item, Reply
+from .summary import Side, Summary, plain
+from .terminal import interval, listed, number
+from .verdict import ALL
 
 MOST = 60_000  # bytes; GitHub takes 65,536 characters
 WIDTH = 100

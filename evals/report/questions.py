@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from evals import metrics
-from evals.compare import Comparison
-from evals.gold import Fact, Question
-from evals.records import Record, Run
 from rag.records import Paper
 from rag.text import printable, readable
+
+from .. import metrics
+from ..compare import Comparison
+from ..gold import Fact, Question
+from ..records import Record, Run
 
 RIGHT, WRONG, OVER_REFUSED = "right", "wrong", "wrongly refused"
 REFUSED, FALSE_ANSWER = "rightly refused", "wrongly answered"

@@ -15,13 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evals import metrics
-from evals.compare import Comparison, Scores, scored
-from evals.gold import Question
-from evals.metrics import METRICS, Abstracts
-from evals.money import Price, price_of
-from evals.records import Manifest, Record, Run
-from evals.report.questions import (
+from rag.errors import RagError
+from rag.models.servers import url_of
+from rag.records import Paper
+
+from .. import metrics
+from ..compare import Comparison, Scores, scored
+from ..gold import Question
+from ..metrics import METRICS, Abstracts
+from ..money import Price, price_of
+from ..records import Manifest, Record, Run
+from ..statistics import Estimate, auroc, estimate, risk_coverage, wilson
+from .questions import (
     ERROR,
     FALSE_ANSWER,
     HOW,
@@ -35,12 +40,8 @@ from evals.report.questions import (
     items,
     outcome,
 )
-from evals.report.questions import question_view as question_view
-from evals.report.verdict import ALL, Words, words_of
-from evals.statistics import Estimate, auroc, estimate, risk_coverage, wilson
-from rag.errors import RagError
-from rag.models.servers import url_of
-from rag.records import Paper
+from .questions import question_view as question_view
+from .verdict import ALL, Words, words_of
 
 SCHEMA = 1
 TRAPS = ("off-topic", "near-miss", "false-premise")  # tags of unanswerable questions, from easy to hard

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from evals.report.questions import HOW
-from evals.report.summary import Side, Summary
-from evals.report.verdict import ALL
-from evals.statistics import Estimate
 from rag.text import printable
+
+from ..statistics import Estimate
+from .questions import HOW
+from .summary import Side, Summary
+from .verdict import ALL
 
 COLOURS = {"pass": "green", "regression": "red", "inconclusive": "yellow"}
 MOST = 10  # ids named in a line

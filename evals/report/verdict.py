@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evals.compare import MARGIN, Comparison
-from evals.records import Run
-from evals.report.questions import HOW, Item
 from rag.records import EXTRACTIVE
+
+from ..compare import MARGIN, Comparison
+from ..records import Run
+from .questions import HOW, Item
 
 ALL = "all"
 

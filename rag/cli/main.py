@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 ROWS = 39  # that an answer from many papers takes at a terminal of 80 columns; a hint may follow it
-EVAL_NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy", "tenacity")
 INTERRUPTED = 130
 
 
@@ -196,17 +195,23 @@ def models(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Ask the gold questions and judge the answers against the baseline."""
+    return _harness("command", arguments.rest)
+
+
+def _harness(module: str, argv: Sequence[str]) -> int:
+    """Run a command line of the evals: `evals` in a checkout, `rag_evals` where the wheel is installed."""
     from importlib import import_module
     from importlib.util import find_spec
     from pathlib import Path
 
     checkout = Path(__file__).parents[2]
-    if not (checkout / "evals" / "command.py").is_file():
-        raise RagError("rag eval needs a checkout of the repository, with its gold set; clone it and run it there")
-    if missing := [name for name in EVAL_NEEDS if not find_spec(name)]:
-        raise RagError(f"rag eval needs {', '.join(missing)}; type: pip install -e '.[evals]'")
-    sys.path.insert(0, str(checkout))
-    code: int = import_module("evals.command").main(arguments.rest)
+    name = "rag_evals"
+    if (checkout / "evals" / "command.py").is_file():
+        name = "evals"
+        sys.path.insert(0, str(checkout))
+    if not find_spec(name):
+        raise RagError("the evals are not here; type: pip install 'abstracts-rag[evals]'")
+    code: int = import_module(f"{name}.{module}").main(argv)
     return code
 
 

@@ -25,7 +25,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
 
     Raises UsageError.
 
-    `rag eval` has a command line of its own, which only a checkout holds: its words are in `rest`.
+    `rag eval` has a command line of its own, in the package of the evals: its words are in `rest`.
     """
     alone = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"))
     words = ["chat", *argv] if alone else list(argv)
@@ -167,7 +167,7 @@ def _checking(commands: Any) -> None:
     command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
     command = _command(commands, "models", "list the chat models that a server offers", library=False)
     _server_option(command)
-    commands.add_parser("eval", help="judge answers to the gold questions against the baseline (in a checkout)")
+    commands.add_parser("eval", help="ask gold questions, and judge the answers against a baseline")
 
 
 # --- options that several commands have ---------------------------------------------------------

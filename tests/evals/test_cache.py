@@ -22,6 +22,7 @@ import rag
 from evals import cache, money
 from evals.cache import CachedModel, Calls, Client, Gate, Preview, Store, cached_models, key_of
 from evals.money import Ledger, Price, price_of
+from evals.place import place_of
 from evals.run import Stop
 from rag.errors import ModelError, RagError, UsageError
 from rag.models.chat import ChatModel
@@ -59,7 +60,7 @@ def client(server: ChatServer, mode: str = "use", model: str = "m", **options: A
 
 def options(server: ChatServer, **changes: Any) -> argparse.Namespace:
     plain = {"model": "m", "base_url": server.url, "cache": "use", "max_usd": None, "concurrency": 2, "dry_run": False}
-    return argparse.Namespace(**(plain | changes))
+    return argparse.Namespace(**(plain | {"place": place_of(None, None)} | changes))
 
 
 # --- what is replayed ---------------------------------------------------------------------------

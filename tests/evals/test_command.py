@@ -217,9 +217,7 @@ def test_from_a_tree_without_evals_it_is_one_line(tmp_path):
     command = [sys.executable, "-m", "rag", "eval", "lint"]
     done = subprocess.run(command, cwd=tmp_path, env=environment(PYTHONPATH=tmp_path), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        "rag: rag eval needs a checkout of the repository, with its gold set; clone it and run it there"
-    ]
+    assert done.stderr.splitlines() == ["rag: the evals are not here; type: pip install 'abstracts-rag[evals]'"]
 
 
 # --- without a model ----------------------------------------------------------------------------
