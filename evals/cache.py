@@ -22,6 +22,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -30,13 +31,14 @@ from rag.errors import Cancelled, ModelError, RagError, UsageError
 from rag.models.chat import ChatModel, open_chat
 from rag.models.contexts import of_family
 from rag.models.deadline import Deadline, Retries, wished
+from rag.models.prices import price_of, priced
 from rag.models.servers import key_of as key_of_server
 from rag.models.servers import url_of
 from rag.models.streamed import Part, Streamed
 from rag.records import Reply, Usage
 from rag.settings import load
 
-from .money import Ledger, price_of, tokens_of
+from .money import Ledger, tokens_of
 from .run import Stop
 
 FOLDER = Path(__file__).parent / "cache"
@@ -47,6 +49,7 @@ GROW = 20  # calls without a 429 after which one more may go out at once
 GIVE_UP = 3  # calls in a row for which the server could not be reached
 HOPELESS = (401, 403, 404)  # the next call would fare the same
 
+PRICED = "give it in settings.toml, as prompts/README.md says"
 STOPPED = "stopped; finished rows are kept, run the same again to go on"
 
 # --- what is kept -------------------------------------------------------------------------------
@@ -200,7 +203,8 @@ class Client:
         reply_tokens: int, temperature: float | None,
     ) -> None:  # fmt: skip
         self.model, self.base_url, self.reply_tokens = model, base_url, reply_tokens
-        self.price = price_of(base_url, model)
+        self._prices = load().prices
+        self.price = price_of(base_url, model, self._prices)
         self._mode, self._store, self._ledger, self._gate = mode, store, ledger, gate
         self._parameters = {"reply_tokens": reply_tokens, "temperature": temperature}
         self._temperature = temperature
@@ -220,7 +224,8 @@ class Client:
         """The reply that would be replayed."""
         if self._store is None or self._mode in ("refresh", "off"):
             return None
-        return self._store.get(self._key(system, user, sample))
+        found = self._store.get(self._key(system, user, sample))
+        return found and replace(found, usage=priced(found.usage, self.price))
 
     def ask(self, system: str, user: str, sample: int) -> Reply:
         """A reply from the store or the server. Raises ModelError, or Stop when no later call would fare better."""
@@ -263,7 +268,7 @@ class Client:
             if self._chat is None:
                 self._chat = open_chat(
                     self.model, self.base_url, reply_tokens=self.reply_tokens, temperature=self._temperature,
-                    retries=RETRIES, around=self._around,
+                    retries=RETRIES, around=self._around, prices=self._prices,
                 )  # fmt: skip
             return self._chat
 
@@ -289,10 +294,8 @@ class Client:
     def _say_unpriced(self) -> None:
         host = urlsplit(self.base_url).hostname
         if self._ledger.most is not None:
-            raise UsageError(
-                f"--max-usd cannot be kept: the price of {self.model!r} at {host} is unknown; add it to evals/prices.toml"
-            )
-        _say(f"the price of {self.model!r} at {host} is unknown: what it costs is not counted, see evals/prices.toml")
+            raise UsageError(f"--max-usd cannot be kept: the price of {self.model!r} at {host} is unknown; {PRICED}")
+        _say(f"the price of {self.model!r} at {host} is unknown: what it costs is not counted; {PRICED}")
 
     def _hopeless(self, error: ModelError) -> RagError:
         """The error, or Stop for what every later call would meet too."""
@@ -412,7 +415,7 @@ class Preview:
     def __str__(self) -> str:
         length = sum(self._lengths) / len(self._lengths) if self._lengths else self.GUESS
         price, longest = self._client.price, self._client.reply_tokens
-        cost = "at a price that is unknown, see evals/prices.toml"
+        cost = f"at a price that is unknown; {PRICED}"
         if price:
             likely, most = price.of(self.prompt, self.new * length), price.of(self.prompt, self.new * longest)
             cost = f"about ${likely:.2f}, at most ${most:.2f}"

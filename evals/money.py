@@ -1,59 +1,18 @@
-"""What a model's calls cost: prices, a ledger of what was spent, and a limit that is kept."""
+"""What a model's calls cost: a ledger of what was spent, and a limit that is kept."""
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import threading
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
-from rag.errors import UsageError
+from rag.models.prices import Price
 from rag.records import Usage
 
 from .run import Stop
 
-PRICES = Path(__file__).parent / "prices.toml"
-
 How = Literal["sent", "replayed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """USD per million tokens."""
-
-    prompt: float
-    completion: float
-
-    def of(self, prompt: float, completion: float) -> float:
-        """USD for so many tokens."""
-        return (self.prompt * prompt + self.completion * completion) / 1e6
-
-
-def price_of(base_url: str, model: str, table: Path | None = None) -> Price | None:
-    """What a model costs at a server: nothing on this machine or network, None where it is not known."""
-    host = urlsplit(base_url).hostname or ""
-    if _is_near(host):
-        return Price(0.0, 0.0)
-    path = table or PRICES
-    try:
-        models = tomllib.loads(path.read_text("utf-8")).get(host, {})
-        found = models.get(model) or models.get(re.sub(r"-\d{4}-\d{2}-\d{2}$", "", model))
-        return Price(float(found["prompt"]), float(found["completion"])) if found else None
-    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path}: is no price table ({error}); restore it from git") from error
-
-
-def _is_near(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_private  # loopback too
-    except ValueError:
-        return host == "localhost" or host.endswith(".local")
 
 
 class Ledger:
@@ -110,7 +69,9 @@ class Ledger:
             f"{self.calls[how]} {how} ({self.prompt[how]:,} + {self.completion[how]:,} tokens, ${self.usd[how]:.4f})"
             for how in self.calls
         ]
-        unknown = f"; the price of {self.unpriced} of them is unknown, see evals/prices.toml" if self.unpriced else ""
+        unknown = (
+            f"; the price of {self.unpriced} of them is unknown, give it in settings.toml" if self.unpriced else ""
+        )
         return f"model calls: {', '.join(parts)}{unknown}"
 
 

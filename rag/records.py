@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from rag.errors import PromptError
@@ -242,17 +242,26 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a chat model was asked to do for one answer; zeros when none was."""
+    """What a chat model was asked to do for one answer; zeros when none was.
+
+    usd  what that cost; None when the price is not known, 0.0 for nothing asked or a server of one's own
+    """
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    usd: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.calls and self.usd is None:
+            object.__setattr__(self, "usd", 0.0)
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.calls + other.calls,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            None if self.usd is None or other.usd is None else self.usd + other.usd,
         )
 
 
@@ -410,7 +419,7 @@ class Answer:
     citations   those of the claims, in order of first mention; a number names a paper
     evidence    what the answer was written from, best first
     model       "extractive" or the chat model's name
-    usage       calls and tokens of the chat model
+    usage       calls and tokens of the chat model, and what they cost
     seconds     wall seconds per stage, in the order run
     trace       ids, ranks and scores at each stage
     run         fingerprint of settings, prompts, model and library
@@ -459,7 +468,7 @@ class Answer:
             "citations": [_citation_dict(citation) for citation in self.citations],
             "evidence": [_evidence_dict(evidence) for evidence in self.evidence],
             "model": self.model,
-            "usage": {name: getattr(self.usage, name) for name in ("calls", "prompt_tokens", "completion_tokens")},
+            "usage": asdict(self.usage),
             "seconds": dict(self.seconds),
             "trace": {stage: [[t.id, t.rank, t.score] for t in traced] for stage, traced in self.trace.items()},
             "run": self.run,

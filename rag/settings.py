@@ -18,16 +18,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from rag.errors import PromptError, UsageError
 from rag.places import home, resource
 from rag.prompting import prompts
-from rag.records import EXTRACTIVE, Prompt
+from rag.records import EXTRACTIVE, FrozenMap, Prompt
 
 SAME_MODEL = "same"  # the judge that is the model itself
 _ENVIRONMENT = {"library": "RAG_LIBRARY", "model": "RAG_MODEL", "base_url": "RAG_BASE_URL", "judge": "RAG_JUDGE"}
@@ -40,6 +42,7 @@ _CHOICES = {
     "deadline": float,
     "prompt_tokens": int,
 }
+_PRICE = {"prompt", "completion"}
 LONGEST_DEADLINE = 86_400  # seconds of a deadline
 LEAST_PROMPT, LONGEST_PROMPT = 100, 1_000_000  # tokens of passages in a prompt
 
@@ -60,6 +63,7 @@ class Settings:
     reply_tokens     longest reply of a chat model
     temperature      sent to the model only if not None
     deadline         seconds for one question, with all the calls of a chat model that it takes
+    prices           a user's own: host -> model -> {"prompt", "completion"}, USD per million tokens
     claim_support    least support of a model's sentence by its quotes, 0..1 (rag.answering.support)
     """
 
@@ -77,11 +81,14 @@ class Settings:
     deadline: float = 120.0
     claim_support: float = 0.4
     prompts: tuple[Prompt, ...] = field(default=())
+    prices: FrozenMap[FrozenMap[FrozenMap[float]]] = field(default=FrozenMap())
 
     @property
     def fingerprint(self) -> str:
         """12 hex digits that change with any number or prompt text (not with library or models)."""
-        numbers = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ENVIRONMENT, "prompts")}
+        numbers = {
+            f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ENVIRONMENT, "prompts", "prices")
+        }
         texts = [(prompt.name, prompt.version, prompt.system, prompt.user) for prompt in self.prompts]
         return hashlib.sha256(json.dumps([numbers, texts], sort_keys=True).encode()).hexdigest()[:12]
 
@@ -141,8 +148,13 @@ def _tokens(value: Any) -> int | None:
     return tokens
 
 
+def file() -> Path:
+    """Where the settings file lies, or would lie."""
+    return home("config") / "settings.toml"
+
+
 def _file() -> dict[str, Any]:
-    path = home("config") / "settings.toml"
+    path = file()
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -150,11 +162,34 @@ def _file() -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read ({str(error).splitlines()[0]}); mend it or delete it") from error
     for name, value in values.items():
+        if name == "prices":
+            continue
         kind = _CHOICES.get(name)
         if kind is None:
-            near = get_close_matches(name, _CHOICES, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it may set {', '.join(_CHOICES)}"
+            near = get_close_matches(name, [*_CHOICES, "prices"], 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it may set {', '.join(_CHOICES)}, prices"
             raise UsageError(f"{path}: unknown setting {name!r}{hint}")
         if not isinstance(value, (int, float) if kind is float else kind) or isinstance(value, bool):
             raise UsageError(f"{path}: {name} is {value!r}, not {'a text' if kind is str else 'a number'}")
-    return values
+    return values | ({"prices": _prices(path, values["prices"])} if "prices" in values else {})
+
+
+def _prices(path: Path, told: Any) -> FrozenMap[FrozenMap[FrozenMap[float]]]:
+    hosts = told.items() if isinstance(told, dict) else [("", told)]
+    return FrozenMap({host.lower(): _models(path, host, models) for host, models in hosts})
+
+
+def _models(path: Path, host: str, told: Any) -> FrozenMap[FrozenMap[float]]:
+    """The prices of one host's models."""
+    models = told if host and isinstance(told, dict) else {"": told}
+    for model, price in models.items():
+        if not isinstance(price, dict) or set(price) != _PRICE or not all(map(_is_usd, price.values())):
+            raise UsageError(
+                f'{path}: prices of {model or host or "models"!r}: {price!r} is none; write [prices."HOST"], below it '
+                '"MODEL" = { prompt = 0.25, completion = 2.00 }, in USD per million tokens'
+            )
+    return FrozenMap({model: FrozenMap(price) for model, price in models.items()})
+
+
+def _is_usd(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf

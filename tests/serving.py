@@ -15,6 +15,7 @@ from werkzeug import Response
 import rag
 from rag.models import client
 from rag.models.deadline import Retries
+from rag.models.prices import FREE
 from rag.models.servers import url_of
 
 POKER = "How many poker scenarios does PokerBench contain?"
@@ -70,7 +71,8 @@ class Server:
 
 def chat_at(url, model="test", temperature=None):
     """The client alone: replies as they come, thoughts and all."""
-    return client.served(model, url_of(url), reply_tokens=500, temperature=temperature, retries=Retries(), around=None)
+    options = {"reply_tokens": 500, "temperature": temperature, "retries": Retries(), "around": None, "price": FREE}
+    return client.served(model, url_of(url), **options)
 
 
 def refusal(message, status=400, param=None):

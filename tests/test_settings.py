@@ -11,7 +11,7 @@ from rag.errors import PromptError, UsageError
 from rag.places import resource
 from rag.settings import Settings, load
 
-NOT_NUMBERS = ("library", "model", "base_url", "judge", "prompts")
+NOT_NUMBERS = ("library", "model", "base_url", "judge", "prompts", "prices")
 
 
 @pytest.fixture
@@ -107,6 +107,13 @@ def test_a_wrong_room_for_passages_is_refused(value: object, file: Path, monkeyp
         (b'k = "3"', "k is '3', not a number"),
         (b"k = true", "k is True, not a number"),
         (b'prompt_tokens = "3"', "prompt_tokens is '3', not a number"),
+        (b"prices = 5", r'prices of .models.: 5 is none; write \[prices."HOST"\], below it "MODEL" = { prompt'),
+        (b'[prices]\n"a.b" = 5', "prices of 'a.b': 5 is none"),
+        (b'[prices."a.b"]\nm = 5', "prices of 'm': 5 is none"),
+        (b'[prices."a.b"]\nm = { prompt = 1 }', "prices of 'm': {'prompt': 1} is none"),
+        (b'[prices."a.b"]\nm = { prompt = 1, completion = "2" }', "prices of 'm'"),
+        (b'[prices."a.b"]\nm = { prompt = -1, completion = nan }', "prices of 'm'"),
+        (b'[price."a.b"]\nm = { prompt = 1, completion = 2 }', "unknown setting 'price'; did you mean 'prices'"),
         (b"model = 5", "model is 5, not a text"),
         (b"[model]\nx = 1", "model is .*, not a text"),
         (b"model = ", "cannot be read"),
@@ -131,6 +138,13 @@ def test_a_settings_file_that_is_a_folder_is_refused(file: Path) -> None:
     file.mkdir()
     with pytest.raises(UsageError, match="cannot be read"):
         load()
+
+
+def test_prices_are_read_and_do_not_change_what_an_answer_is_made_by(file: Path) -> None:
+    before = load().fingerprint
+    file.write_text('[prices."A.b"]\nm = { prompt = 1, completion = 2.5 }\n[prices.c]\n')
+    assert load().prices == {"a.b": {"m": {"prompt": 1, "completion": 2.5}}, "c": {}}
+    assert (load().fingerprint, hash(load()) == hash(load())) == (before, True)
 
 
 # --- the fingerprint ----------------------------------------------------------------------------

@@ -16,14 +16,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rag.errors import RagError
+from rag.models.prices import Price, price_of
 from rag.models.servers import url_of
 from rag.records import Paper
+from rag.settings import load
 
 from .. import metrics
 from ..compare import Comparison, Scores, scored
 from ..gold import Question
 from ..metrics import METRICS, Abstracts
-from ..money import Price, price_of
 from ..records import Manifest, Record, Run
 from ..statistics import Estimate, auroc, estimate, risk_coverage, wilson
 from .questions import (
@@ -349,8 +350,8 @@ def _usage(records: Iterable[Record], manifest: Manifest) -> Usage:
 
 def _price(manifest: Manifest) -> Price | None:
     try:
-        return price_of(url_of(manifest.settings.get("base_url")), manifest.model)
-    except (RagError, ValueError):  # a broken price table costs a figure, not the report
+        return price_of(url_of(manifest.settings.get("base_url")), manifest.model, load().prices)
+    except (RagError, ValueError):  # broken settings cost a figure, not the report
         return None
 
 

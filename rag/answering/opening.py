@@ -63,7 +63,11 @@ def _open_models(settings: Settings, chosen: Any) -> tuple[ChatModel | None, Cha
     if chosen is None or chosen == EXTRACTIVE:
         return None, None
     opened = partial(
-        open_chat, base_url=settings.base_url, reply_tokens=settings.reply_tokens, temperature=settings.temperature
+        open_chat,
+        base_url=settings.base_url,
+        reply_tokens=settings.reply_tokens,
+        temperature=settings.temperature,
+        prices=settings.prices,
     )
     model = opened(chosen)
     return model, None if not settings.judge else model if settings.judge == SAME_MODEL else opened(settings.judge)

@@ -18,6 +18,7 @@ from rag import formats
 from rag.chat.conversation import Conversation
 from rag.errors import RagError
 from rag.filters import ALL, parse
+from rag.records import Usage
 from rag.show.screen import Screen
 
 if TYPE_CHECKING:
@@ -189,15 +190,20 @@ def _retry(chat: Conversation, screen: Screen, argument: str) -> str:
 def _cost(chat: Conversation, screen: Screen, argument: str) -> None:
     usage = [answer.usage for answer in chat.history]
     seconds = sum(sum(answer.seconds.values()) for answer in chat.history)
-    calls, read, wrote = (
-        sum(u.calls for u in usage),
-        sum(u.prompt_tokens for u in usage),
-        sum(u.completion_tokens for u in usage),
-    )
+    all_of_it = sum(usage, Usage())
     screen.say(
-        f"{len(usage)} answer{'' if len(usage) == 1 else 's'} in {seconds:.1f} s; {calls} calls of a chat model, "
-        f"{read:,} tokens read, {wrote:,} written"
+        f"{len(usage)} answer{'' if len(usage) == 1 else 's'} in {seconds:.1f} s; {all_of_it.calls} calls of a chat "
+        f"model, {all_of_it.prompt_tokens:,} tokens read, {all_of_it.completion_tokens:,} written{_charged(all_of_it)}"
     )
+
+
+def _charged(usage: Usage) -> str:
+    """What calls cost, by the table of prices; nothing where none was made."""
+    if not usage.calls:
+        return ""
+    if usage.usd is None:
+        return '; the price is not known, settings.toml may give it: [prices."HOST"]'
+    return f"; about ${usage.usd:.{2 if usage.usd >= 1 else 4}f}" if usage.usd else "; a server of your own, no charge"
 
 
 def _feedback(chat: Conversation, screen: Screen, argument: str) -> None:
@@ -328,7 +334,7 @@ COMMANDS = (
     Command("model", "[NAME [URL]]", "what writes the answers, or take another", _model),
     Command("library", "[NAME]", f"what is asked, or ask another ({SHIPPED}: the package's)", _library),
     Command("where", f"[FILTER|{OFF}]", "ask only some papers: year>=2023 author:Smith venue:Nature", _where, "where"),
-    Command("cost", "", "time and tokens so far", _cost),
+    Command("cost", "", "time, tokens and money so far", _cost),
     Command("help", "[COMMAND]", "this", _help, "command"),
     Command("quit", "", "leave (also Ctrl-D)", _quit),
 )

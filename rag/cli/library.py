@@ -153,6 +153,7 @@ def _status(settings: Settings) -> dict[str, Any]:
     from rag.library.embed import open_embedder
     from rag.library.store import Library
     from rag.models.servers import shown, url_of
+    from rag.settings import file
 
     embedder = open_embedder()
     name = settings.library
@@ -170,6 +171,7 @@ def _status(settings: Settings) -> dict[str, Any]:
         facts |= {"embedder": library.embedder, "skipped": origins.passed_over(journal)}
         facts |= {"fingerprint": library.fingerprint} | ({"files": origins.sources(library)} if name else {})
     facts["libraries"] = list(own_libraries())
+    facts["settings"] = str(file())
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
         facts["server"] = shown(url_of(settings.base_url))

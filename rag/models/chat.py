@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from rag.errors import UsageError
 from rag.models import client
 from rag.models.deadline import Deadline, Retries
+from rag.models.prices import Prices, price_of
 from rag.models.servers import is_remote, shown, url_of
 from rag.models.streamed import Around, Part, Streamed
 from rag.models.thoughts import VOID, Cleaner
@@ -111,10 +112,11 @@ def open_chat(
     temperature: float | None,
     retries: Retries | None = None,
     around: Around | None = None,
+    prices: Prices | None = None,
 ) -> ChatModel:
     """A chat model by its name and server (a base URL, a short name, None is OpenAI's), or an object that is one.
 
-    `retries` and `around` are for a model by its name. Nothing is sent yet. Raises UsageError for a base
+    `retries`, `around` and `prices`, the user's own, are for a model by its name. Nothing is sent yet. Raises UsageError for a base
     URL that is none or an object that cannot be asked, ModelError when a key is missing.
     """
     if isinstance(model, str):
@@ -129,6 +131,7 @@ def open_chat(
                 temperature=temperature,
                 retries=retries or Retries(),
                 around=around,
+                price=price_of(url, model, prices),
             )
         )
     if isinstance(model, ChatModel):

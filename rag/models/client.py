@@ -23,6 +23,7 @@ from rag.models.deadline import Deadline, Retries, patiently
 from rag.models.failures import is_odd, line, translated
 from rag.models.network import CONNECT, DONE, openai_client
 from rag.models.parameters import SYSTEM, Parameters
+from rag.models.prices import Price, priced
 from rag.models.replies import piece, text_of, whole
 from rag.models.servers import key_of
 from rag.models.streamed import Around, Part, Streamed
@@ -35,16 +36,23 @@ MORE_ROOM = 4000  # tokens of a reply, once a model has used up fewer by thinkin
 
 
 def served(
-    model: str, url: str, *, reply_tokens: int, temperature: float | None, retries: Retries, around: Around | None
+    model: str,
+    url: str,
+    *,
+    reply_tokens: int,
+    temperature: float | None,
+    retries: Retries,
+    around: Around | None,
+    price: Price | None,
 ) -> Client:
     """A model by its name at a server's base URL. Raises ModelError when a key is missing."""
-    return Client(model, Server(model, url, Parameters(temperature)), url, reply_tokens, retries, around)
+    return Client(model, Server(model, url, Parameters(temperature)), url, reply_tokens, retries, around, price)
 
 
 def given(llm: Any) -> Client:
     """A llama-index LLM object; it has retries of its own."""
     name = str(getattr(getattr(llm, "metadata", None), "model_name", "") or type(llm).__name__)
-    return Client(name, Object(llm), None, MORE_ROOM, Retries(0), None)
+    return Client(name, Object(llm), None, MORE_ROOM, Retries(0))
 
 
 def list_models(url: str, deadline: Deadline) -> tuple[str, ...]:
@@ -94,13 +102,21 @@ class Client:
     """
 
     def __init__(
-        self, name: str, source: Source, url: str | None, reply_tokens: int, retries: Retries, around: Around | None
+        self,
+        name: str,
+        source: Source,
+        url: str | None,
+        reply_tokens: int,
+        retries: Retries,
+        around: Around | None = None,
+        price: Price | None = None,
     ) -> None:
         self.name = name
         self.url = url
         self._source = source
         self._room = reply_tokens
         self._retries = retries
+        self._price = price
         self._around = around or (lambda prompt, room, parts: parts)
 
     @property
@@ -150,7 +166,7 @@ class Client:
             raise
         except Exception as error:
             raise translated(error, self.name, self.url, deadline, begun) from error
-        yield end._replace(finish=end.finish or "unknown")
+        yield end._replace(finish=end.finish or "unknown", usage=priced(end.usage or Usage(1), self._price))
 
 
 # --- a server -----------------------------------------------------------------------------------

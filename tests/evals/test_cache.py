@@ -19,15 +19,15 @@ from served import ChatServer, completion, refusal
 from serving import COUNTED, end, streaming
 
 import rag
-from evals import cache, money
+from evals import cache
 from evals.cache import CachedModel, Calls, Client, Gate, Preview, Store, cached_models, key_of
-from evals.money import Ledger, Price, price_of
+from evals.money import Ledger
 from evals.place import place_of
 from evals.run import Stop
 from rag.errors import ModelError, RagError, UsageError
+from rag.models import prices
 from rag.models.chat import ChatModel
 from rag.models.client import MORE_ROOM
-from rag.models.servers import OPENAI
 from rag.records import Reply, Usage
 from rag.settings import load
 
@@ -47,11 +47,10 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture
-def priced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def priced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loopback costs like a server far away: 1000 USD per million tokens either way."""
-    (tmp_path / "prices.toml").write_text('["127.0.0.1"]\nm = { prompt = 1000, completion = 1000 }\n')
-    monkeypatch.setattr(money, "PRICES", tmp_path / "prices.toml")
-    monkeypatch.setattr(money, "_is_near", lambda host: False)
+    monkeypatch.setattr(prices, "_table", lambda: {"127.0.0.1": {"m": {"prompt": 1000, "completion": 1000}}})
+    monkeypatch.setattr(prices, "_is_near", lambda host: False)
 
 
 def client(server: ChatServer, mode: str = "use", model: str = "m", **options: Any) -> Client:
@@ -69,7 +68,7 @@ def options(server: ChatServer, **changes: Any) -> argparse.Namespace:
 def test_the_same_call_is_sent_once_and_replayed_by_a_later_process(server):
     first = client(server).ask(*SAID, 0)
     assert client(server).ask(*SAID, 0) == first
-    assert first == Reply("yes", Usage(1, 10, 5), "stop")
+    assert first == Reply("yes", Usage(1, 10, 5, 0.0), "stop")
     assert len(server.asked) == 1
 
 
@@ -233,7 +232,7 @@ def test_how_a_reply_ended_reaches_the_answer_and_is_replayed(server, tmp_path):
 def test_a_model_that_thought_away_its_room_is_given_more_and_both_calls_are_counted(server):
     server.says = lambda body: completion("", finish="length") if len(server.asked) < 2 else "yes"
     calls = Calls("use")
-    assert calls.client("m", server.url).ask(*SAID, 0) == Reply("yes", Usage(2, 20, 10), "stop")
+    assert calls.client("m", server.url).ask(*SAID, 0) == Reply("yes", Usage(2, 20, 10, 0.0), "stop")
     assert [body["max_tokens"] for body in server.asked] == [load().reply_tokens, MORE_ROOM]
     assert calls.ledger.calls["sent"] == 2
 
@@ -252,7 +251,7 @@ def test_a_reply_may_be_streamed_and_is_replayed_as_one_piece(server):
         client(server, "only").parts(*SAID, 0, streaming=True),
     )
     assert "".join(first) == "yes"
-    assert first.reply == Reply("yes", Usage(1, 321, 45), "stop")
+    assert first.reply == Reply("yes", Usage(1, 321, 45, 0.0), "stop")
     assert [part.delta for part in again] == ["yes"]
 
 
@@ -403,28 +402,6 @@ def test_stopping_wakes_who_waits_and_leaves_calls_behind():
 
 
 # --- money --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("url", "model", "price"),
-    [
-        (OPENAI, "gpt-5-mini", Price(0.25, 2.0)),
-        (OPENAI, "gpt-5-mini-2025-08-07", Price(0.25, 2.0)),
-        (OPENAI, "gpt-99", None),
-        ("https://elsewhere.example/v1", "gpt-5-mini", None),
-        ("http://localhost:11434/v1", "qwen", Price(0, 0)),
-        ("http://192.168.1.5/v1", "qwen", Price(0, 0)),
-        ("http://[::1]:8080/v1", "qwen", Price(0, 0)),
-    ],
-)
-def test_prices(url, model, price):
-    assert price_of(url, model) == price
-
-
-def test_a_damaged_price_table_is_one_line(tmp_path):
-    (tmp_path / "p.toml").write_text('["api.openai.com"]\n"m" = { prompt = "cheap" }\n')
-    with pytest.raises(UsageError, match=r"p.toml: is no price table"):
-        price_of(OPENAI, "m", tmp_path / "p.toml")
 
 
 def test_an_unknown_price_is_said_aloud_and_no_limit_is_promised(server, priced, capsys):

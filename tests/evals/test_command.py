@@ -22,10 +22,11 @@ from running import LONGEST_WAIT, ROOT, environment
 from served import ChatServer, claim, judging, manifest, question, record, refusal
 
 import rag
-from evals import aa, baseline, cache, gold, judge, lint, money, run
+from evals import aa, baseline, cache, gold, judge, lint, run
 from evals.records import Run
 from rag.cli.main import main
 from rag.library import build
+from rag.models import prices
 
 ASKED = "How much faster does S4 generate text?"
 FACT = {
@@ -340,9 +341,8 @@ def test_gold_rows_that_went_are_a_problem_whatever_is_asked(evaluated, here):
 
 
 def test_money_ends_the_run_and_keeps_its_rows(evaluated, here, server, monkeypatch):
-    (here / "prices.toml").write_text('["127.0.0.1"]\nm = { prompt = 0, completion = 1000 }\n')
-    monkeypatch.setattr(money, "PRICES", here / "prices.toml")
-    monkeypatch.setattr(money, "_is_near", lambda host: False)
+    monkeypatch.setattr(prices, "_table", lambda: {"127.0.0.1": {"m": {"prompt": 0, "completion": 1000}}})
+    monkeypatch.setattr(prices, "_is_near", lambda host: False)
     asking = ["run", "--model", "m", "--base-url", server.url, "--concurrency", "1"]
     code, out, err = evaluated("--max-usd", "1.22", *asking)  # 1.2 at worst a call, 0.005 in fact
     assert (code, out, len(lines(err))) == (1, "", 1)

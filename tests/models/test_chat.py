@@ -423,7 +423,7 @@ def test_what_stays_here_goes_through_no_proxy(server, monkeypatch):
 )  # fmt: skip
 def test_how_a_reply_ended_is_known(server, reply, finish, text):
     found = asked(server.says(reply).chat())
-    assert (found.finish, found.text, found.usage) == (finish, text, Usage(1, 321, 45))
+    assert (found.finish, found.text, found.usage) == (finish, text, Usage(1, 321, 45, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ def test_a_model_that_thought_away_its_room_is_given_more_from_then_on(server, t
     first, second = asked(chat), asked(chat)
     assert [body["max_tokens"] for body in server.bodies] == [500, MORE_ROOM, MORE_ROOM]
     assert first.text in (GOOD, f"<think>Hm\n</think>\n{GOOD}")
-    assert (first.finish, first.usage, second.text) == ("stop", Usage(2, 642, 90), GOOD)
+    assert (first.finish, first.usage, second.text) == ("stop", Usage(2, 642, 90, 0.0), GOOD)
 
 
 def test_more_room_is_given_once(server):
@@ -481,7 +481,7 @@ def test_a_stream_comes_in_pieces_and_ends_with_what_it_cost(server):
     pieces, stream, error = streamed(chat)
     assert (pieces, error) == (["Poker", "Bench", " [1]."], None)
     assert (stream.reply.text, stream.reply.finish) == ("PokerBench [1].", "stop")
-    assert stream.reply.usage == Usage(1, 321, 45)
+    assert stream.reply.usage == Usage(1, 321, 45, 0.0)
     assert server.sent["stream"] is True
     assert server.sent["stream_options"] == {"include_usage": True}
 
@@ -510,7 +510,7 @@ def test_a_stream_of_thoughts_alone_goes_on_with_more_room(server):
     server.says(streaming("<think>Hm", end("length"), COUNTED), streaming("Yes.", end(), COUNTED))
     pieces, stream, error = streamed(server.chat())
     assert (pieces, error) == (["<think>Hm", "\n</think>\n", "Yes."], None)
-    assert stream.reply.usage == Usage(2, 642, 90)
+    assert stream.reply.usage == Usage(2, 642, 90, 0.0)
 
 
 BROKEN = "broke off in the middle of its answer"
