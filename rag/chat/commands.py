@@ -258,12 +258,32 @@ def _model(chat: Conversation, screen: Screen, argument: str) -> None:
             chosen["base_url"] = server.strip()
         with screen.telling() as told:
             chat.change(told.stage, **chosen)
-    model, server = chat.settings.model, chat.settings.base_url or ""
-    if model:
-        screen.say(f"{model} at {shown(url_of(server or None))} writes the answers; /model {EXTRACTIVE} goes without")
+    model = chat.settings.model
+    if not model:
+        screen.say("no chat model: answers are the abstracts' own sentences. /model NAME URL takes one")
+    elif argument:
+        where = shown(url_of(chat.settings.base_url))
+        screen.say(f"{model} at {where} writes the answers; /model {EXTRACTIVE} goes without")
         chat.notice(chat.settings)
     else:
-        screen.say("no chat model: answers are the abstracts' own sentences. /model NAME URL takes one")
+        _show_model(chat, screen, model)
+
+
+def _show_model(chat: Conversation, screen: Screen, model: str) -> None:
+    from rag.models.chat import facts
+    from rag.records import EXTRACTIVE
+    from rag.show import lines
+    from rag.show.render import shown
+
+    with screen.telling() as told:
+        told.stage("asking the server")
+        where, context = facts(model, chat.settings.base_url)
+    usage = sum((answer.usage for answer in chat.history if answer.model in (model, EXTRACTIVE)), Usage())
+    tokens = f"{usage.prompt_tokens:,} tokens read, {usage.completion_tokens:,} written"
+    rows = [("model", model), ("server", where), ("context", f"{context:,} tokens" if context else "not known")]
+    screen.put(
+        lines.pairs((name, shown(text)) for name, text in [*rows, ("calls", f"{usage.calls:,} so far; {tokens}")])
+    )
 
 
 def _library(chat: Conversation, screen: Screen, argument: str) -> None:

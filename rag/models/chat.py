@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from rag.errors import UsageError
 from rag.models import client
+from rag.models.contexts import context_of
 from rag.models.deadline import Deadline, Retries
 from rag.models.prices import Prices, price_of
 from rag.models.servers import is_remote, shown, url_of
@@ -157,6 +158,12 @@ def saying(model: ChatModel, deadline: Deadline, *, piecemeal: bool) -> Callable
         yield Part(reply.text, reply.finish, reply.usage)
 
     return lambda system, user: Streamed(whole(system, user))
+
+
+def facts(model: str, base_url: str | None) -> tuple[str, int | None]:
+    """Where a model by its name answers, and the tokens of its context, None where nobody knows: its server is asked."""
+    url = url_of(base_url)
+    return shown(url), context_of(model, url)
 
 
 def list_models(base_url: str | None, *, deadline: Deadline) -> tuple[str, ...]:

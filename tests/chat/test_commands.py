@@ -345,10 +345,12 @@ def test_no_question_is_more_than_an_error(talk, line):
 def test_model_shows_takes_and_leaves_one(talk, server):
     assert talk("/model").startswith("no chat model")
     assert f"m at {server.url}" in talk(f"/model m {server.url}")
+    assert re.fullmatch(rf"model +m\nserver +{server.url}\ncontext +not known\ncalls +0 so far; .*", talk("/model"))
     assert talk.notices == ["to m"]
     server.says(streaming("FlashAttention is an IO-aware exact attention algorithm. [1]", end()))
     talk(QUESTION)
     assert talk.chat.last.model == "m"
+    assert re.search(r"^calls +1 so far; \d+ tokens read, \d+ written$", talk("/model"), re.MULTILINE)
     assert re.match(
         r"1 answer in .*; 1 calls of a chat model, .* written; a server of your own, no charge$", talk("/cost")
     )
