@@ -65,6 +65,8 @@ def alarms(run: Run, questions: Sequence[Question], abstracts: Mapping[str, str]
     for number in range(splits if varied else 0):
         chance = random.Random(SEED + number)
         result = compare(*_split(run, answered, chance), questions, abstracts, _drawing(answered, chance))
+        if result.small:
+            raise RunError(f"the run cannot be split: {result.pairs} questions are too few for a test of their means")
         if result.verdict in ("invalid", "not comparable"):
             raise RunError(f"the run cannot be split: {'; '.join(result.reasons)}")
         verdicts[result.verdict] += 1

@@ -56,10 +56,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     papers = _papers(arguments)
     if _linted(arguments, questions, papers, all_of_it=_is_whole(arguments)):
         return 2
-    accepted = baseline.load(_baseline_path(arguments))  # before a run is paid for that has nothing to be compared with
+    accepted = _blessed(arguments)  # before a run is paid for that has nothing to be compared with
     candidate, folder = _run(arguments, questions)
     abstracts = {id: paper.abstract for id, paper in papers.items()}
-    result = compare(accepted, candidate, questions, abstracts, _confirm(arguments, questions))
+    fresh, whole = _confirm(arguments, questions), _is_whole(arguments)
+    result = compare(accepted, candidate, questions, abstracts, fresh, whole=whole)
     _report(arguments, accepted, candidate, result, questions, papers, folder)
     _judge(arguments, candidate, questions, folder)
     return result.exit_code
@@ -365,6 +366,15 @@ def _confirm(
     return confirm
 
 
+def _blessed(arguments: argparse.Namespace) -> Run:
+    """The baseline to compare with. Raises RunError that says how to make one."""
+    path = _baseline_path(arguments)
+    if not path.is_file():
+        typed = f" {arguments.place.typed}" if arguments.place.typed else ""
+        raise run.RunError(f'{path}: no baseline yet; accept a run with: rag eval bless --reason "..."{typed}')
+    return baseline.load(path)
+
+
 def _baseline_path(arguments: argparse.Namespace) -> Path:
     path: Path = arguments.baseline or arguments.place.baseline(arguments.model or EXTRACTIVE)
     return path
@@ -404,6 +414,7 @@ def _report(
         junit=arguments.junit,
         as_json=arguments.json,
         baseline_path=_baseline_path(arguments),
+        typed=arguments.place.typed,
     )
 
 

@@ -4,7 +4,7 @@ Measure, then judge. The baseline stores answers, so both sides are scored here 
 and paired per question, never as two averages. The verdict is the first that holds:
 
     not comparable  another corpus, or another answerer
-    invalid         too many rows are errors, or too few questions are in both at the same revision
+    invalid         too many rows are errors, or too few of the questions are in both at the same revision
     regression      (a) answers do not vary, and a question that was answered raises now; (b) a promise
                     is broken in any answer: citations name papers of the evidence, quotes are verbatim,
                     every claim carries one with its mark; (c) all that went in is the same, yet
@@ -14,6 +14,10 @@ and paired per question, never as two averages. The verdict is the first that ho
     inconclusive    a primary metric fell by more than the margin, and a single look at it (one in
                     twenty by chance) says so, but not at the level of (d)
     pass
+
+Two things are not judged. A set with fewer than LEAST_PAIRS questions is too small for a test of its means: (d) is left
+out, a fall without a break is inconclusive at most, and a pass says which fall would have been noticed. Some of the
+questions alone (`whole` is false) are compared, and the verdict is withheld: inconclusive, unless (a) to (c) hold.
 
 Where answers vary (`confirm` is given), one sample says little: a question has turned only if all
 samples of the baseline (STEADY at least) agree, most of the candidate's say otherwise, and so do all
@@ -31,14 +35,15 @@ from dataclasses import dataclass
 from . import metrics
 from .gold import Question
 from .records import EXIT, Record, Run, Verdict
-from .statistics import Estimate, detectable, estimate, upper_bound
+from .statistics import Estimate, detectable, estimate, noticeable, upper_bound
 
 ALPHA = 0.02  # over all guarded metrics together ...
 HEADLINE = 2 / 3  # ... of which the primary ones, which move together, share this much
 PLAIN = 0.05  # level of a single look: enough to doubt a run, or to say where a regression shows
 MARGIN = 0.02  # a smaller fall of a mean does not matter
 LEAST_COVERAGE = 0.98
-LEAST_PAIRS = 30
+LEAST_PAIRS = 30  # fewer are too few for a test of a mean
+DOUBTED = 5  # questions that must get worse, and none better, before chance is doubted at PLAIN (sign test)
 CONFIRM = 12  # fresh samples for a question whose outcome looks turned ...
 FLUKES = 2  # ... of which at most this many may still come out as before
 STEADY = 4  # where answers vary, fewer samples of the baseline do not say that a question was always right
@@ -82,7 +87,11 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The verdict with everything that led to it; `reasons` in pipeline order, one line each."""
+    """The verdict with everything that led to it; `reasons` in pipeline order, one line each.
+
+    `detectable` is the smallest fall of "correct" that would be found four times in five; None where that is not
+    known, or where none would be. `small`: too few pairs for a test of a mean. `withheld`: not all questions were asked.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...]
@@ -91,6 +100,8 @@ class Comparison:
     pairs: int = 0
     detectable: float | None = None
     confirmations: tuple[Record, ...] = ()
+    small: bool = False
+    withheld: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -112,8 +123,13 @@ def compare(
     questions: Sequence[Question],
     abstracts: Mapping[str, str],
     confirm: Confirm | None = None,
+    *,
+    whole: bool = True,
 ) -> Comparison:
-    """Judge a run. `confirm` draws fresh samples where answers vary; None when they do not."""
+    """Judge a run. `confirm` draws fresh samples where answers vary; None when they do not.
+
+    `whole` is false where questions were picked out: they are compared, and the verdict is withheld.
+    """
     if reason := _not_comparable(baseline, candidate):
         return Comparison("not comparable", (reason,))
     known = {question.id: question for question in questions}
@@ -129,16 +145,19 @@ def compare(
         *_broken_promises(candidate.records, known, abstracts),
         *_not_identical(baseline, candidate),
     ]
-    turned = _hard_breaks(changed)
-    least = _detectable(old, new, known)
+    small = len(paired) < LEAST_PAIRS
+    turned, found = _hard_breaks(changed), [d for d in deltas if not small and (d.fell or d.low)]
+    least = _noticed(old, known, confirm is not None) if small else _detectable(old, new, known)
+    fallen = [_fall(d) for d in _in_order(found, old, new, known)]
     verdict: Verdict = "pass"
     reasons: list[str] = []
-    if broken or turned or any(delta.fell for delta in deltas):
-        fallen = _in_order([d for d in deltas if d.fell or d.low], old, new, known)
-        verdict, reasons = "regression", [*broken, *(_fall(d) for d in fallen), *turned]
-    elif doubts := [d for d in deltas if d.low and d.slice == "all" and d.metric in PRIMARY]:
+    if broken or (whole and (turned or any(d.fell for d in found))):
+        verdict, reasons = "regression", [*broken, *fallen, *turned]
+    elif not whole:
+        verdict, reasons = "inconclusive", [_withheld(len(paired)), *fallen, *turned]
+    elif doubts := _doubted(deltas, small, confirm is None):
         verdict, reasons = "inconclusive", [_doubt(d, least) for d in doubts]
-    return Comparison(verdict, tuple(reasons), deltas, changed, len(paired), least, fresh)
+    return Comparison(verdict, tuple(reasons), deltas, changed, len(paired), least, fresh, small, not whole)
 
 
 def scored(
@@ -203,8 +222,9 @@ def too_few(records: Sequence[Record]) -> str | None:
 def _invalid(records: Sequence[Record], paired: Sequence[str]) -> str | None:
     if reason := too_few(records):
         return reason
-    if len(paired) < LEAST_PAIRS:
-        return f"pairs: {len(paired)} questions are in both runs, {LEAST_PAIRS} are needed; run a whole split"
+    asked = len({record.id for record in records})
+    if not paired or len(paired) < LEAST_PAIRS <= asked:
+        return f"pairs: of {asked} questions {len(paired)} are in both runs as they now are; bless a baseline of the others"
     return None
 
 
@@ -288,9 +308,22 @@ def _hard_breaks(changed: Sequence[Changed]) -> list[str]:
     return [f"correct: {len(broken)} right before and wrong now ({_listed(broken)}), {len(fixed)} fixed"]
 
 
+def _doubted(deltas: Sequence[Delta], small: bool, steady: bool) -> list[Delta]:
+    """Falls of a primary metric that may be chance. On a small set of answers that do not vary, any that matters."""
+    primary = [d for d in deltas if d.slice == "all" and d.metric in PRIMARY]
+    if small and steady:
+        return [d for d in primary if (d.change.mean or 0.0) < -MARGIN]
+    return [d for d in primary if d.low]
+
+
+def _withheld(pairs: int) -> str:
+    return f"withheld: {pairs} questions were picked out and compared; a verdict needs the whole set"
+
+
 def _doubt(delta: Delta, least: float | None) -> str:
     found = f"; a fall of {least:.3f} would have been found" if least else ""
-    return f"{delta.metric}: fell by {-(delta.change.mean or 0):.3f}, which could be chance{found}; repeat with more samples"
+    moved = f"{delta.worse} worse and {delta.better} better of {delta.change.n}"
+    return f"{delta.metric}: fell by {-(delta.change.mean or 0):.3f} ({moved}), which could be chance{found}"
 
 
 def _listed(ids: Sequence[str], most: int = 6) -> str:
@@ -349,6 +382,14 @@ def _detectable(old: Scores, new: Scores, known: Mapping[str, Question]) -> floa
     ids = [id for id in new if id in old]
     changes = [(new[id]["correct"] or 0.0) - (old[id]["correct"] or 0.0) for id in ids]
     return detectable(changes, [known[id].group for id in ids], ALPHA)
+
+
+def _noticed(old: Scores, known: Mapping[str, Question], varies: bool) -> float | None:
+    """The smallest fall of "correct" that a small set notices: one break where answers do not vary, else DOUBTED."""
+    right = {known[id].group for id, scores in old.items() if scores["correct"] == 1}
+    groups = {known[id].group for id in old}
+    share = noticeable(len(right), DOUBTED if varies else 1)
+    return None if share is None else share * len(right) / len(groups)
 
 
 # --- questions that changed ---------------------------------------------------------------------

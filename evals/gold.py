@@ -1,8 +1,8 @@
 """The gold set: questions with what a right answer must state and cite.
 
-One JSON object a line in `gold.jsonl`, written by hand from reading the abstracts (`card.md` says
-how, and where it is weak). `load` validates every row; each problem names file and line. A row's
-(id, rev) is its identity: an id is never used again, and any edit of a row raises its rev, so that
+One JSON object a line; empty lines and lines that begin with "#" are left out. The shipped `gold.jsonl` was
+written by hand from reading the abstracts (`card.md` says how, and where it is weak). `load` validates every
+row; each problem names file and line. A row's (id, rev) is its identity: an id is never used again, and any edit of a row raises its rev, so that
 a comparison never pairs two different questions.
 """
 
@@ -118,10 +118,14 @@ def load(path: Path = GOLD) -> tuple[Question, ...]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise GoldError(f"{path}: cannot be read: {error}") from error
-    questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if line.strip())
+    questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if _says(line))
     if not questions:
         raise GoldError(f"{path}: holds no question")
     return questions
+
+
+def _says(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _question(path: Path, number: int, line: str) -> Question:

@@ -97,6 +97,18 @@ def detectable(deltas: Sequence[float], groups: Sequence[str], alpha: float, pow
     return float((norm.ppf(1 - alpha) + norm.ppf(power)) * spread)
 
 
+def noticeable(n: int, least: int, power: float = 0.8) -> float | None:
+    """The smallest share of n independent questions that, breaking, breaks `least` of them with that power.
+
+    Exact (binomial); None where n is smaller than `least`, so that nothing could be noticed.
+    """
+    if n < least:
+        return None
+    from scipy.stats import beta
+
+    return float(beta.ppf(power, least, n - least + 1))
+
+
 def auroc(positive: Sequence[float], negative: Sequence[float]) -> float | None:
     """Probability that a positive scores above a negative, ties half (Mann-Whitney)."""
     if not positive or not negative:

@@ -46,14 +46,15 @@ def write_reports(
     junit: Path | None = None,
     as_json: bool = False,
     baseline_path: Path | None = None,
+    typed: str = "",
 ) -> None:
     """Print the summary (as JSON with `as_json`) and write the reports into `folder` and where asked.
 
-    `baseline_path` is where earlier blessings are read from. Raises RunError, after printing, when a
+    `baseline_path` is where earlier blessings are read from, `typed` what names gold set and library. Raises RunError, after printing, when a
     path cannot be written; those that can are.
     """
     earlier = baseline.history(baseline_path or baseline.path_for(candidate.manifest.model))
-    summary = summarize(accepted, candidate, result, questions, papers, earlier)
+    summary = summarize(accepted, candidate, result, questions, papers, earlier, typed)
     texts = {name: make(summary) for name, make in FORMATS.items()}
     wanted = {folder / name: text for name, text in texts.items()}
     asked = {"report.html": html, "report.md": markdown, "junit.xml": junit}

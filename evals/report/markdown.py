@@ -19,7 +19,7 @@ from ..statistics import Estimate
 from .questions import HOW, Item, Reply
 from .summary import Side, Summary, plain
 from .terminal import interval, listed, number
-from .verdict import ALL
+from .verdict import ALL, Words
 
 MOST = 60_000  # bytes; GitHub takes 65,536 characters
 WIDTH = 100
@@ -39,16 +39,16 @@ def comment(summary: Summary) -> str:
 def _verdict(summary: Summary) -> Iterator[str]:
     words, model = summary.words, re.sub(r"[^A-Za-z0-9.]+", "-", summary.manifest.model)
     yield f"<!-- rag-eval-report {model} -->"
-    yield f"## {ICONS.get(words.verdict, 'ℹ️')} rag eval: {words.verdict}"
+    yield f"## {ICONS.get(words.verdict, 'ℹ️')} rag eval: {words.headline}, {words.level}"
     yield from ("", f"**{safe(words.why)}**", "")
     if words.more:
         yield from _folded(f"and {len(words.more)} more", [f"- {safe(reason)}" for reason in words.more])
-    yield f"{_exit(words.exit_code)}Next: {_code(words.command)} ({safe(words.says)}). {safe(_asked(summary))}"
+    yield f"{_exit(words)}Next: {_code(words.command)} ({safe(words.says)}). {safe(_asked(summary))}"
     yield ""
 
 
-def _exit(code: int | None) -> str:
-    return "" if code is None else f"Exit code {code}. "
+def _exit(words: Words) -> str:
+    return "" if words.exit_code is None else f"Verdict: {words.verdict}, exit code {words.exit_code}. "
 
 
 def _asked(summary: Summary) -> str:

@@ -188,14 +188,18 @@ def summarize(
     questions: Sequence[Question],
     papers: Mapping[str, Paper],
     history: Sequence[Mapping[str, Any]] = (),
+    typed: str = "",
 ) -> Summary:
-    """All figures of a run, beside those of the baseline where the two can be compared."""
+    """All figures of a run, beside those of the baseline where the two can be compared.
+
+    `typed` are the options that name gold set and library, for the command that is told.
+    """
     known = {question.id: question for question in questions}
     abstracts = {id: paper.abstract for id, paper in papers.items()}
     comparable = accepted if result and result.verdict != "not comparable" else None
     listed = items(comparable, candidate, result, questions)
     return Summary(
-        words=words_of(result, candidate, listed),
+        words=words_of(result, candidate, listed, typed),
         result=result,
         candidate=_side(candidate, known, abstracts),
         baseline=_side(comparable, known, abstracts) if comparable else None,

@@ -44,8 +44,9 @@ def tell(found: Iterable[Line]) -> None:
 def lines(summary: Summary) -> Iterator[Line]:
     """The summary from top to bottom."""
     words = summary.words
-    code = "" if words.exit_code is None else f" (exit code {words.exit_code})"
-    yield f"{words.verdict}{code}: {words.why}", f"bold {COLOURS.get(words.verdict, 'magenta')}"
+    code = "" if words.exit_code is None else f"; {words.verdict}, exit code {words.exit_code}"
+    yield f"{words.headline}: {words.level}{code}", f"bold {COLOURS.get(words.verdict, 'magenta')}"
+    yield words.why, ""
     yield from ((f"  {reason}", "") for reason in words.more)
     yield f"next: {words.command}   {words.says}", "bold"
     yield "", ""

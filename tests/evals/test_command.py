@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import shlex
 import shutil
 import signal
 import subprocess
@@ -253,6 +254,69 @@ def test_there_is_nothing_to_split_without_a_model(evaluated, here):
     assert evaluated("aa", "--model", "m")[0] == 1
 
 
+# --- a gold set of one's own --------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(small: Path, tmp_path: Path) -> Path:
+    """A file of 15 rows about a library of one's own, accepted."""
+    if not (small / "data" / "libraries" / "mine").exists():
+        rag.add(small / "data" / "papers.txt", library="mine")
+    file = tmp_path / "my gold.jsonl"
+    text = "".join(json.dumps(row) + "\n" for row in [*ROWS[:14], LAST])
+    file.write_text(f"# mine\n\n{text}")
+    assert main(["eval", "lint", "--accept", "--gold", str(file), "--library", "mine"]) == 0
+    return file
+
+
+def test_a_small_set_of_ones_own_is_blessed_broken_and_found(evaluated, own, monkeypatch):
+    """What it makes lies beside it, and each command that is told can be typed as it stands."""
+    mine = ("--gold", own, "--library", "mine")
+    code, out, err = evaluated(*mine)
+    assert (code, out) == (1, "")
+    assert f"rag eval bless --reason \"...\" --gold '{own}' --library mine" in err
+    assert evaluated("bless", "--reason", "first", *mine).code == 0
+    code, out, _ = evaluated(*mine)
+    assert (code, out.splitlines()[0]) == (0, "unchanged: 15 of 15 questions right; pass, exit code 0")
+    assert "With 15 questions a fall of" in out
+    folder = own.with_suffix(".evals")
+    assert {file.name for file in folder.iterdir()} == {".gitignore", "gold.lock", "baselines", "runs"}
+    monkeypatch.setattr(run, "code_hash", lambda: "other")
+    monkeypatch.setattr("evals.run.slim", broken(run.slim))
+    code, out, _ = evaluated(*mine, "-k", "1")
+    assert (code, out.splitlines()[0].split(":")[0]) == (4, "worse")
+    command = next(line for line in out.splitlines() if line.startswith("next: ")).split("   ")[0]
+    typed = shlex.split(command.removeprefix("next: rag eval "))
+    code, out, err = evaluated(*typed)
+    assert (code, err) == (0, "")
+
+
+def test_one_kind_alone_is_compared_and_not_judged(evaluated, own):
+    mine = ("--gold", own, "--library", "mine")
+    evaluated("bless", "--reason", "first", *mine)
+    code, out, _ = evaluated(*mine, "--kind", "followup")
+    assert (code, out.splitlines()[0]) == (5, "no verdict: 1 of 1 questions right; inconclusive, exit code 5")
+    assert "withheld: 1 questions were picked out" in out
+
+
+def test_a_library_that_is_not_there_is_one_line(evaluated, own):
+    code, out, err = evaluated("run", "--gold", own, "--library", "nowhere")
+    assert (code, out, len(lines(err))) == (1, "", 1)
+    code, out, err = evaluated("run", "--gold", own.with_name("none.jsonl"))
+    assert (code, out, len(lines(err))) == (2, "", 1)
+    assert "none.jsonl: cannot be read" in err
+
+
+def test_help_needs_nothing_of_the_extra(evaluated, monkeypatch, capsys):
+    monkeypatch.setattr("evals.command.NEEDS", ("a_package_that_is_not_there",))
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", "--help"])
+    assert (ended.value.code, "--gold FILE" in capsys.readouterr().out) == (0, True)
+    code, out, err = evaluated("run")
+    assert (code, out) == (1, "")
+    assert err.startswith("rag: rag eval needs a_package_that_is_not_there; type: pip install")
+
+
 # --- the plain pipeline -------------------------------------------------------------------------
 
 
@@ -495,7 +559,7 @@ def test_splits_need_samples_that_differ_and_enough_questions(evaluated, here):
     with pytest.raises(run.RunError, match="every question has one sample"):
         aa.alarms(sampled(lambda n, s: True, samples=1), questions, abstracts)
     few = replace(same, records=tuple(r for r in sampled(lambda n, s: s > 1).records if r.id < "zz005"))
-    with pytest.raises(run.RunError, match="the run cannot be split: pairs: 5 questions"):
+    with pytest.raises(run.RunError, match="the run cannot be split: 5 questions are too few"):
         aa.alarms(few, questions, abstracts)
 
 

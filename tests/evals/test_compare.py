@@ -79,11 +79,50 @@ def test_too_many_errors_make_a_run_invalid():
     assert "58 of 60" in result.reasons[0]
 
 
-def test_too_few_pairs_make_a_run_invalid():
-    few = run((question, right()) for question in ROWS[: LEAST_PAIRS - 1])
-    result = judged(sound(), few)
+def few(answers: dict[int, dict[str, Any]], n: int = 15, **fields: Any) -> Run:
+    """A run of the first `n` rows, right but for the answers given."""
+    return run(((question, answers.get(at, right())) for at, question in enumerate(ROWS[:n])), **fields)
+
+
+def test_a_small_set_passes_and_says_what_it_would_have_noticed():
+    result = judged(few({}), few({}), ROWS[:15])
+    assert (result.verdict, result.small) == ("pass", True)
+    assert result.detectable == pytest.approx(1 - 0.2 ** (1 / 15))  # one break of 15, four times in five
+    assert judged(few({}, 3), few({}, 3), ROWS[:3]).detectable == pytest.approx(1 - 0.2 ** (1 / 3))
+    assert not judged(sound(), sound()).small
+
+
+def test_of_a_small_set_a_break_is_a_regression_and_a_fall_alone_a_doubt():
+    result = judged(few({}), few({2: half(right())}, code="2"), ROWS[:15])
+    assert (result.verdict, result.exit_code, result.named) == ("regression", 4, ("correct",))
+    assert "aa002" in result.reasons[0]
+    seen = {name: [[p, 0.5] for p in ("pa", "pb", "pc", "pd")] for name in ("retrieved", "evidence")}
+    beside = {n: stored([*right()["claims"], claim(RAIN, cite("pd", RAIN, 4))]) | seen for n in range(8)}
+    result = judged(few({}), few(beside, code="2"), ROWS[:15])
+    assert (result.verdict, result.exit_code, result.named) == ("inconclusive", 5, ("cited f1",))
+    assert "8 worse and 0 better of 15" in result.reasons[0]
+
+
+def test_where_answers_vary_a_small_set_notices_only_a_large_fall():
+    result = judged(few({}), few({}), ROWS[:15], confirm=lambda ids, samples: [])
+    assert 0.3 < (result.detectable or 0) < 0.5
+    assert judged(few({}, 4), few({}, 4), ROWS[:4], confirm=lambda ids, samples: []).detectable is None
+
+
+def test_of_some_questions_picked_out_the_verdict_is_withheld():
+    same = judged(sound(), sound(), whole=False)
+    assert (same.verdict, same.exit_code, same.named) == ("inconclusive", 5, ("withheld",))
+    worse = judged(sound(), changed(half), whole=False)
+    assert (worse.verdict, worse.named[0], "correct" in worse.named) == ("inconclusive", "withheld", True)
+    broken = judged(sound(), changed(misquoted, slice(3)), whole=False)
+    assert (broken.verdict, broken.named[0]) == ("regression", "quote verbatim")  # true of any answer
+
+
+def test_too_few_questions_in_both_make_a_run_invalid():
+    paired = run((question, right()) for question in ROWS[: LEAST_PAIRS - 1])
+    result = judged(paired, sound())
     assert (result.verdict, result.named) == ("invalid", ("pairs",))
-    assert judged(sound(), run((question, right()) for question in ROWS[:LEAST_PAIRS])).verdict == "pass"
+    assert judged(run((question, right()) for question in ROWS[:LEAST_PAIRS]), sound()).verdict == "pass"
 
 
 def test_a_run_without_rows_is_invalid():
@@ -108,7 +147,7 @@ def test_a_fall_that_could_be_chance_is_inconclusive():
     )
     result = judged(old, new, rows)
     assert (result.verdict, result.exit_code, result.named) == ("inconclusive", 5, ("cited f1",))
-    assert "more samples" in result.reasons[0]
+    assert "4 worse and 0 better of 60" in result.reasons[0]
     assert not any(delta.fell for delta in result.deltas)
 
 

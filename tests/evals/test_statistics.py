@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, mannwhitneyu
 
-from evals.statistics import auroc, bootstrap, detectable, estimate, holm, risk_coverage, sign_test, upper_bound, wilson
+from evals.statistics import (
+    auroc,
+    bootstrap,
+    detectable,
+    estimate,
+    holm,
+    noticeable,
+    risk_coverage,
+    sign_test,
+    upper_bound,
+    wilson,
+)
 
 NEWCOMBE = [  # Newcombe, "Two-sided confidence intervals for the single proportion", 1998, table I, method 3
     (81, 263, 0.2553, 0.3662),
@@ -163,3 +174,12 @@ def test_auroc_by_hand():
 def test_risk_as_the_threshold_falls():
     curve = risk_coverage([0.2, 0.9, 0.5], [0, 1, 1])
     assert curve == [(1 / 3, 0.0), (2 / 3, 0.0), (1.0, pytest.approx(1 / 3))]
+
+
+def test_what_so_many_questions_notice():
+    assert noticeable(15, 1) == pytest.approx(1 - 0.2 ** (1 / 15))
+    share = noticeable(15, 5)
+    assert share is not None
+    at_least = sum(math.comb(15, k) * share**k * (1 - share) ** (15 - k) for k in range(5, 16))
+    assert at_least == pytest.approx(0.8)
+    assert noticeable(4, 5) is None
