@@ -32,7 +32,7 @@ ROOMS = rooms()
 TOP = "rag"  # the modules beside the rooms
 TYPES = {"numpy", "rich"}  # packages that any room may name in an annotation
 ORDER = {
-    "answering": {"assistant", "plain", "search", "opening"}
+    "answering": {"assistant", "plain", "detailed", "drafting", "search", "opening"}
 }  # in a room of stages, the modules that know their order
 NAMES = set(
     """answer aanswer answer_many stream search add Added Library open_library

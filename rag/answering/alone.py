@@ -22,7 +22,7 @@ _TIES = (
     r"similarly|likewise|notably|importantly|overall|crucially|interestingly|surprisingly|remarkably|indeed|in fact|more specifically|concretely|"
     r"in this (?:paper|work|study|report|article|survey|demo|context|regard|direction|light)|in the (?:present|current) (?:paper|work|study)|"
     r"(?:inspired|motivated|driven) by (?:this|these|that)(?: \w+)?|based on (?:this|these|that)(?: \w+)?|given (?:this|these|that)(?: \w+)?|"
-    r"to (?:address|tackle|solve|overcome|mitigate|fill|bridge|close|remedy|alleviate|resolve|handle|meet) (?:this|these|those|that|such)(?: [\w-]+){0,3}|"
+    r"to (?:address|tackle|solve|overcome|mitigate|fill|bridge|close|remedy|alleviate|resolve|handle|meet) (?:(?:this|these|those|that|such)(?: [\w-]+){0,3}|(?:the|all|both) (?:[\w-]+ ){0,2}(?:issues?|problems?|challenges?|gaps?|limitations?|shortcomings?|difficult(?:y|ies)))|"
     r"in (?:light|view) of (?:this|these)(?: \w+)?|with (?:this|that)(?: in mind| goal| aim)?|in (?:doing so|summary|short|conclusion|sum|total|turn|general|response)|"
     r"at the same time|beyond (?:this|that)|despite (?:this|that|these)(?: \w+){0,2}|still|yet|finally|again|here|to our knowledge|that is|"
     r"as such|for this (?:reason|purpose)|so|in other words|next|alternatively|rather|otherwise|(?:i|ii|iii|iv|v|\d)\)|\((?:i|ii|iii|iv|v|\d|[a-e])\)"

@@ -132,3 +132,12 @@ def called(paper: Paper, names: Names) -> str:
     """What a paper is called: the surest name that it gives itself, else its title without its subtitle."""
     own = names.of(paper.id)
     return own[0] if own else re.split(r"[:?]", readable(paper.title))[0].strip()
+
+
+def words_without(text: str, spans: Sequence[Span]) -> str:
+    """A text without what stands at those places."""
+    rest, at = "", 0
+    for start, end in spans:
+        rest += text[at:start] + " "
+        at = end
+    return rest + text[at:]

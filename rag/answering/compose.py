@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from rag.answering.alone import Pick, alone
 from rag.answering.asked import Subject
-from rag.answering.details import Detail, gives, wanted
+from rag.answering.details import Detail, figures_of, gives, wanted
 from rag.answering.relevance import Scored, announces, tells_where
 from rag.library.spellings import spelling
 from rag.numbers import quantities
@@ -96,18 +96,22 @@ def _following(subject: Subject, paper: Paper, first: Span, of: Of) -> Iterable[
             yield pick
 
 
-def telling(subject: Subject, papers: Sequence[Paper], of: Of, score: Score) -> list[Pick]:
-    """The sentence that tells most of a name that no paper introduces: one that says what it is, else the nearest."""
+def telling(subject: Subject, papers: Sequence[Paper], of: Of, score: Score, question: str = "") -> list[Pick]:
+    """The sentence that tells most of a name that no paper introduces: one that says what it is, else the nearest.
+
+    It is the one nearest to the `question`, where another is asked than what the name is.
+    """
     is_a = re.compile(
         rf"(?:the )?(?:{spelling(subject.name).pattern})(?: \([^)]*\))?,? (?:is|are|was) (?:an?|the|one|our)\b",
         re.IGNORECASE,
     )
     having = []
     for paper in papers:
-        for scored in score(f"What is {subject.name}?", paper):
+        for scored in score(question or f"What is {subject.name}?", paper):
             pick = Pick(paper, scored.span, subject.name)
             if subject.stands_in(pick.text):
-                having.append((bool(is_a.match(alone(pick.text).removeprefix("… "))), scored.score, pick))
+                says = not question and bool(is_a.match(alone(pick.text).removeprefix("… ")))
+                having.append((says, scored.score, pick))
     return [pick for *_, pick in sorted(having, key=lambda one: one[:2])[-1:]]
 
 
@@ -151,8 +155,8 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
         return Pick(paper, first, one.name) if first else None
     alone_in = all(other.paper != paper for other in named if other is not one)
 
-    detail = wanted(f"@ {aspect.lower()}")
-
+    size = figures and (not aspect or bool(_SIZE.search(aspect)))
+    asked = [wanted("@ size"), wanted("@ parameters")] if size else [detail_of(aspect, figures)]
     words, units = set(terms(_MORE.sub(" ", aspect))), _units(aspect)
 
     def fit(sentence: Scored) -> float:
@@ -160,7 +164,8 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
         found = quantities(bare)
         gains = HOLDS * len(words & set(terms(bare))) / (len(words) or 1)
         gains += FIGURE * (figures and bool(found)) + FIGURE * any(number.unit in units for number in found)
-        gains += FIGURE * (detail is not None and gives(detail, bare))
+        gains += FIGURE * sum(detail is not None and gives(detail, bare) for detail in asked)
+        gains += HOLDS * (size and sentence.span == first and bool(found))
         own = one.stands_in(sentence.text)
         strange = any(other.stands_in(sentence.text) for other in named if other is not one)
         return sentence.score + gains + NAMES_IT * own - FIGURE * (strange and not own)
@@ -171,6 +176,10 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
     return Pick(paper, best.span, one.name)
 
 
+_WHICH = re.compile(
+    r"^\W*(?:(?:which|what|who)(?: one)?(?: of (?:them|the two))? )?(?:has|have|had|is|are|gets?|needs?|covers?|uses?|do|does)? ?(?=how|\w)|\b(?:compare[sd]?|comparison|vs\.?|versus|and|or|with|to)\b|^how much, how many: "
+)
+_SIZE = re.compile(r"\b(?:sizes?|larger|bigger|smaller|largest|biggest|smallest|big|large)\b", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:more|most|fewer|fewest|less) (?=[a-z])", re.IGNORECASE)
 _HARD = re.compile(r"\b(?:harder|easier|hardest|easiest|more (?:difficult|challenging))\b", re.IGNORECASE)
 
@@ -190,11 +199,17 @@ def _asked(aspect: str, figures: bool) -> str:
     return many if many != aspect or not figures else f"how much, how many: {aspect}"
 
 
+def detail_of(aspect: str, figures: bool) -> Detail | None:
+    """The detail in which things are compared: "more questions" is a number of questions; None is none that is known."""
+    plain = bool(aspect) and not _SIZE.search(aspect)
+    return wanted(f"@ {_WHICH.sub('', _asked(aspect, figures).lower()).strip(' ?!.,:')}") if plain else None
+
+
 def _without(text: str, named: Sequence[Subject]) -> str:
     """A text without the names, whose digits are no figures."""
     for one in named:
         text = spelling(one.name).sub(" ", text)
-    return text
+    return figures_of(text)
 
 
 def _joint(named: Sequence[Subject], aspect: str, of: Of, score: Score) -> Pick | None:
@@ -230,12 +245,18 @@ def _shown(paper: Paper, patterns: Sequence[re.Pattern[str]], of: Of) -> Pick | 
 # --- details ------------------------------------------------------------------------------------
 
 
-def giving(detail: Detail, data: Sequence[re.Pattern[str]], paper: Paper, of: Of) -> list[Span]:
-    """The sentences of a paper that give a detail of that kind, on one of the data sets if there are any."""
+def giving(
+    detail: Detail, wanted: Sequence[Sequence[re.Pattern[str]]], own: Sequence[re.Pattern[str]], paper: Paper, of: Of
+) -> list[Span]:
+    """The sentences of a paper that give a detail of that kind and have of each of the `wanted` lists one pattern.
+
+    Digits in names are no figures, but those of names that `own` finds.
+    """
     found = []
     for sentence in of(paper):
         text = Pick(paper, sentence.span).text
-        if gives(detail, text) and (not data or any(one.search(text) for one in data)):
+        said = figures_of(text, () if detail.of_data else own) if detail.figure else text
+        if gives(detail, said) and all(any(one.search(text) for one in patterns) for patterns in wanted):
             found.append(sentence.span)
     return found
 
@@ -268,12 +289,3 @@ def unsaid(paper: Paper, told: frozenset[tuple[str, int]], question: str, score:
     left = [s for s in score(question, paper) if (paper.id, s.span.start) not in told]
     best = sorted(sorted(left, key=lambda s: (tells_where(s.text), -s.score))[:most], key=lambda s: s.span)
     return [Pick(paper, s.span) for s in best]
-
-
-def words_of(question: str, names: Sequence[Span]) -> frozenset[str]:
-    """The words of meaning of a question besides the names in it."""
-    rest, at = "", 0
-    for start, end in names:
-        rest += question[at:start] + " "
-        at = end
-    return frozenset(terms(rest + question[at:]))

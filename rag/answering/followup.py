@@ -10,16 +10,17 @@ title to what is searched, and is where the answer is looked for first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from rag.answering import cues
 from rag.answering.acts import act
-from rag.answering.asked import Query, Subject, Turn, leading, sets_scene
-from rag.answering.shape import shape
+from rag.answering.asked import Query, Subject, Turn, leading, sets_scene, words_without
+from rag.answering.shape import shape, strangers
 from rag.errors import UsageError
 from rag.filters import split
+from rag.library.spellings import is_word, strong
 from rag.records import Answer, Paper
 from rag.text import Span, folded, harmless, readable, terms
 
@@ -34,64 +35,6 @@ ELSEWHERE = 0.5  # so much more of a short question's words in another paper: it
 LONGER = 4  # words of its own from which that is asked
 TOLD = 6  # turns that a chat model is shown
 LONGEST_TURN = 400  # characters of an answer that it is shown
-
-_OPENS = re.compile(r"^\s*(?:ok\b\W*)?(?:and|but|so|also|or|what about|how about|then)\b", re.IGNORECASE)
-_POINTS = re.compile(
-    r"^\s*(?:what else|why|why not|how so|how come|really)\b\W*$|\bhow come\b|"
-    r"\b(?:it|its|they|their|them|this|these|those|he|she|the same|(?:this|that|which) one|the (?:first|second|third|"
-    r"other|former|latter|last)(?: one| paper| method| model| system)?)\b|"
-    r"\b(?:is|was|does|did|of|about|than|like|with|why|behind) that\b|\bthat (?:paper|model|method|work|result|help)\w*\b|"
-    r"\bthat\W*$",
-    re.IGNORECASE,
-)
-_OTHER = re.compile(
-    r"\b(?:another|(?:any|some|the) other|other|a second|second|a different|further|more)\s+(?:[\w-]+\s+)?"
-    r"(?:papers?|works?|stud(?:y|ies)|benchmarks?|data ?sets?|one on|source)\b|"
-    r"\b(?:anything|something) else (?:on|about|in)\b|\b(?:anyone|anybody|someone|who|did others|any others?) else\b|"
-    r"\bor others\b|\bothers (?:find|say|do|agree)\b",
-    re.IGNORECASE,
-)
-_CHANGES = re.compile(
-    r"^\W*(?:ok\b\W*)?(?:(?:a )?(?:different|new|another|other|unrelated) (?:question|topic|subject|thing)|separately|"
-    r"changing (?:the )?(?:topic|subject))\b",
-    re.IGNORECASE,
-)
-_IT = re.compile(
-    r"(?:\w+ )?(?:it|its|they|their|them|that|this)", re.IGNORECASE
-)  # may stand for a word of the question
-_BACK = re.compile(
-    r"\b(?:back to|going back|come back|return(?:ing)? to|earlier|previous(?:ly)?|again)\b", re.IGNORECASE
-)
-_THE_OTHER = re.compile(
-    r"\bthe other(?: one| paper| method| model| system| benchmark)?\b(?! [\w-]+s?\b)", re.IGNORECASE
-)
-_COMPARES = re.compile(r"\b(?:compare[sd]?|comparison|versus|vs|differs?|different|difference)\b", re.IGNORECASE)
-_COMPARING = re.compile(
-    r"\b(?:than|vs\.?|versus|in common|simil\w+|contrast\w*|beats?|outperforms?|better|worse|(?:of|between) (?:the two|them|these|those|both)|"
-    r"(?:which|what) (?:one )?is (?:\w+er|more \w+)|same as|alike)\b",
-    re.IGNORECASE,
-)
-_TWO = re.compile(
-    r"\b(?:the two|those two|these two|both|the both of them|the (?:first|former) (?:and|with|to|or) the (?:second|latter))\b",
-    re.IGNORECASE,
-)
-_PRONOUN = re.compile(r"\b(?:its|it|their|they|them|that(?: one)?|this(?: one)?|those|these)\b", re.IGNORECASE)
-_OPENING = re.compile(
-    r"^\W*(?:(?:and|but|so|also|or|then|ok|okay|well|now|hm+|yes|no|sure|thanks|great)\b\W*)+(?:(?:what|how) about\b\W*)?",
-    re.IGNORECASE,
-)
-_ELLIPSIS = re.compile(
-    r"\b(?:what about|how about|and|ok|okay|same (?:question|thing|again)?|question|for|then|the|one|ones|too|also|as well|paper|model|method|instead|but|so|now|do|does|tell me about)\b",
-    re.IGNORECASE,
-)
-_VERDICT = re.compile(
-    r"\W*(?:(?:and|but|so|ok|also)\W+)*(?:does|do|did|is|are|was|were|has|have|can|could)\b", re.IGNORECASE
-)
-_ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
-_PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
-_TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
-_NAME = re.compile(r"(?<=\s)[^\W\d_]*[A-Z]\w*")  # a capital anywhere but in the first word
-_NAMED = re.compile(r"\[(\d+)\]")
 
 
 def turns(history: Sequence[Any]) -> tuple[Turn, ...]:
@@ -143,7 +86,7 @@ def resolve(question: str, history: Sequence[Turn], fits: Fits, naming: Naming |
     """
     if not history:
         return Query(question, question, shown=question)
-    _check_marks(question, " ".join(_NAMED.sub(" ", question).split()), history)
+    _check_marks(question, " ".join(cues.NAMED.sub(" ", question).split()), history)
     if naming and (found := _by_name(question, history, naming)):
         return found
     query = _by_place(question, history, fits)
@@ -162,39 +105,103 @@ def others(history: Sequence[Turn]) -> Query | None:
 
 def _by_name(question: str, history: Sequence[Turn], naming: Naming) -> Query | None:
     """What a question means that names a paper, or compares those spoken of; None when it does neither."""
-    found = leading(question, [one for one in naming.subjects(question) if one.papers])
+    known = naming.subjects(question)
+    found = leading(question, [one for one in known if one.papers])
     plain = [one for one in found if not sets_scene(question, one)]
-    if _COMPARES.search(question) or _COMPARING.search(question):
+    if cues.WHICH_OF.match(question) and not known and len(_last_two(history)) == 2:
+        return _which_of(question, _last_two(history), naming)
+    if cues.COMPARES.search(question) or cues.COMPARING.search(question):
         return _comparing(question, found, history, naming)
     if marked := _by_mark(question, history, naming):
         return marked
-    if not plain or _CHANGES.search(question):
+    if cues.CHANGES.search(question):
         return None
+    if not plain:
+        return _elliptical(question, known, history, naming) or _complete(question, known, naming)
     rest = words_without(question, [one.span for one in found])
-    if _PRONOUN.search(rest):
+    if cues.PRONOUN.search(rest):
         return _of_it(question, plain, history, naming)
-    if not terms(_ELLIPSIS.sub(" ", rest)):
+    if _is_elliptical(question, known, rest):
         return _standing(_instead(plain[0], history, naming), naming)
-    return _standing(_OPENING.sub("", question), naming)
+    return _standing(cues.OPENING.sub("", question), naming)
+
+
+def _elliptical(question: str, known: Sequence[Subject], history: Sequence[Turn], naming: Naming) -> Query | None:
+    """What "and X?" or "and on X?" means, where no paper introduces X; None where the question says more, or less."""
+    rest = words_without(question, [one.span for one in known])
+    if not known:
+        typed = cues.UNKNOWN.fullmatch(cues.OPENING.sub("", question))
+        odd = typed and (strong(typed[1]) or (typed[1][:1].isupper() and not is_word(typed[1])))
+        return _standing(_instead(Subject(typed[1], Span(0, 0)), history, naming), naming) if typed and odd else None
+    if not _is_elliptical(question, known, rest) or cues.PRONOUN.search(rest) or len(known) > 1:
+        return None
+    if not sets_scene(question, known[0]):
+        return _standing(_instead(known[0], history, naming), naming)
+    before = cues.OPENING.sub(
+        "", next((turn.query or turn.question for turn in reversed(history) if act(turn.question) is None), "")
+    )
+    scenes = [one for one in naming.subjects(before) if sets_scene(before, one)]
+    if not scenes:
+        return None
+    at = scenes[-1].span
+    return _standing(before[: at.start] + known[0].name + before[at.end :], naming)
+
+
+def _is_elliptical(question: str, known: Sequence[Subject], rest: str) -> bool:
+    """Says a question nothing but names, so that the rest of it is that of the question before?"""
+    if terms(cues.ELLIPSIS.sub(" ", cues.OPENING.sub("", rest))):
+        return False
+    kind = shape(question, [one.span for one in known], len(known)).kind
+    return kind == "point" or (kind == "definition" and not cues.DEFINES.search(rest))
+
+
+def _complete(question: str, known: Sequence[Subject], naming: Naming) -> Query | None:
+    """A question that needs nothing of what was said before: about names, or for the papers that have something."""
+    rest = words_without(question, [one.span for one in known])
+    if (
+        cues.NAMED.search(question)
+        or cues.POINTS.search(rest)
+        or cues.OPENS.search(question)
+        or cues.OTHER.search(question)
+    ):
+        return None
+    kind = shape(question, [one.span for one in known], 0).kind
+    papers = kind == "list" and cues.PAPERS.search(question) and terms(question)
+    named = kind in ("definition", "reason", "comparison") and known
+    return _standing(question, naming) if kind == "mention" or papers or named else None
+
+
+def _last_two(history: Sequence[Turn]) -> list[Paper]:
+    """The two papers of the last answer that rests on papers, if it rests on two."""
+    last = next((turn for turn in reversed(history) if turn.papers), None)
+    return list(dict.fromkeys(paper for _, paper in last.papers)) if last else []
+
+
+def _which_of(question: str, papers: Sequence[Paper], naming: Naming) -> Query:
+    """ "which one is faster?" of the two papers on screen."""
+    names = [naming.called(paper) for paper in papers]
+    text = f"{cues.OPENING.sub('', question).rstrip(' ?!.')}, {names[0]} or {names[1]}?"
+    subjects = tuple(_placed(text, name, paper) for name, paper in zip(names, papers, strict=True))
+    return Query(text, text, tuple(papers), shown=text, subjects=subjects)
 
 
 def _by_mark(question: str, history: Sequence[Turn], naming: Naming) -> Query | None:
     """A question about the one paper whose mark stands in it: "what does [1] say about Path-X?"."""
     cited = {number: paper for turn in history for number, paper in turn.papers}
-    wanted = {int(n) for n in _NAMED.findall(question)}
+    wanted = {int(n) for n in cues.NAMED.findall(question)}
     if len(wanted) != 1 or not wanted <= set(cited):
         return None
     paper = cited[wanted.pop()]
-    text = _OPENING.sub("", _NAMED.sub(lambda _: naming.called(paper), question))
+    text = cues.OPENING.sub("", cues.NAMED.sub(lambda _: naming.called(paper), question))
     return Query(text, text, (paper,), shown=text, subjects=naming.subjects(text))
 
 
 def _of_it(question: str, named: Sequence[Subject], history: Sequence[Turn], naming: Naming) -> Query | None:
     """What is asked of the paper last spoken of, which "it" stands for, about another: "does it use S4?"."""
     last = next((paper for turn in reversed(history) for _, paper in turn.papers[:1]), None)
-    if last is None or not _VERDICT.match(question) or any(last in one.papers for one in named):
+    if last is None or not cues.VERDICT.match(question) or any(last in one.papers for one in named):
         return None
-    text = _OPENING.sub("", _with(question, naming.called(last), named))
+    text = cues.OPENING.sub("", _with(question, naming.called(last), named))
     return Query(text, text, (last,), shown=text, subjects=naming.subjects(text))
 
 
@@ -205,7 +212,7 @@ def _standing(text: str, naming: Naming) -> Query:
 def _instead(name: Subject, history: Sequence[Turn], naming: Naming) -> str:
     """The question asked before with another name in it; after one without a name, what that name is."""
     for turn in reversed(history[-REACH:]):
-        before = _OPENING.sub("", turn.query or turn.question)
+        before = cues.OPENING.sub("", turn.query or turn.question)
         names = leading(before, naming.subjects(before))
         if len(names) == 1 and names[0].span.end <= len(before):
             return before[: names[0].span.start] + name.name + before[names[0].span.end :]
@@ -216,30 +223,41 @@ def _instead(name: Subject, history: Sequence[Turn], naming: Naming) -> str:
 
 def _comparing(question: str, found: Sequence[Subject], history: Sequence[Turn], naming: Naming) -> Query | None:
     """A comparison that leans on what is on screen, in words that stand alone; None when it is none."""
+    known = naming.subjects(question)
+    if known and not cues.NAMED.search(question) and strangers(question, [one.span for one in known]):
+        return _standing(cues.OPENING.sub("", question), naming)
     cited = {number: paper for turn in history for number, paper in turn.papers}
-    wanted = [int(n) for n in _NAMED.findall(question)]
+    wanted = [int(n) for n in cues.NAMED.findall(question)]
     marks = {n: cited[n] for n in wanted if n in cited}
     spoken = list(dict.fromkeys(paper for turn in reversed(history) for _, paper in turn.papers[:1]))
     named = [one.paper for one in found if one.paper]
-    text = _NAMED.sub(lambda mark: naming.called(cited[int(mark[1])]) if int(mark[1]) in cited else mark[0], question)
+    text = cues.NAMED.sub(
+        lambda mark: naming.called(cited[int(mark[1])]) if int(mark[1]) in cited else mark[0], question
+    )
     papers = list(dict.fromkeys([*marks.values(), *named]))
+    if (
+        len(papers) == 1
+        and len(known) > 1
+        and not cues.PRONOUN.search(words_without(question, [one.span for one in known]))
+    ):
+        return _standing(cues.OPENING.sub("", question), naming)
     if len(papers) == 1 and (other := next((paper for paper in spoken if paper not in papers), None)):
         text, papers = _with(text, naming.called(other), found), [other, *papers]
-    elif not papers and len(both := _two_spoken(history)) > 1 and (_TWO.search(text) or _PRONOUN.search(text)):
+    elif not papers and len(both := _two_spoken(history)) > 1 and (cues.TWO.search(text) or cues.PRONOUN.search(text)):
         papers = both
         names = " and ".join(naming.called(paper) for paper in papers)
         text = (
-            _TWO.sub(lambda _: names, text, count=1)
-            if _TWO.search(text)
-            else _PRONOUN.sub(lambda _: names, text, count=1)
+            cues.TWO.sub(lambda _: names, text, count=1)
+            if cues.TWO.search(text)
+            else cues.PRONOUN.sub(lambda _: names, text, count=1)
         )
     elif found and not marks:
-        return _standing(_OPENING.sub("", question), naming) if len(papers) > 1 else None
+        return _standing(cues.OPENING.sub("", question), naming) if len(papers) > 1 else None
     if len(papers) < 2:
         return None
-    text = _OPENING.sub("", text)
-    known = {one.paper: one for one in naming.subjects(text) if one.paper}
-    subjects = [known.get(paper) or _placed(text, naming.called(paper), paper) for paper in papers]
+    text = cues.OPENING.sub("", text)
+    placed = {one.paper: one for one in naming.subjects(text) if one.paper}
+    subjects = [placed.get(paper) or _placed(text, naming.called(paper), paper) for paper in papers]
     subjects.sort(key=lambda one: one.span)
     return Query(text, text, tuple(papers), shown=text, subjects=tuple(subjects))
 
@@ -255,11 +273,11 @@ def _two_spoken(history: Sequence[Turn]) -> list[Paper]:
 def _with(text: str, name: str, found: Sequence[Subject]) -> str:
     """The comparison with its other side named."""
     taken = [one.name.lower() for one in found]
-    for pronoun in _PRONOUN.finditer(text):
+    for pronoun in cues.PRONOUN.finditer(text):
         if not any(pronoun[0].lower() in name for name in taken):
             ending = "'s" if pronoun[0].lower() in ("its", "their") else ""
             return f"{text[: pronoun.start()]}{name}{ending}{text[pronoun.end() :]}"
-    return f"{name}: {_OPENING.sub('', text)}"
+    return f"{name}: {cues.OPENING.sub('', text)}"
 
 
 def _placed(text: str, name: str, paper: Paper) -> Subject:
@@ -269,7 +287,7 @@ def _placed(text: str, name: str, paper: Paper) -> Subject:
 
 def _readable(question: str, query: Query, naming: Naming | None) -> str:
     """One question that says what is searched."""
-    own = " ".join(_NAMED.sub(" ", question).split())
+    own = " ".join(cues.NAMED.sub(" ", question).split())
     if query.text == query.own or not naming:
         return query.text
     if not query.papers:
@@ -277,28 +295,19 @@ def _readable(question: str, query: Query, naming: Naming | None) -> str:
     names = " and ".join(naming.called(paper) for paper in query.papers)
     if any(naming.called(paper).lower() in own.lower() for paper in query.papers):
         return own
-    pronoun = _PRONOUN.search(own)
+    pronoun = cues.PRONOUN.search(own)
     if pronoun and len(query.papers) == 1:
         ending = "'s" if pronoun[0].lower() in ("its", "their") else ""
         own = f"{own[: pronoun.start()]}{names}{ending}{own[pronoun.end() :]}"
-        return _OPENING.sub("", own)
-    return f"{names}: {_OPENING.sub('', own)}"
-
-
-def words_without(text: str, spans: Sequence[Span]) -> str:
-    """A text without what stands at those places."""
-    rest, at = "", 0
-    for start, end in spans:
-        rest += text[at:start] + " "
-        at = end
-    return rest + text[at:]
+        return cues.OPENING.sub("", own)
+    return f"{names}: {cues.OPENING.sub('', own)}"
 
 
 def _by_place(question: str, history: Sequence[Turn], fits: Fits) -> Query:
     """What a question means by what was last spoken of, a mark or a place on screen."""
-    own = " ".join(_NAMED.sub(" ", question).split())
+    own = " ".join(cues.NAMED.sub(" ", question).split())
     spoken = _leant_on(history)
-    if _OTHER.search(question) and not _NAMED.search(question) and not _other_on_screen(question, history):
+    if cues.OTHER.search(question) and not cues.NAMED.search(question) and not _other_on_screen(question, history):
         given = frozenset(paper.id for turn in history for _, paper in turn.papers[:1])
         titles = (readable(paper.title) for turn in spoken for _, paper in turn.papers[:1])
         return Query(" ".join([own, *(turn.question for turn in spoken), *titles]), own, (), given)
@@ -310,7 +319,7 @@ def _by_place(question: str, history: Sequence[Turn], fits: Fits) -> Query:
         found, _ = fits(own, papers)
         papers = (papers[max(range(len(papers)), key=lambda at: (sum(found[at]), -at))],)
     before = [] if named else [turn.question for turn in spoken]
-    meant = _compared(papers, history) if named and _COMPARES.search(question) else papers[:1]
+    meant = _compared(papers, history) if named and cues.COMPARES.search(question) else papers[:1]
     return Query(" ".join([own, *before, *(readable(paper.title) for paper in meant)]), own, meant)
 
 
@@ -322,17 +331,17 @@ def _compared(named: Sequence[Paper], history: Sequence[Turn]) -> tuple[Paper, .
 
 def _other_on_screen(question: str, history: Sequence[Turn]) -> Paper | None:
     """The paper that "the other one" is, when another than the one last spoken of is on screen."""
-    if not _THE_OTHER.search(question):
+    if not cues.THE_OTHER.search(question):
         return None
     shown = [paper for turn in reversed(history) for _, paper in turn.papers]
     return next((paper for paper in shown if paper.id != shown[0].id), None)
 
 
 def _check_marks(question: str, own: str, history: Sequence[Turn]) -> None:
-    wanted = [int(n) for n in _NAMED.findall(question)]
+    wanted = [int(n) for n in cues.NAMED.findall(question)]
     cited = sorted({number for turn in history for number, _ in turn.papers})
     lacking = [number for number in wanted if number not in cited]
-    alone = len(set(terms(own))) <= OWN_TERMS or bool(_COMPARES.search(question)) or len(lacking) < len(wanted)
+    alone = len(set(terms(own))) <= OWN_TERMS or bool(cues.COMPARES.search(question)) or len(lacking) < len(wanted)
     if lacking and cited and alone:
         there = ", ".join(f"[{number}]" for number in cited)
         raise UsageError(f"no paper bears [{lacking[0]}] here; there are {there}")
@@ -341,44 +350,44 @@ def _check_marks(question: str, own: str, history: Sequence[Turn]) -> None:
 def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:
     """The paper that a mark, an ordinal or "back to" names; none if nothing does."""
     cited = {number: paper for turn in history for number, paper in turn.papers}
-    marked = tuple(cited[int(n)] for n in _NAMED.findall(question) if int(n) in cited)
+    marked = tuple(cited[int(n)] for n in cues.NAMED.findall(question) if int(n) in cited)
     if marked:
         return marked
-    ordinal, last = _ORDINAL.search(question), [paper for _, paper in history[-1].papers]
+    ordinal, last = cues.ORDINAL.search(question), [paper for _, paper in history[-1].papers]
     places = [turn.papers[0][1] for turn in history if turn.papers]
-    back = _BACK.search(question) or (ordinal and ordinal[1].lower() in ("first", "former") and len(set(last)) < 2)
+    back = cues.BACK.search(question) or (ordinal and ordinal[1].lower() in ("first", "former") and len(set(last)) < 2)
     known = places if back else last
     if ordinal and ordinal[1].lower() == "other" and (other := _other_on_screen(question, history)):
         return (other,)
     if ordinal and len(set(known)) < 2:
         known = [cited[number] for number in sorted(cited)]
     if ordinal and len(set(known)) > 1:
-        at = _PLACES[ordinal[1].lower()]
+        at = cues.PLACES[ordinal[1].lower()]
         return (known[at],) if at < len(known) else ()
     return ()
 
 
 def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
     """Does the question go on about what was last spoken of?"""
-    if _CHANGES.search(question):
+    if cues.CHANGES.search(question):
         return False
-    own, points = len(set(terms(question))), bool(_POINTS.search(question))
+    own, points = len(set(terms(question))), bool(cues.POINTS.search(question))
     if not papers:
         return leans(question)
     found, best = fits(question, papers)
     nearest, held = max(fit.cosine for fit in found), max(fit.words for fit in found)
-    if own >= OWN_TERMS and held < WHOLE and not points and shape(question).listing and not _OPENS.search(question):
+    if own >= OWN_TERMS and held < WHOLE and not points and shape(question).listing and not cues.OPENS.search(question):
         return False
     if own <= OWN_TERMS:
-        elsewhere = bool(_NAME.search(question)) and best.words - held >= ELSEWHERE
-        return points or bool(_OPENS.search(question)) or (max(nearest, held) >= NO_FIT and not elsewhere)
+        elsewhere = bool(cues.NAME.search(question)) and best.words - held >= ELSEWHERE
+        return points or bool(cues.OPENS.search(question)) or (max(nearest, held) >= NO_FIT and not elsewhere)
     ahead = best.cosine - nearest
     if points:
-        outward = any(not _IT.fullmatch(found[0]) for found in _POINTS.finditer(question))
+        outward = any(not cues.IT.fullmatch(found[0]) for found in cues.POINTS.finditer(question))
         return outward or ahead < MUCH_NEARER or held >= LEAST_FIT / 2
     if own >= LONGER and max(nearest, held) < LEAST_FIT:
         return False
-    return ahead < NEARER and (bool(_OPENS.search(question)) or held >= best.words)
+    return ahead < NEARER and (bool(cues.OPENS.search(question)) or held >= best.words)
 
 
 def _leant_on(history: Sequence[Turn]) -> list[Turn]:
@@ -396,7 +405,7 @@ def respelled(question: str, spelled: Callable[[str], str | None]) -> str:
 
     A capitalised word is a name, and stays.
     """
-    return _TYPED.sub(lambda word: (not word[0].istitle() and spelled(folded(word[0]))) or word[0], question)
+    return cues.TYPED.sub(lambda word: (not word[0].istitle() and spelled(folded(word[0]))) or word[0], question)
 
 
 def conversation(history: Sequence[Turn]) -> str:
@@ -411,7 +420,7 @@ def _lines(turn: Turn) -> list[str]:
 
 def leans(question: str) -> bool:
     """Does the question need an earlier turn to be understood, by its wording alone?"""
-    worded = _OPENS.search(question) or _POINTS.search(question) or _NAMED.search(question)
+    worded = cues.OPENS.search(question) or cues.POINTS.search(question) or cues.NAMED.search(question)
     return bool(worded) or len(set(terms(question))) <= OWN_TERMS
 
 

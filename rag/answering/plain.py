@@ -7,82 +7,154 @@ conversation asks of itself is answered from what is on screen; all else by the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rag.answering import acts, compose, details
 from rag.answering.acts import Act
 from rag.answering.alone import Pick, drafted
-from rag.answering.asked import Subject, Turn, called, leading, sets_scene, subjects
+from rag.answering.asked import Subject, Turn, leading, sets_scene
 from rag.answering.case import Case
+from rag.answering.detailed import Detailed, titled
+from rag.answering.drafting import Drafting
 from rag.answering.metadata import Wanted
-from rag.answering.relevance import Scored, score_sentences
 from rag.answering.search import Search, Within
-from rag.answering.shape import sides, strangers, template
+from rag.answering.shape import Shape, joined, sides, strangers
 from rag.answering.synthesize import extract
-from rag.answering.wording import counted, lacking, markless, none_mentions, not_given, not_mentioned
+from rag.answering.wording import (
+    counted,
+    lacking,
+    markless,
+    no_other_mentions,
+    none_mentions,
+    not_given,
+    only_mentioned,
+    others_mention,
+)
 from rag.errors import UsageError
 from rag.filters import Filter, parse
-from rag.library.spellings import spelling
+from rag.library.spellings import TOKEN, spelling, strong
 from rag.library.store import Library
-from rag.records import EXTRACTIVE, Draft, Evidence, Paper, Sentence
+from rag.records import EXTRACTIVE, Draft, Paper
 from rag.settings import Settings
-from rag.text import Span, readable
+from rag.text import STOPWORDS, Span, terms
 
 MET = 12  # papers that have a name, which may say what it is
 LISTED = 8  # papers of a library that are shown where it is asked which there are
+BRIEFLY = 14  # words of a question that compares with what no paper has
+STRANGE = 3  # words that stand in no paper, which a refusal names
 MENTIONS = 40  # papers that have a name, of which a list shows so many unless it is told how many
 
 
-class Plain:
+_VERSIONED = re.compile(r"[^\W\d_]+-?\d+(?:\.\d+)*[a-z]?")
+
+
+class Plain(Drafting):
     """Drafts of one library without a chat model. Thread-safe."""
 
     def __init__(self, settings: Settings, library: Library, search: Search) -> None:
-        self._settings, self._library, self._search = settings, library, search
-
-    # --- names ----------------------------------------------------------------------------------
-
-    def subjects(self, text: str, within: Within = None) -> tuple[Subject, ...]:
-        """The names in a text, with their papers that may be looked at."""
-        return subjects(text, self._library.names, self._library.papers, within and within.ids)
-
-    def called(self, paper: Paper) -> str:
-        """What a paper is called."""
-        return called(paper, self._library.names)
+        super().__init__(settings, library, search)
+        self._details = Detailed(settings, library, search)
 
     # --- a question -----------------------------------------------------------------------------
 
     def draft(self, case: Case) -> Draft:
         """The sentences that answer."""
         named = leading(case.query, case.subjects)
-        draft = self._by_shape(case, named)
-        return draft if draft else self._extracted(case, named)
+        draft = self._others(case, named) if case.meant.listing else self._by_shape(case, named)
+        return draft or self._unheard(case) or self._extracted(case, named)
+
+    def _others(self, case: Case, named: Sequence[Subject]) -> Draft | None:
+        """The other papers that have the name which was asked about; None where none was."""
+        named = named or case.subjects[:1]
+        if not named:
+            return None
+        names, told = self._library.names, " or ".join(markless(one.name) for one in named)
+        ids = list(dict.fromkeys(id for one in named for id in names.mentioning(one.name)))
+        ids = [id for id in ids if id not in case.meant.without and (case.within is None or id in case.within.ids)]
+        if not ids:
+            return Draft((), case.evidence, "refused", EXTRACTIVE, lead=no_other_mentions(told))
+        patterns = [spelling(form) for one in named for form in names.spellings(one.name)]
+        papers = self._library.papers(ids[: self._settings.k or MENTIONS])
+        picks = compose.showing(list(papers.values()), patterns, self._of)
+        return self._drafted(case, picks, others_mention(len(picks), told))
+
+    def _unheard(self, case: Case) -> Draft | None:
+        """The refusal of a question about what stands in no paper, a name or all that is asked; None for any other."""
+        if case.meant.papers:
+            return None
+        strange, said = self._strange(case), set(terms(case.query))
+        if not strange or not said <= {term for word in strange for term in terms(word)}:
+            about = any(not sets_scene(case.query, one) for one in case.subjects) or not self._details.is_brief(
+                case, case.query
+            )
+            strange = [] if about or case.wanted.listing else [word for word in strange if strong(word)]
+        if not 0 < len(strange) <= STRANGE:
+            return None
+        lead = none_mentions(markless(" or ".join(strange)))
+        return Draft((), case.evidence, "refused", EXTRACTIVE, lead=lead)
+
+    def _strange(self, case: Case) -> list[str]:
+        """The words of meaning of a question that stand in no paper, and are no slips of those that do."""
+        taken = [one.span for one in case.subjects]
+        found = [
+            token[0]
+            for token in TOKEN.finditer(case.query)
+            if not any(one.start < token.end() and token.start() < one.end for one in taken)
+            and token[0].isascii()
+            and terms(token[0])
+            and not self._heard(token[0])
+        ]
+        return list(dict.fromkeys(found))
+
+    def _heard(self, word: str) -> bool:
+        """Does a word stand in a paper, or is it like one that does? Of what has a version, the whole must: "GPT-5"."""
+        words, names = self._library.words, self._library.names
+        if _VERSIONED.fullmatch(word) and not details.METRIC.fullmatch(word):
+            return bool(names.mentioning(word) or names.mentioning(word.removesuffix("s")))
+        parts = [part for part in re.findall(r"[^\W\d_]+", word.lower()) if part not in STOPWORDS]
+        return any(words.document_frequency(part) or words.spelled(part) for part in parts) or bool(
+            names.mentioning(word)
+        )
 
     def _by_shape(self, case: Case, named: Sequence[Subject]) -> Draft | None:
         """The draft for a shape that is about what is named; None where that gives none."""
         wanted = case.wanted
         if wanted.kind == "mention":
             return self._mentioning(case)
-        if named and (stranger := strangers(case.query, [one.span for one in case.subjects])):
-            picks = compose.definition(named[0], self._of)
-            return self._drafted(case, picks, none_mentions(markless(stranger)), partial_=True)
+        if case.subjects and (stranger := self._stranger(case)):
+            one = next(iter(named), case.subjects[0])
+            lead = none_mentions(markless(stranger))
+            if len({one.paper for one in named}) > 1:
+                return self._comparing(case, lead)
+            if one.papers:
+                return self._drafted(case, compose.definition(one, self._of), lead, partial_=True)
+            return self._met_only(case, one, lead, partial_=True)
         if wanted.kind == "comparison":
             return self._comparing(case)
         if not named and wanted.kind == "definition" and case.subjects:
             return self._met_only(case, case.subjects[0])
         if not named or wanted.kind not in ("definition", "reason"):
-            return self._detailed(case, named) if wanted.kind == "point" else None
+            return self._details.draft(case, named) if wanted.kind == "point" else None
         if wanted.kind == "definition":
             return self._drafted(case, compose.definition(named[0], self._of))
         return self._drafted(case, compose.reason(named[0], self._of, self._score))
 
-    def _met_only(self, case: Case, one: Subject) -> Draft | None:
+    def _stranger(self, case: Case) -> str:
+        """What is compared with a name of the question, and no paper has; "" is nothing."""
+        brief = len(case.query.split()) <= BRIEFLY
+        found = strangers(case.query, [one.span for one in case.subjects]) if brief else ""
+        return "" if not found or self._library.names.mentioning(found) else found
+
+    def _met_only(self, case: Case, one: Subject, lead: str = "", *, partial_: bool = False) -> Draft | None:
         """What papers say of a name that none of them introduces."""
         ids = [id for id in self._library.names.mentioning(one.name) if case.within is None or id in case.within.ids]
         papers = self._library.papers(ids[:MET])
-        return self._drafted(case, compose.telling(one, list(papers.values()), self._of, self._score))
+        picks = compose.telling(one, list(papers.values()), self._of, self._score)
+        return self._drafted(case, picks, lead or only_mentioned(markless(one.name)), partial_=partial_)
 
-    def _comparing(self, case: Case) -> Draft | None:
+    def _comparing(self, case: Case, lead: str = "") -> Draft | None:
+        """A line for each of what is compared; `lead` says what of it no paper has."""
         wanted = case.wanted
         named = [one for one in case.subjects if one.papers]
         plain = [one for one in named if not sets_scene(case.query, one)]
@@ -90,14 +162,32 @@ class Plain:
             self._about(side) for side in sides(case.query)
         ]
         if len(named) < 2:
-            if detailed := self._detailed(case, named):
+            if detailed := self._details.draft(case, named):
                 return detailed
             met = [self._met(one, named) for one in case.subjects if not one.papers]
             named += [one for one in met if one.papers]
         if len(named) < 2:
             return None
+        spans = [one.span for one in case.subjects]
+        beside = [one for one in case.subjects if not one.papers and joined(case.query, one.span, spans)]
+        named += [one for one in (self._met(one, named) for one in beside) if one.papers and one not in named]
         picks = compose.comparison(named, wanted.aspect, wanted.figures, self._of, self._score)
-        return self._drafted(case, picks)
+        lead = lead or self._lacked(named, wanted)
+        return self._drafted(case, picks, lead, partial_=bool(lead))
+
+    def _lacked(self, named: Sequence[Subject], wanted: Shape) -> str:
+        """Which of the abstracts compared do not give the detail in which they are; "" where all do, or none is asked."""
+        detail = compose.detail_of(wanted.aspect, wanted.figures)
+        if detail is None:
+            return ""
+        silent = [
+            one.name
+            for one in named
+            if one.paper
+            and not compose.giving(detail, [], [spelling(one.name)], one.paper, self._of)
+            and not titled(detail, one.paper)
+        ]
+        return not_given(markless(" and ".join(silent)), detail.label, len(silent)) if silent else ""
 
     def _about(self, side: str) -> Subject:
         """The paper that is told by what it is about, under its name."""
@@ -130,58 +220,6 @@ class Plain:
         of_all = case.within.where.papers if case.within else len(self._library)
         picks = compose.showing([shown[id] for id in ids if id in shown], patterns, self._of)
         return self._drafted(case, picks, counted(len(ids), of_all, said, len(picks)))
-
-    # --- details --------------------------------------------------------------------------------
-
-    def _detailed(self, case: Case, named: Sequence[Subject]) -> Draft | None:
-        """Where a detail of one paper is asked: the sentences that give it, or that the abstract does not."""
-        paper = case.only or (named[0].paper if len({one.paper for one in named}) == 1 else None)
-        if paper is None:
-            return None
-        named = [one for one in named if one.paper == paper]
-        if stranger := self._unspoken(case, paper):
-            lead = not_mentioned(markless(self.called(paper)), markless(stranger))
-            return self._drafted(
-                case, compose.nearest(case.query, self.called(paper), paper, self._score), lead, partial_=True
-            )
-        name = named[0].name if named else self.called(paper)
-        asked = template(case.own if case.only and not named else case.query, [one.span for one in named])
-        detail = details.wanted(asked)
-        if detail is None or self._elsewhere(detail, paper):
-            return None
-        data, label = self._data(detail, case, named)
-        among = compose.giving(detail, data, paper, self._of)
-        if among:  # a figure of no other paper
-            return self._drafted(case, compose.nearest(case.query, name, paper, self._score, among, most=2))
-        lead = not_given(markless(name), label)
-        return self._drafted(case, compose.nearest(case.query, name, paper, self._score), lead, partial_=True)
-
-    def _unspoken(self, case: Case, paper: Paper) -> str:
-        """What a yes-or-no question about a paper on screen names and its abstract does not; "" is nothing."""
-        others = [one for one in case.subjects if one.papers and paper not in one.papers]
-        if not case.only or not case.meant.subjects or not others:
-            return ""
-        text = f"{readable(paper.title)} {readable(paper.abstract)}"
-        return "" if any(one.stands_in(text) for one in others) else others[0].name
-
-    def _elsewhere(self, detail: details.Detail, paper: Paper) -> bool:
-        """Is a detail given outside the abstract: in the title, or in what is known of the paper?"""
-        known = {"a date": paper.year, "a link": paper.url or paper.doi}
-        return bool(known.get(detail.label)) or (
-            detail.label != "a score" and detail.label != "a number" and details.gives(detail, readable(paper.title))
-        )
-
-    def _data(self, detail: details.Detail, case: Case, named: Sequence[Subject]) -> tuple[list[re.Pattern[str]], str]:
-        """On what data a score is asked, and what it is called."""
-        if not detail.of_data:
-            return [], detail.label
-        own = {one.name for one in named}
-        others = [one for one in case.subjects if one.name not in own and not details.METRIC.fullmatch(one.name)]
-        name = others[-1].name if others else details.data_set(case.query)
-        forms = (others[-1].name, *others[-1].long) if others else (name,)
-        return [
-            spelling(form) for form in forms if form
-        ], f"{detail.label} on {markless(name)}" if name else detail.label
 
     # --- points and lists -----------------------------------------------------------------------
 
@@ -276,30 +314,6 @@ class Plain:
 
     def _at(self, paper: Paper, start: int) -> list[Span]:
         return [sentence.span for sentence in self._of(paper) if sentence.span.start <= start < sentence.span.end]
-
-    # --- what the stages need -------------------------------------------------------------------
-
-    def _drafted(self, case: Case, picks: Sequence[Pick], lead: str = "", *, partial_: bool = False) -> Draft | None:
-        if not picks:
-            return None
-        passages = self._evidence((pick.paper for pick in picks), case.evidence)
-        return replace(drafted(picks, passages, "partial" if partial_ else "answered"), lead=lead)
-
-    def _evidence(self, papers: Iterable[Paper], found: Sequence[Evidence] = ()) -> tuple[Evidence, ...]:
-        """The papers as evidence, those of a search after them."""
-        known = {evidence.paper.id: evidence for evidence in found}
-        wanted = dict.fromkeys(paper.id for paper in papers)
-        chunks = self._library.chunks([id for id in wanted if id not in known])
-        first = [known.get(id) or Evidence(chunks[id][0], 0, 1.0) for id in wanted if id in known or id in chunks]
-        rest = [evidence for id, evidence in known.items() if id not in wanted]
-        return tuple(replace(evidence, rank=rank) for rank, evidence in enumerate([*first, *rest], 1))
-
-    def _of(self, paper: Paper) -> Sequence[Sentence]:
-        return self._search.sentences_of(paper)
-
-    def _score(self, text: str, paper: Paper) -> Sequence[Scored]:
-        question = self._search.compared(text, self._search.vector(text))
-        return score_sentences(question, paper, self._of(paper))
 
 
 def _line(text: str) -> Draft:

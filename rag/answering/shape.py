@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from rag.library.spellings import strong
 from rag.text import Span, sentences, terms
 
 MOST_PARTS = 5
@@ -40,7 +41,7 @@ _LIST = re.compile(
     rf"^\W*(?:anything|something|everything|overviews?|surveys?)\s+(?:of|on|about|for)\b|"
     rf"\b(?:any|all|other|more|some|are there|give me|show me|find(?: me)?)\s+{_WORDS}{_THINGS}\b|"
     rf"\b(?:what|who)\b[^.?,;:]*\b(?:are there|is there|has been done|do we have|is available|exists?|out there)\b|"
-    rf"\bwhat can i use\b|\b(?:is|are) there\b[^.?]*\b(?:anywhere|in here|in this library)\b|"
+    rf"\b(?:is|are) there (?:anything|something) (?:on|about|for|with)\b|\bwhat can i use\b|\b(?:is|are) there\b[^.?]*\b(?:anywhere|in here|in this library)\b|"
     rf"^\W*who (?:else |all )?(?!is\b|was\b|has\b|does\b|wins\b)[a-z]+s\b|:\s*who\b[^.?:]*\?$",
     re.IGNORECASE,
 )
@@ -83,7 +84,7 @@ _USES = (
     r"compar\w+ (?:with|to|against|themselves (?:with|to))|work\w* with"
 )
 _HAVE = rf"(?:(?:also |actually )?(?:{_NAMES}|{_USES})(?: (?:or|and) (?:{_NAMES}|{_USES}))?)"
-_HERE = r"(?: (?:here|in here|in this library|in the library|at all))?"
+_HERE = r"(?: (?:here|in here|in this library|in the library|at all|anywhere|(?:are|is) there|in (?:its|their|the) (?:abstract|text|title)s?|in total))*"
 _MADE = r"(?:made|built|created|proposed|introduced|developed|needed|designed|released|invented|there|necessary|useful|important)"
 
 
@@ -121,10 +122,16 @@ FORMS = (
          ("Define {S4}.", "Can you explain {S4}?", "tell me about {BEIR}", "Explain {S4} in a sentence", "describe {ReALM} in one sentence",
           "Could you explain what the {Languini Kitchen} is?", "I keep reading about {S4}. What is that?", "Tell me what {FlashConv} is.")),
     Form("definition", rf"what do (?:people|they|you|we|the authors) mean (?:by|with) {_N}", ("what do people mean by {S4}",)),
-    Form("mention", rf"(?:(?:which|what|list|show(?: me)?|find(?: me)?|give me|name|are there|in)(?: (?:all|the|any|every))* )?"
-         rf"{_PAPERS}(?: (?:here|in here|that|which|do|does|to))* (?P<verb>{_HAVE}) (?P<of>.+?){_HERE}",
+    Form("mention", rf"(?:(?:which|what|how many|(?:the )?number of|count(?: the)?|list|show(?: me)?|find(?: me)?|give me|name|(?:are|is) there|do|does|did|has|have|in|all|any|every|each)(?: (?:all|the|an?|any|every|other|more|of the))* )?"
+         rf"{_PAPERS}(?: (?:here|in here|in this library|that|which|do|does|did|to|is|are|there|ever|actually))* (?P<verb>{_HAVE}) (?P<of>.+?){_HERE}",
          ("Which papers mention {S4}?", "which papers use {S4}", "List all papers that refer to {BEIR}.", "papers mentioning {S4}",
-          "list papers mentioning {arena-hard}", "which ones mention batch normalization", "What papers here evaluate on {Path-X}?")),
+          "list papers mentioning {arena-hard}", "which ones mention batch normalization", "What papers here evaluate on {Path-X}?", "how many papers mention {S4}?",
+          "does any paper use {S4}?", "is there a paper that mentions {BEIR}", "number of papers citing {S4}")),
+    Form("mention", rf"(?:is|are|was|were) (?P<of>.+?) (?:ever |also |even )?(?P<verb>mentioned|named|cited|used|discussed)"
+         rf"(?: (?:anywhere|somewhere|at all|here|in (?:any|some|an?|one|this|the) (?:{_PAPERS}|library)|by (?:any|some|a|one|other) {_PAPERS}|by any(?:one|body)(?: else)?))+",
+         ("is {S4} mentioned anywhere?", "Is {BEIR} used in any paper?", "is {S4} cited by anyone else")),
+    Form("mention", rf"(?:(?:show(?: me)?|list|find|give me|how many|count) )?(?:all |any |every |the |are there )*(?P<verb>mentions?|citations?|occurrences?) (?:of|to) (?P<of>.+?){_HERE}",
+         ("all mentions of {S4}", "show me every mention of {BEIR} here")),
     Form("mention", rf"(?:who|what|which|anyone|anybody)(?: (?:else|here|all))* (?P<verb>{_HAVE}) (?P<of>.+?){_HERE}",
          ("who else talks about {S4}?", "what here cites or uses {S4}?", "Who evaluates on {Path-X}", "who used {A100} GPUs?")),
     Form("mention", rf"(?:in )?(?:which|what) {_PAPERS} (?:does|do|is|are) (?P<of>.+?) (?P<verb>occur|appear|mentioned|named|cited|used|come up)(?: in)?",
@@ -138,14 +145,35 @@ FORMS = (
          ("papers with {Bradley-Terry} in them",)),
 )  # fmt: skip
 _COMPILED = tuple((form.kind, re.compile(form.pattern)) for form in FORMS)
+_ASKING = frozenset(  # words beside a name that only ask what it is
+    """what what's whats which it's i'd i'm that's is are was were be the a an this that it in on of to for about by with from as and so then again exactly actually
+    really just please can could would you somebody someone anybody anyone do does did i we me us my let let's give get got show tell
+    say explain explained explanation describe described description define definition mean means meaning meant refer refers stand
+    stands short brief quick rough simple simply briefly shortly summary summarize summarise summarized sum up gist overview
+    idea outline introduction intro rundown primer basics basic info information background eli5 wtf hell heck earth heard hear
+    hearing read reading saw seen keep kept learn know understand need want like love wonder wondering curious help confused unsure if
+    kind sort type thing something anything some all more concept term word name called line sentence sentences words plain english
+    layman layman's terms own idea five old year detail details there here""".split()
+)
+_WHY = re.compile(
+    r"\bwhy\b|\b(?:reasons?|purpose|motivat\w+|rationale|aims?|goals?|point|inspired|prompted|gaps?)\b|\b(?:use|used|useful|good|meant) (?:of|for|at)\b|\bhow come\b|"
+    r"\b(?:problems?|needs?|issues?) (?:does|do|did|is)\b"
+)
+_GIVING_REASONS = frozenset(
+    """why how come for main idea reason reasons purpose motivation motivations motivate motivates motivated rationale aim aims goal goals point inspired inspire prompted
+    behind gap gaps use used useful good make makes made making build built building create created creating design designed develop
+    developed introduce introduced propose proposed invent invented exist exists they them their authors author's people one there
+    need needs needed problem problems issue issues solve solves solving address addresses fix fixes fill fills meet meets tackle tackles
+    trying try supposed intended main our""".split()
+)
 _POLITE = re.compile(
     r"^(?:(?:please|can you|could you|would you|will you|hi|hello|hey|ok|okay|so|now|well|and|but|also|kindly|quick question|just|"
     r"do you know|i wonder|i would like to know|i'd like to know) )+|(?: (?:please|thanks|thank you|again please|for me))+$"
 )
 _LITERAL = re.compile(rf"{_NAMES}|occur|appear|in (?:them|it|the)")
-_ONE_NAME = re.compile(r"(?:the |an? )?(?:@(?: (?:\w+|@))?|@ (?P<joins>and|or) @)")
+_ONE_NAME = re.compile(r"(?:the |an? )?(?:@(?: (?P<after>\w+|@))?|@ (?P<joins>and|or) @)")
 _COMPARES = re.compile(
-    r"\b(?:compar\w+|vs|versus|differ\w*|distinguish\w*|than|in common|simil\w*|same|alike|both|either|each|or|beats?|outperforms?|"
+    r"\b(?:compar\w+|vs|versus|apart|relative to|stacks? up|pros and cons|advantages?|contrast\w*|overlap\w*|relation\w*|as opposed to|rather than|instead of|come first|came first|v|differ\w*|distinguish\w*|than|in common|simil\w*|same|alike|both|either|each|or|beats?|outperforms?|"
     r"better|worse|as (?:good|large|fast|big|many|much) as|trade-?offs?|respectively|two|what about|against)\b"
 )
 _PLAIN = re.compile(  # words of a comparison that name no aspect
@@ -163,11 +191,11 @@ _SIDES = re.compile(
 )
 
 
-_STRANGE = r"([\w-]*[A-Z\d][\w-]*)"
+_STRANGE = r"(?:the )?([\w-]*[A-Z\d][\w.-]*\w|[\w-]*\d)"
+_JOINED = r"(?:vs\.?|versus|or|against|(?:better|worse|faster|slower|larger|bigger|smaller|cheaper|harder|newer|stronger) than|(?:compared|compare|similar|relative) (?:with|to)|(?:differs?|different|apart) from)"
 _STRANGER = re.compile(
-    rf"@ (?:vs\.?|versus|or|better than|worse than|(?:compared|compare) (?:with|to)|differs? from) {_STRANGE}|"
-    rf"{_STRANGE} (?:vs\.?|versus|or|better than|worse than|compared (?:with|to)|differs? from) @|"
-    rf"(?:[Cc]ompare|between) @ (?:and|with|to) {_STRANGE}|(?:[Cc]ompare|between) {_STRANGE} (?:and|with|to) @"
+    rf"@ {_JOINED} {_STRANGE}|{_STRANGE} {_JOINED} @|(?:[Cc]ompare|between|[Cc]ontrast) @ (?:and|with|to) {_STRANGE}|"
+    rf"(?:[Cc]ompare|between|[Cc]ontrast) {_STRANGE} (?:and|with|to) @|@,? (?:and|vs\.?|or|,) {_STRANGE}\W*$"
 )
 
 
@@ -220,10 +248,12 @@ def shape(question: str, names: Sequence[Span] = (), sure: int = MANY) -> Shape:
     said = template(question, names)
     for kind, pattern in _COMPILED:
         found = pattern.fullmatch(said)
-        if found and kind == "mention" and (mention := _mention(found, said)):
+        if found and kind == "mention" and (mention := _mention(found, said, question, names)):
             return mention
         if found and kind != "mention" and said.count("@") == 1:
             return Shape(kind)
+    if said.count("@") == 1 and (of_one := _asked_of_one(said)):
+        return Shape(of_one)
     if sides(question) or _is_comparison(said, sure):
         return _comparison(question, names, said)
     if _LIST.search(question) and not _SEVERAL.search(question) and not _DEFINITE.search(question):
@@ -232,9 +262,28 @@ def shape(question: str, names: Sequence[Span] = (), sure: int = MANY) -> Shape:
     return Shape("point", tuple(cut[:MOST_PARTS]) if len(cut) > 1 else ())
 
 
+def _asked_of_one(said: str) -> Kind | None:
+    """What is asked of the one name of a question that has no other word of meaning: what it is, or why."""
+    beside = set(re.sub(rf"@ (?:{_NOUN})s?\b", "@", said).split()) - {"@"} - _ASKING - set(_NOUN.split("|"))
+    if not beside:
+        return "definition"
+    return "reason" if _WHY.search(said) and beside <= _GIVING_REASONS else None
+
+
 def compared(question: str, names: Sequence[Span]) -> Shape:
     """The shape of a question that is known to compare what is named."""
     return _comparison(question, names, template(question, names))
+
+
+_ASKS_VERDICT = re.compile(
+    r"\W*(?:(?:and|but|so|ok)\W+)*(?:is|are|was|were|does|do|did|can|could|has|have|will|would)\b(?!.*\b(?:or|which|what|how)\b)",
+    re.IGNORECASE,
+)
+
+
+def asks_verdict(question: str) -> bool:
+    """Does a question ask for yes or no?"""
+    return bool(_ASKS_VERDICT.match(question))
 
 
 def template(question: str, names: Sequence[Span]) -> str:
@@ -256,31 +305,54 @@ def sides(question: str) -> tuple[str, ...]:
 
 
 def strangers(question: str, names: Sequence[Span]) -> str:
-    """What is compared with the one name of a question and is no name of the library; "" is nothing."""
-    if len(names) != 1:
-        return ""
-    said = f"{question[: names[0].start]} @ {question[names[0].end :]}"
-    found = _STRANGER.search(" ".join(said.split()))
+    """What is compared with a name of a question and is none of the `names`, which stand there; "" is nothing."""
+    said, at = "", 0
+    for start, end in names:
+        said += f"{question[at:start]} @ "
+        at = end
+    found = _STRANGER.search(" ".join((said + question[at:]).split()).replace(" ,", ","))
     return next((name.strip(".,?!") for name in found.groups() if name), "") if found else ""
+
+
+_BETWEEN = re.compile(
+    r"\W*(?:\b(?:and|or|vs|versus|with|to|than|from|against|nor)\b|[,/&])?\W*(?:\b(?:and|or|the)\b\W*)*", re.IGNORECASE
+)
+
+
+def joined(question: str, one: Span, names: Sequence[Span]) -> bool:
+    """Does a name stand right beside another of the names, as those compared do?"""
+    gaps = [(other.end, one.start) for other in names if other.end <= one.start]
+    gaps += [(one.end, other.start) for other in names if one.end <= other.start]
+    return any(_BETWEEN.fullmatch(question[start:end]) for start, end in gaps)
 
 
 def _is_comparison(said: str, sure: int) -> bool:
     """Are two names or more compared? A long question is rather one of several parts."""
     if said.count("@") < 2 or not sure or len(said.split()) > LONGEST_COMPARISON:
         return False
-    return bool(_COMPARES.search(said) or (sure > 1 and _FIGURES.search(said)))
+    if _COMPARES.search(said) or (sure > 1 and _FIGURES.search(said)):
+        return True
+    return sure > 1 and _ASKING.issuperset(re.findall(r"[\w']+", said))
 
 
-def _mention(found: re.Match[str], said: str) -> Shape | None:
+def _mention(found: re.Match[str], said: str, question: str, names: Sequence[Span]) -> Shape | None:
     """What papers are to have; None where a topic is asked for rather than a name."""
     of = found["of"].strip()
     one = _ONE_NAME.fullmatch(of)
     if one:
         first, count = said[: found.start("of")].count("@"), 2 if one["joins"] else 1
+        if (after := one["after"]) and not re.fullmatch(rf"(?:gpus?|@|{_NOUN})s?", after):  # "KV cache"
+            ended = question.lower().find(after, names[first].end) + len(after)
+            return Shape("mention", literal=question[names[first].start : ended])
         return Shape("mention", of=tuple(range(first, first + count)), every=one["joins"] == "and")
-    literal = _LITERAL.search(found["verb"]) or re.search(r"[a-z]-?\d|\d[a-z]", of)
-    if "@" not in of and literal and len(of.split()) <= LONGEST_LITERAL:
-        return Shape("mention", literal=re.sub(rf"(?<=\S) (?:gpus?|{_NOUN})s?$", "", of.strip("'")))
+    if "@" in of or len(of.split()) > LONGEST_LITERAL:
+        return None
+    plain = re.sub(rf"(?<=\S) (?:gpus?|{_NOUN})s?$", "", of.strip("'"))
+    typed = re.search(re.escape(plain).replace(r"\ ", r"\W+"), question, re.IGNORECASE)
+    literal = typed[0] if typed else plain
+    odd = question != question.upper() and any(strong(word) for word in re.split(r"[^\w-]+", literal))
+    if odd or _LITERAL.search(found["verb"]) or re.search(r"[a-z]-?\d|\d[a-z]", of):
+        return Shape("mention", literal=literal)
     return None
 
 

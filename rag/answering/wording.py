@@ -85,10 +85,27 @@ def lacking(found: int, papers: int, where: str, shown: int) -> str:
     return f"{told}." if shown >= found else f"{told}; here {'are' if shown > 1 else 'is'} {shown:,}:"
 
 
-def not_given(name: str, detail: str) -> str:
-    """What is said of a detail that the abstract of what is named does not give."""
-    said = f"does not say {detail}" if detail.startswith("who") else f"does not give {detail}"
-    return f"The abstract of {name} {said}; nearest:"
+def not_given(name: str, detail: str, abstracts: int = 1) -> str:
+    """What is said of a detail that the abstract of what is named does not give, or the abstracts of several do not."""
+    said = f"say {detail}" if detail.startswith(("who", "whether")) else f"give {detail}"
+    who = f"The abstract of {name} does" if abstracts == 1 else f"The abstracts of {name} do"
+    return f"{who} not {said}; nearest:"
+
+
+def nobody_gives(name: str, detail: str) -> str:
+    """What is said of a detail of something that papers only mention, and that none of them gives."""
+    said = f"says {detail}" if detail.startswith(("who", "whether")) else f"gives {detail}"
+    return f"No abstract that mentions {name} {said}; nearest:"
+
+
+def only_mentioned(name: str) -> str:
+    """What is said before the sentence that tells most of a name which no paper introduces."""
+    return f"No paper of this library introduces {name}; of those that mention it:"
+
+
+def known_of(name: str, detail: str, value: str) -> str:
+    """What is known of a paper beside its abstract."""
+    return f"{detail[:1].upper()}{detail[1:]} of {name}: {value}."
 
 
 def not_mentioned(name: str, other: str) -> str:
@@ -99,6 +116,16 @@ def not_mentioned(name: str, other: str) -> str:
 def none_mentions(name: str) -> str:
     """What is said of a name that no paper has."""
     return f"No paper of this library mentions {name}."
+
+
+def others_mention(found: int, name: str) -> str:
+    """How many papers have a name besides those on screen."""
+    return f"{found:,} other paper{'s mention' if found > 1 else ' mentions'} {name}:"
+
+
+def no_other_mentions(name: str) -> str:
+    """What is said where no paper has a name besides those on screen."""
+    return f"No other paper of this library mentions {name}."
 
 
 def nothing_selected(why: str) -> str:

@@ -260,7 +260,7 @@ _AMOUNT = re.compile(r"[a-z]*-?[\d.,]+-?(?:[a-zA-Z%+]{0,2}|[a-z]+)")  # "7B", "t
 _GAP = re.compile(r"\s?[-/.]?\s?")
 _BEFORE = frozenset(
     """is are was were what what's whats who who's define explain describe compare vs vs. versus than between and or
-    mention mentions mentioning cite cites citing use uses using called named of about does did do has have with on
+    mention mentions mentioning cite cites citing use uses using called named of about behind does did do has have with on
     introduce introduces propose proposes like against by from for in beats outperforms""".split()
 )
 _AFTER = frozenset(
@@ -268,7 +268,8 @@ _AFTER = frozenset(
     bigger harder faster slower newer older cheaper compare compares differ differs different score scores evaluate
     evaluates cover covers contain contains include includes perform performs outperform outperforms beat beats introduce
     introduces propose proposes mean means get gets made built created released test tests measure measures support
-    supports rely relies about benchmark dataset corpus model paper method library tool simulator suite leaderboard
+    supports rely relies trained tested evaluated published licensed need needs cost costs take takes run runs reach reaches
+    achieve achieves come open free available from under about benchmark dataset corpus model paper method library tool simulator suite leaderboard
     framework system network algorithm trial study""".split()
 )
 _COMPARED = frozenset("with to against".split())  # what may follow a name after "compare"

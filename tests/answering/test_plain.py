@@ -88,7 +88,7 @@ def test_a_name_that_none_has_is_refused_in_a_line():
     answer = ask("Which papers mention Foobarium?")
     assert (answer.status, answer.text, answer.citations) == (
         "refused",
-        "No paper of this library mentions foobarium.",
+        "No paper of this library mentions Foobarium.",
         (),
     )
 
@@ -194,3 +194,74 @@ def test_what_comes_in_pieces_is_the_text():
         with rag.stream(question, model="extractive") as pieces:
             told: Sequence[str] = list(pieces)
         assert "".join(told) == pieces.answer.text
+
+
+# --- what no paper says -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("how many layers has GLM-130B", "The abstract of GLM-130B does not give a number of layers; nearest:"),
+        ("What BLEU score does PoNet get?", "The abstract of PoNet does not give a BLEU score; nearest:"),
+        ("who is the first author of PaLM", "The abstract of PaLM does not give its authors; nearest:"),
+        ("Was PoNet tested on SQuAD?", "The abstract of PoNet does not mention SQuAD; nearest:"),
+        ("What accuracy does Mamba reach on ImageNet?", "No abstract that mentions Mamba gives a score on ImageNet; nearest:"),
+        ("how well does Llama 2 do on LongBench", "No abstract that mentions Llama-2 gives a score on LongBench; nearest:"),
+        ("is mamba better than gpt-5?", "No paper of this library mentions gpt-5."),
+    ],
+)  # fmt: skip
+def test_what_is_asked_and_not_given_is_said_to_be_missing(question, told):
+    answer = ask(question)
+    sound(answer)
+    assert answer.text.startswith(told)
+    assert answer.status == "partial"
+    assert len(answer.claims) == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("What is Foobarnet?", "No paper of this library mentions Foobarnet."),
+        ("What accuracy does GPT-5 reach on ImageNet?", "No paper of this library mentions GPT-5."),
+        ("is there anything on chess?", "No paper of this library mentions chess."),
+        ("which papers evaluate on GSM8K?", "No paper of this library mentions GSM8K."),
+    ],
+)
+def test_what_stands_in_no_paper_is_refused_in_a_line(question, told):
+    answer = ask(question)
+    assert (answer.status, answer.text) == ("refused", told)
+
+
+def test_a_name_that_is_only_mentioned_is_told_as_that():
+    answer = ask("what is BERT")
+    assert answer.text.startswith("No paper of this library introduces BERT; of those that mention it:")
+    assert "BERT" in answer.claims[0].text
+
+
+def test_sizes_are_those_of_the_models_compared():
+    answer = ask("Which is bigger, GLM-130B or PaLM?")
+    assert "130 billion parameters" in answer.text
+    assert "540-billion parameter" in answer.text
+    assert "175B" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("questions", "query"),
+    [
+        (("what accuracy does S4 get on Path-X?", "and on ImageNet?"), "what accuracy does S4 get on ImageNet?"),
+        (("what accuracy does S4 get on Path-X?", "and Mamba?"), "what accuracy does Mamba get on Path-X?"),
+        (("What is FlashAttention?", "and GPT-5?"), "What is GPT-5?"),
+        (("Compare HELMET and LongBench", "which has more tasks?"), "which has more tasks, HELMET or LongBench?"),
+        (("What is S4?", "Compare PoNet and Foobarnet"), "Compare PoNet and Foobarnet"),
+        (("What is FlashAttention?", "which papers are about poker?"), "which papers are about poker?"),
+        (("What is FlashAttention?", "which papers use H3?"), "which papers use H3?"),
+    ],
+)
+def test_what_a_follow_up_means(questions, query):
+    assert ask(*questions).query == query
+
+
+def test_other_papers_are_those_that_have_the_name():
+    assert ask("what is S4?", "thanks, any others?").text.startswith("4 other papers mention S4:")
+    assert ask("what is LongVQ?", "any others?").text == "No other paper of this library mentions LongVQ."
