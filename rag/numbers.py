@@ -24,6 +24,7 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMERALS = {word: float(value) for value, word in enumerate(_SMALL.split())} | {
     word: 10.0 * tens for tens, word in enumerate(_TENS.split(), 2)
 }
+COUNTED = {word: int(value) for word, value in _NUMERALS.items()}  # "four" -> 4
 _NUMERALS |= {"twice": 2.0, "thrice": 3.0}
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12} | {
     "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "bn": 1e9, "mio": 1e6, "mrd": 1e9, "tausend": 1e3, "millionen": 1e6, "milliarde": 1e9,

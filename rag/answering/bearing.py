@@ -15,7 +15,7 @@ from functools import lru_cache
 from rag.answering.contrary import contrary
 from rag.answering.quotes import Borne, Judge, Judgement, Located, locate
 from rag.answering.support import Encode, Quote, judged, kept, missing_names, names_of, stated
-from rag.numbers import asked_numbers, gives_number, missing_numbers, placed_numbers, worked_out
+from rag.numbers import COUNTED, asked_numbers, gives_number, missing_numbers, placed_numbers, worked_out
 from rag.records import Paper, Sentence
 from rag.text import Span, foreign, readable, sentences, terms
 
@@ -24,12 +24,16 @@ GAIN = 0.15  # share of the claim's words that another quote must add
 HELD = 0.5  # least share of a claim's words in its quotes
 NEARLY = 0.9  # share of its words from which less support is asked for: what turns it round is looked for by itself
 LESS = 0.6  # of the support asked for then
+TITLE = 4  # words of a title that is told from other words without quotation marks
 SAYS = 4  # words that a claim must have for that: figures alone say nothing
 LEAST = 0.25  # support of a claim in English by words that were copied for it, 0..1
 RESTING = 6  # sentences that an appeal may rest on: who copies all has found nothing
 COPIED = 3  # words of a piece that an appeal copies: fewer stand anywhere
 GENERIC = 0.02  # share of a library's papers from which an acronym tells nothing apart
 
+_SUBTITLE = re.compile(r"[:?!–—]\s|\s-{1,3}\s|\.\s")
+_MARKS_OPEN, _MARKS_CLOSE = "[\"“„«‘']", "[\"”“»’']"
+_PAPERS = "(?:papers|works|studies|abstracts|passages|articles)"
 _LINK = re.compile(r"\b(?:https?:|www\.)[^\s)\]>]*|\b[\w.-]+\.[a-z]{2,}/\S*", re.IGNORECASE)
 _CLAUSE = re.compile(
     r"; |,? (?:while|whereas|although|though|because|since)\b|, (?:and|but|so|yet|which|with)\b", re.IGNORECASE
@@ -41,10 +45,10 @@ def by_words(least: float) -> Judge:
     """A judge that wants `least` of a claim's words (0..1) and every number in its quotes."""
 
     def judge(claim: str, papers: Sequence[Paper]) -> Judgement:
-        claim = stated(claim)
+        claim = untitled(stated(claim), papers)
         located = quotes_for(claim, papers)
         held = _texts(located)
-        if disagreed := _figures(claim, held):
+        if disagreed := _figures(uncounted(claim, len(papers)), held):
             return Judgement(False, 0.0, disagreed, ())
         share = _share(set(terms(claim)), set(terms(" ".join(held))))
         if share < least:
@@ -95,7 +99,9 @@ def by_support(
             return judgement
         if strange := named(claim, cited):
             return Judgement(False, 0.0, f"the cited abstracts do not name {', '.join(strange)}", ())
-        if elsewhere := misplaced(claim, cited) or contrary(claim, _texts(judgement.located)):
+        claim = uncounted(claim, len(cited))
+        elsewhere, claim = misplaced(claim, cited), untitled(claim, cited)
+        if elsewhere := elsewhere or contrary(claim, _texts(judgement.located)):
             return Judgement(False, 0.0, elsewhere, ())
         quotes = [
             Quote(readable(paper.abstract[one.span.start : one.span.end]), one.vector)
@@ -112,6 +118,33 @@ def by_support(
         return judgement._replace(reason=f"{judgement.reason}; support {found.probability:.2f}")
 
     return judge
+
+
+def untitled(claim: str, papers: Sequence[Paper]) -> str:
+    """A claim with "it" in the place of titles of papers that it names, in quotation marks or letter for letter: a title
+    says what is spoken of, and nothing about it. As it is, if little else would be left.
+    """
+    bare = claim
+    for paper in papers:
+        whole = readable(paper.title)
+        for title in dict.fromkeys((whole, _SUBTITLE.split(whole)[0])):
+            words = r"\W+".join(map(re.escape, re.findall(r"\w+", title)))
+            if words and len(title.split()) > 1:
+                bare = re.sub(rf"{_MARKS_OPEN}{words}\W?{_MARKS_CLOSE}", "it", bare, flags=re.IGNORECASE)
+            if len(title.split()) >= TITLE:
+                bare = re.sub(rf"\b{words}\b", "it", bare)
+    return bare if len(set(terms(bare))) >= SAYS else claim
+
+
+def uncounted(claim: str, papers: int) -> str:
+    """A claim without the writer's own count of the papers that it cites: "four of these papers", with four marks."""
+    own = next((word for word, value in COUNTED.items() if value == papers), str(papers))
+    return re.sub(
+        rf"\b(?:{own}|{papers})(?= (?:of (?:the|these|those) (?:\w+ )?)?{_PAPERS}\b)",
+        "several",
+        claim,
+        flags=re.IGNORECASE,
+    )
 
 
 def by_names(frequency: Callable[[str], int], papers: int) -> Callable[[str, Sequence[Paper]], list[str]]:
@@ -172,15 +205,17 @@ def by_copied_words(
     strange = by_names(frequency, papers)
 
     def disagreed(claim: str, cited: Sequence[Paper], held: list[str]) -> str:
-        if figures := _figures(claim, held):
-            return figures
         if names := strange(claim, cited):
             return f"the cited abstracts do not name {', '.join(names)}"
+        claim = uncounted(claim, len(cited))
+        elsewhere, claim = misplaced(claim, cited), untitled(claim, cited)
+        if figures := _figures(claim, held):
+            return figures
         if foreign(claim):
             titles = [readable(paper.title) for paper in cited]
             shared = set(terms(claim)) & set(terms(" ".join([*held, *titles])))
             return "" if shared else "the words copied for it have nothing in common with it"
-        if elsewhere := misplaced(claim, cited) or contrary(claim, [*held, *_texts(quotes_for(claim, cited))]):
+        if elsewhere := elsewhere or contrary(claim, [*held, *_texts(quotes_for(claim, cited))]):
             return elsewhere
         if _share(set(terms(claim)), set(terms(" ".join(held)))) >= HELD:
             return ""
@@ -194,6 +229,8 @@ def by_copied_words(
         claim, located = stated(claim), list[tuple[Paper, Span]]()
         for piece in words:
             found = [(paper, span) for paper in cited for span in _holding(piece, paper.abstract)]
+            if not found and any(locate(piece, paper.title) for paper in cited):
+                continue  # what it speaks of; something said of it must stand in an abstract
             if not found:
                 return Judgement(False, 0.0, "what was copied for it does not stand in the abstracts it cites", ())
             located += [one for one in found if one not in located]

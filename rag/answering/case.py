@@ -124,8 +124,11 @@ class Case:
 
     @property
     def asked(self) -> str:
-        """The question as a chat model is shown it: as it was typed, and what it means in a conversation."""
-        return self.own if self.query == self.own else f"{self.own}\n(In the conversation this means: {self.query})"
+        """The question as a chat model is shown it: as it was typed, and what it means in a conversation, if it leans on it."""
+        itself = self.meant.text == self.meant.own and self.query == self.meant.shown and not self.meant.without
+        if not self.turns or itself or self.query == self.own:
+            return self.own
+        return f"{self.own}\n(In the conversation this means: {self.query})"
 
     @property
     def where(self) -> Filter:

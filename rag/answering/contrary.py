@@ -73,10 +73,20 @@ _ONLY = frozenset("only solely exclusively merely".split())
 _EVERYBODY = frozenset("anyone anybody everyone everybody".split())
 
 
+_MOVED = ("no", frozenset("not never cannot".split()))  # "no N is V" says what "N is not V" says
+_REPLACES = re.compile(r"replac|substitut|supersed")
+_REPLACED_BY = frozenset("with by".split())
+_IDLE = re.compile(  # deny nothing: "it instead selects", "including but not limited to"
+    r"\b(?:instead(?! of\b)|rather(?! than\b)|not (?:only|just|merely|solely|simply|limited to)\b)"
+)
+_IN_PLACE = re.compile(r"\bin (?:place|lieu) of\b|\bas opposed to\b")
+
+
 class _Word(NamedTuple):
     text: str
     stem: str
     denied: bool
+    replaced: bool = False  # something else came in its place
 
 
 def contrary(claim: str, quotes: Sequence[str]) -> str:
@@ -94,15 +104,18 @@ def contrary(claim: str, quotes: Sequence[str]) -> str:
 
 
 def _words(text: str) -> list[_Word]:
-    found = re.findall(r"[^\W_]+(?:[.,-][^\W_]+)*|[^\w\s]", folded(readable(text)).replace("n't", " not"))
-    words, left = list[_Word](), 0
-    for word in found:
+    plain = _IDLE.sub("", _IN_PLACE.sub("instead of", folded(readable(text)).replace("n't", " not")))
+    words, left, gone = list[_Word](), 0, 0
+    for word in re.findall(r"[^\W_]+(?:[.,-][^\W_]+)*|[^\w\s]", plain):
         if not word[0].isalnum():
-            left = 0 if word in ",;:.()" else left
+            left, gone = (0, 0) if word in ",;:.()" else (left, gone)
             continue
         left = 0 if word in _ENDS else left
-        words.append(_Word(word, stem(word), left > 0))
-        left = DENIED + 1 if word in _DENIALS else max(0, left - (word not in STOPWORDS))
+        gone = 0 if word in _ENDS | _REPLACED_BY else gone
+        words.append(_Word(word, stem(word), left > 0, gone > 0))
+        meaning = word not in STOPWORDS
+        left = DENIED + 1 if word in _DENIALS else max(0, left - meaning)
+        gone = DENIED + 1 if _REPLACES.match(word) else max(0, gone - meaning)
     return words
 
 
@@ -179,7 +192,7 @@ def _denied(said: Sequence[_Word], nearest: Sequence[_Word], everything: Sequenc
             {w.stem for w in denying if w.denied is one and w.text not in STOPWORDS} for one in (True, False)
         )
         denied = turned - straight
-        if denied & {word.stem for word in plain if word.denied}:
+        if denied & {word.stem for word in plain if word.denied or word.replaced} or _moved(denying, plain):
             continue  # both deny the same
         if plain is said and any(word.text in _DENIALS for word in said):
             continue
@@ -187,6 +200,20 @@ def _denied(said: Sequence[_Word], nearest: Sequence[_Word], everything: Sequenc
         for word in plain:  # "not good" may be said of what "does worse", but not "does not improve" of what "improves"
             if word.stem in denied & _content(plain) and (not soft or word.text.startswith(_CHANGES)):
                 yield f'the quotes {"do not deny" if denying is said else "deny"} "{word.text}"'
+
+
+def _moved(one: Sequence[_Word], other: Sequence[_Word]) -> bool:
+    """Does one side say "no N ... V" where the other says "N ... not V"?"""
+    for noun, verb in ((one, other), (other, one)):
+        denials = {word.text for word in noun if word.text in _DENIALS}
+        if denials != {_MOVED[0]} or not {word.text for word in verb if word.text in _DENIALS} <= _MOVED[1]:
+            continue
+        begin = next(at for at, word in enumerate(noun) if word.text == _MOVED[0])
+        none, after = noun[begin + 1].stem if begin + 1 < len(noun) else "", {word.stem for word in noun[begin + 2 :]}
+        place = next((at for at, word in enumerate(verb) if word.stem == none and not word.denied), len(verb))
+        if any(word.denied and word.text not in STOPWORDS and word.stem in after for word in verb[place:]):
+            return True
+    return False
 
 
 def _widened(said: Sequence[_Word], nearest: Sequence[_Word], everything: Sequence[_Word]) -> Iterator[str]:
@@ -243,6 +270,8 @@ def _crossed(claim: str, quote: str, one: float, other: float) -> bool:
     said, heard = _figured(claim), _figured(quote)
     if any(tokens.count(value) != 1 for tokens in (said, heard) for value in (one, other)):
         return False
+    if _stays(said, heard, one, other) and _stays(said, heard, other, one):
+        return False
     first, second = sorted((one, other), key=said.index)
     begin, end = said.index(first), said.index(second)
     inverted = heard.index(first) > heard.index(second)
@@ -259,6 +288,16 @@ def _crossed(claim: str, quote: str, one: float, other: float) -> bool:
         if all(said.count(token) == heard.count(token) == 1 for token in (x, y))
     ]
     return bool(votes) and not any(votes)
+
+
+def _stays(said: Sequence[str | float], heard: Sequence[str | float], one: float, other: float) -> bool:
+    """Has a figure a word right before or after it, in a claim as in its quote, that the other figure has not there?"""
+    return bool(_beside(said, one) & _beside(heard, one) - _beside(heard, other))
+
+
+def _beside(tokens: Sequence[str | float], value: float) -> set[tuple[int, str | float]]:
+    at = tokens.index(value)
+    return {(step, tokens[at + step]) for step in (-1, 1) if 0 <= at + step < len(tokens)}
 
 
 def _figured(text: str) -> list[str | float]:

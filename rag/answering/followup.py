@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 from rag.answering import cues
@@ -415,7 +416,8 @@ def conversation(history: Sequence[Turn]) -> str:
 
 def _lines(turn: Turn) -> list[str]:
     titles = [f"[{number}] {readable(paper.title)}" for number, paper in turn.papers]
-    return [harmless(line) for line in (f"Question: {turn.question}", f"Answer: {turn.text}"[:LONGEST_TURN], *titles)]
+    answer = shorten(f"Answer: {turn.text}", LONGEST_TURN, placeholder=" …")
+    return [harmless(line) for line in (f"Question: {turn.question}", answer, *titles)]
 
 
 def leans(question: str) -> bool:

@@ -157,7 +157,11 @@ class Verifier:
         self._papers += [passage.paper for passage in passages]
         removed, self._removed, self._spoken, self._fell = self._removed, [], (), True
         for claim, papers in removed:
-            self._take(self._judged(claim.text, papers))
+            found = self._judged(claim.text, papers)
+            if found.located:
+                self._take(found)
+            else:
+                self._removed.append((claim, papers))  # for the reason that it was taken out for
 
     def _take(self, found: _Judged) -> None:
         """Into the answer with a sentence that holds, out with one that does not."""

@@ -122,3 +122,10 @@ def test_an_appeal_fails_unless_its_words_stand_there_and_agree(sentence, words,
     verified, _ = held(f"{sentence} [1]", words={sentence: words})
     (removed,) = verified.removed
     assert why in removed.reason
+
+
+def test_a_title_among_the_words_says_what_is_spoken_of_and_bears_nothing_out():
+    verified, _ = held(f"{ELSE} [1]", words={ELSE: [S4.title, SOURCE]})
+    assert [citation.quote for claim in verified.claims for citation in claim.citations] == [GOOD]
+    verified, _ = held(f"{ELSE} [1]", words={ELSE: [S4.title]})
+    assert "no words were found" in verified.removed[0].reason

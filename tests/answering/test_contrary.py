@@ -32,6 +32,9 @@ SPEED = "It gives up to 2.3x higher throughput, 2x lower latency on average, and
         ("Only members can download it.", "Anyone can use and download it."),
         ("Only registered members of it can take part.", "Everybody may contribute."),
         ("A scores 59.0, which is lower than the 18.0 of B.", "A scores 59.0, B 18.0."),
+        ("It uses scaling instead of normalization.", "It replaces scaling with normalization."),
+        ("It sorts costs without any queue.", "It sorts queues without any cost."),
+        ("With 95x fewer samples it keeps 200% of the ranks.", "It keeps 95% of the ranks with 200x fewer samples."),
     ],
 )
 def test_what_is_turned_round_is_told(claim, quote):
@@ -56,6 +59,32 @@ def test_what_is_turned_round_is_told(claim, quote):
         ("It does not do well.", "It does worse."),
         ("Limiting only a small fraction of requests helps.", "Limiting a very small fraction of requests helps."),
         ("It runs at 79.2%, which is higher than the 72.1% before.", "It runs at 79.2%, before at 72.1%."),
+        (
+            "It has normalization instead of the scaling operation.",
+            "It replaces the scaling operation with normalization.",
+        ),
+        (
+            "Normalization is used in place of scaling.",
+            "Scaling is used no more: normalization is used instead of scaling.",
+        ),
+        ("It instead selects the subset that maximizes the score.", "It selects the subset that maximizes the score."),
+        (
+            "It ensures that no text outside of the store is written.",
+            "It ensures that text outside of the store is not written.",
+        ),
+        ("Text outside of the store is never written.", "No text outside of the store is written."),
+        (
+            "The form and the labels bias it.",
+            "It is biased by many things, including but not limited to the form and labels.",
+        ),
+        (
+            "With 200x fewer samples it achieves 95% of the ranks.",
+            "It keeps all with 25x fewer samples, and achieves 95% of the ranks using only 200x fewer samples.",
+        ),
+        (
+            "On SetB (length 64K) they beat chance, with 63.1% accuracy.",
+            "The first to beat chance on SetA (length 16K, 61.4% accuracy) and SetB (length 64K, 63.1% accuracy).",
+        ),
         ("", "Nothing."),
     ],
 )

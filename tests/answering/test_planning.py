@@ -12,6 +12,7 @@ from serving import GOOD, NOT_HERE, POKER, end, streaming
 import rag
 from rag import Answer
 from rag.answering.asked import Plan
+from rag.answering.followup import LONGEST_TURN
 from rag.answering.opening import open_assistant
 from rag.answering.plan import KEPT, LONGEST_QUERY, QUERIES, planned
 from rag.models.tokens import counter
@@ -148,6 +149,10 @@ def test_a_model_is_shown_what_was_typed(server):
     assert f"Question: {typed}\n" in server.bodies[0]["messages"][1]["content"]
     assert answer.question == typed
     assert answer.query == typed.replace("senarios", "scenarios")  # only what is searched is mended, and said
+    assert "conversation" not in server.bodies[0]["messages"][1]["content"]  # nothing was resolved by one
+    other = server.says(plan("price"), GOOD).ask("Does FlashAttention have senarios?", history=[answer])
+    assert "conversation this means" not in server.bodies[-1]["messages"][1]["content"]
+    assert other.query != other.question
 
 
 def test_k_is_obeyed(server):
@@ -218,6 +223,15 @@ def test_a_follow_up_is_asked_as_typed_and_as_it_stands_alone(server, alone, use
     assert answer.query in asked
     assert shown(server.bodies[2])[0].startswith("PokerBench")
     assert set(answer.numbers) == {1}
+
+
+def test_a_long_answer_is_told_to_its_limit_and_cut_after_a_word(server):
+    first = server.says(" ".join([GOOD] * 9)).ask()
+    long = replace(first, text="Tournaments " * 50)
+    server.says(plan("poker", question="Bread?"), ALSO).ask(FOLLOW_UP, history=[long])
+    (told,) = re.findall("^Answer: .*$", server.bodies[1]["messages"][1]["content"], re.MULTILINE)
+    assert told.endswith("Tournaments …")
+    assert len(told) <= LONGEST_TURN
 
 
 # --- a model that finds nothing -----------------------------------------------------------------

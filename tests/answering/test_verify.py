@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import FLASH, POKER, S4, drafted, evidence, paper
 
-from rag.answering.bearing import by_support, by_words, misplaced
+from rag.answering.bearing import by_support, by_words, misplaced, untitled
 from rag.answering.quotes import locate
 from rag.answering.relevance import sentence
-from rag.answering.verify import verify
+from rag.answering.verify import Verifier, verify
 from rag.library.embed import open_embedder
 from rag.places import resource
 from rag.readers import read
@@ -371,6 +371,37 @@ def test_the_mark_of_a_title_holds_for_what_stands_below_it():
 def test_a_short_title_may_begin_a_sentence():
     flash = "FlashAttention is exact and IO-aware."
     assert [claim.text for claim in checked(f"{flash} [2]").claims] == [flash]
+
+
+NEGATED = paper(
+    "Sheep Might Be Guilty but Goats are not Innocent: A Study", "People count sheep aloud, which keeps them awake."
+)
+
+
+@pytest.mark.parametrize(
+    "title", ["“Sheep might be guilty but goats are not innocent”", "Sheep Might Be Guilty but Goats are not Innocent"]
+)
+def test_a_title_within_a_sentence_names_what_is_spoken_of_and_says_nothing(title):
+    assert len(supported(f"{title} has people count sheep aloud, which keeps them awake. [1]", NEGATED).claims) == 1
+    assert not supported(f"{title} has people count goats in silence, and they sleep. [1]", NEGATED).claims
+    assert untitled(f"{title} counts.", [NEGATED]) == f"{title} counts."  # nothing else would be left
+
+
+@pytest.mark.parametrize("count", ["Two", "2", "two of these"])
+def test_a_writer_may_count_the_papers_that_a_sentence_cites(count):
+    line = "{} papers reach results on Path-X: all prior work fails on it, one has 61.4% accuracy. [1][2]"
+    assert checked(line.format(count)).claims
+    (removed,) = checked(line.format(7)).removed
+    assert removed.reason == "the cited sentences do not give 7"
+
+
+def test_what_is_looked_for_again_keeps_the_reason_for_which_it_was_taken_out():
+    verifier = Verifier(evidence(S4), by_words(0.9), {})
+    for line in ("S4 generates text 50 times faster. [1]", "It has 7 layers, they say. [1]"):
+        verifier.check(drafted(line))
+    before = verifier.verified().removed
+    verifier.again(evidence(POKER))
+    assert verifier.verified().removed == before
 
 
 @pytest.mark.parametrize("opening", ["This", "It", "These sheep", "They", "Such a study"])
