@@ -234,10 +234,13 @@ def _linted(
     library = arguments.place.open_library()
     ranked = (lambda text: [id for id, _ in library.words.lexical(text, 5)]) if all_of_it else None
     whole = arguments.place.questions()
-    found = lint.lint(questions, papers, lexical=ranked, lock=arguments.place.lock, whole=whole)
+    found = lint.lint(
+        questions, papers, lexical=ranked, lock=arguments.place.lock, whole=whole, accepting=arguments.place.accepting
+    )
     stops = [finding for finding in found if finding.stops]
+    lines = gold.lines_of(arguments.place.file)
     for finding in found if tell else stops:
-        print(f"rag: {finding}", file=sys.stderr)
+        print(f"rag: {finding.at(lines, arguments.place.file.name)}", file=sys.stderr)
     if tell:
         print(f"{len(questions)} questions, {len(stops)} problems, {len(found) - len(stops)} warnings")
     return bool(stops)

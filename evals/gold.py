@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -21,6 +21,7 @@ Kind = Literal[
     "single", "multi", "list", "unanswerable", "followup", "robustness",
     "definition", "comparison", "mention", "detail", "act",
 ]  # fmt: skip
+KINDS: tuple[Kind, ...] = get_args(Kind)
 LISTS: tuple[Kind, ...] = ("list", "mention")  # right by the papers cited; may name no fact
 Split = Literal["dev", "gate"]
 
@@ -118,13 +119,28 @@ def load(path: Path = GOLD) -> tuple[Question, ...]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise GoldError(f"{path}: cannot be read: {error}") from error
-    questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if _says(line))
+    questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if says(line))
     if not questions:
-        raise GoldError(f"{path}: holds no question")
+        raise GoldError(f"{path}: holds no question; add some with: rag gold add {path}")
     return questions
 
 
-def _says(line: str) -> bool:
+def question_of(line: str) -> Question:
+    """The row of one line. Raises GoldError."""
+    return _question(Path("row"), 1, line)
+
+
+def lines_of(path: Path) -> dict[str, int]:
+    """The line of each row by its id, the first one where it stands twice; only of a file that `load` takes."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if says(line):
+            found.setdefault(json.loads(line)["id"], number)
+    return found
+
+
+def says(line: str) -> bool:
+    """Is a line of the file a row?"""
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 

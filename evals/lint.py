@@ -19,10 +19,11 @@ from pathlib import Path
 from rag.places import resource
 from rag.records import Paper
 
-from .gold import GOLD, LISTS, Question
+from .gold import GOLD, LISTS, GoldError, Question
 from .match import fires, fold
 from .records import write_whole
 
+ACCEPTING = "rag eval lint --accept"
 LOCK = GOLD.with_name("gold.lock")
 REFUSALS = (
     "",
@@ -34,7 +35,7 @@ ALIKE = 90  # rapidfuzz token_set_ratio from which two questions are the same on
 TITLE_SHARE = 0.5  # of a question's words that may stand in the title of its paper
 BM25_MOST = 0.9  # share of single-paper questions that BM25 alone may rank right at 1
 LOOSE = 0.05  # share of the references of other groups on which a fact's matcher may fire
-LEAST_OTHERS = 50  # references from which that share is looked at
+LEAST_OTHERS = 50  # references, or single-paper questions, from which such a share is looked at
 GONE = "gone"  # in the lock, instead of the hash of a row that was deleted
 SHARED_WORDS = 8  # in a row, between a prompt and a question
 _STOP = frozenset(
@@ -52,7 +53,12 @@ class Finding:
     stops: bool = True
 
     def __str__(self) -> str:
-        return f"{'problem' if self.stops else 'warning'}: {self.id}: {self.text}"
+        return self.at({}, "")
+
+    def at(self, lines: Mapping[str, int], file: str) -> str:
+        """As a line of text, with the file's line where one is known."""
+        where = f"{file}:{lines[self.id]}: " if self.id in lines else ""
+        return f"{'problem' if self.stops else 'warning'}: {where}{self.id}: {self.text}"
 
 
 def lint(
@@ -63,18 +69,20 @@ def lint(
     lock: Path = LOCK,
     prompts: Path | None = None,
     whole: Sequence[Question] | None = None,
+    accepting: str = ACCEPTING,
 ) -> list[Finding]:
     """Everything found, in order. `lexical(question)` ranks paper ids by words alone.
 
     `prompts` is a folder of prompts in place of the shipped one, which no question may be in.
-    `whole` is the whole set where `questions` are some of it: a row of the lock must stand there.
+    `accepting` is the command that accepts the rows as they are. `whole` is the whole set where `questions` are some
+    of it: a row of the lock must stand there.
     """
-    found = [finding for question in questions for finding in _row(question, papers)]
+    found = [finding for question in questions for finding in of_row(question, papers)]
     found += _repeated(questions)
     found += _groups(questions)
     found += _near_duplicates(questions)
     found += _loose(questions)
-    found += _locked(questions, whole or questions, lock)
+    found += _locked(questions, whole or questions, lock, accepting)
     found += _leaked(questions, prompts or resource("prompts"))
     if lexical:
         found += _headroom(questions, lexical)
@@ -84,7 +92,9 @@ def lint(
 # --- a row --------------------------------------------------------------------------------------
 
 
-def _row(question: Question, papers: Mapping[str, Paper]) -> Iterator[Finding]:
+def of_row(question: Question, papers: Mapping[str, Paper]) -> Iterator[Finding]:
+    """What is wrong with one row by itself."""
+
     def problem(text: str) -> Finding:
         return Finding(question.id, text)
 
@@ -187,12 +197,14 @@ def _leaked(questions: Sequence[Question], prompts: Path) -> list[Finding]:
 def _headroom(questions: Sequence[Question], lexical: Callable[[str], Sequence[str]]) -> list[Finding]:
     """A set that a word search alone solves tells nothing apart."""
     single = [question for question in questions if question.kind == "single"]
-    if not single:
+    if len(single) < LEAST_OTHERS:
         return []
     right = sum(bool(set(lexical(question.question)[:1]) & question.essential) for question in single)
     share = right / len(single)
     if share > BM25_MOST:
-        return [Finding("set", f"BM25 alone ranks {share:.0%} of the single-paper questions right: too easy")]
+        return [
+            Finding("set", f"BM25 alone ranks {share:.0%} of the single-paper questions right: too easy", stops=False)
+        ]
     return []
 
 
@@ -210,30 +222,24 @@ def _loose(questions: Sequence[Question]) -> list[Finding]:
     ]
 
 
-def _locked(questions: Sequence[Question], whole: Sequence[Question], lock: Path) -> list[Finding]:
+def _locked(questions: Sequence[Question], whole: Sequence[Question], lock: Path, accepting: str) -> list[Finding]:
     """What differs from what was accepted. A row, its matchers or its grades change only where the lock says so."""
     known = read_lock(lock)
     found: list[Finding] = []
     new = [question.id for question in questions if question.rev > known.get(question.id, (0, ""))[0]]
     if new:
         some = f"{', '.join(new[:3])}{' ...' if len(new) > 3 else ''}"
-        found.append(
-            Finding("set", f"{len(new)} rows are new or edited and not accepted ({some}): rag eval lint --accept")
-        )
+        found.append(Finding("set", f"{len(new)} rows are new or edited and not accepted ({some}): {accepting}"))
     here = {question.id for question in whole}
     if gone := sorted(id for id, (_, digest) in known.items() if id not in here and digest != GONE):
         some = f"{', '.join(gone[:3])}{' ...' if len(gone) > 3 else ''}"
-        found.append(
-            Finding("set", f"{len(gone)} rows are gone ({some}): restore them from git, or rag eval lint --accept")
-        )
+        found.append(Finding("set", f"{len(gone)} rows are gone ({some}): restore them from git, or {accepting}"))
     for question in questions:
         rev, digest = known.get(question.id, (0, ""))
         if digest == GONE:
             found.append(Finding(question.id, "this id was a deleted row's; take another"))
         elif question.rev == rev and digest != row_hash(question):
-            found.append(
-                Finding(question.id, f"changed, but its rev is still {rev}: raise it, then rag eval lint --accept")
-            )
+            found.append(Finding(question.id, f"changed, but its rev is still {rev}: raise it, then {accepting}"))
         elif question.rev < rev:
             found.append(Finding(question.id, f"rev {question.rev} is lower than the {rev} it had"))
     return found
@@ -248,17 +254,30 @@ def row_hash(question: Question) -> str:
 
 
 def read_lock(path: Path = LOCK) -> dict[str, tuple[int, str]]:
-    """(rev, hash) by id, of every row there ever was; empty when there is no lock yet."""
+    """(rev, hash) by id, of every row there ever was; empty when there is no lock yet. Raises GoldError."""
     if not path.exists():
         return {}
-    rows = json.loads(path.read_text("utf-8"))
-    return {id: (int(rev), str(digest)) for id, (rev, digest) in rows.items()}
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+        return {id: (int(rev), str(digest)) for id, (rev, digest) in rows.items()}
+    except (OSError, AttributeError, TypeError, ValueError) as error:
+        raise GoldError(
+            f"{path}: is no lock of a gold set ({error}); restore it, or delete it and accept anew"
+        ) from error
 
 
 def accept(questions: Sequence[Question], path: Path = LOCK) -> None:
     """Write the rows' revisions into the lock; ids that are gone stay, marked, so that none is used again."""
     before = {id: (rev, GONE) for id, (rev, _) in read_lock(path).items()}
-    known = before | {question.id: (question.rev, row_hash(question)) for question in questions}
+    _write(path, before | {question.id: (question.rev, row_hash(question)) for question in questions})
+
+
+def remember(question: Question, path: Path) -> None:
+    """Accept one row, and leave the others as they are in the lock."""
+    _write(path, read_lock(path) | {question.id: (question.rev, row_hash(question))})
+
+
+def _write(path: Path, known: Mapping[str, tuple[int, str]]) -> None:
     lines = [f" {json.dumps(id)}: {json.dumps(entry)}" for id, entry in sorted(known.items())]
     write_whole(path, "{\n" + ",\n".join(lines) + "\n}\n")
 

@@ -41,7 +41,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
         "source", nargs="?", type=Path, metavar="RUN", help="a run's folder or a baseline (default: the baseline)"
     )
     command.add_argument("--model", metavar="NAME", help="the baseline of this model")
-    command.add_argument("--splits", type=_count, default=50, metavar="N", help="how many splits (default 50)")
+    command.add_argument("--splits", type=count, default=50, metavar="N", help="how many splits (default 50)")
     command.set_defaults(run=commands["aa"])
     command = typed.add_parser("gains", help="how much better the baseline is than that of the plain pipeline")
     command.add_argument(
@@ -72,10 +72,10 @@ def _options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=("dev", "gate", "all"), default="all", help="which questions (default all)")
     parser.add_argument("--kind", action="append", help="only questions of this kind; may be repeated")
     parser.add_argument("--id", action="append", help="only this question; may be repeated")
-    parser.add_argument("--samples", type=_count, default=1, metavar="N", help="ask each question N times")
+    parser.add_argument("--samples", type=count, default=1, metavar="N", help="ask each question N times")
     parser.add_argument("--model", metavar="NAME", help="a chat model, or plain (default: the extractive answerer)")
     parser.add_argument("--base-url", metavar="URL", help="its OpenAI-compatible server")
-    parser.add_argument("-k", type=_count, metavar="N", help="papers an answer may draw on")
+    parser.add_argument("-k", type=count, metavar="N", help="papers an answer may draw on")
     parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare with this baseline")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one HTML page")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write it as Markdown, for a pull request")
@@ -87,7 +87,7 @@ def _options(parser: argparse.ArgumentParser) -> None:
 def _call_options(parser: argparse.ArgumentParser) -> None:
     """What both a run's calls and a judge's obey."""
     parser.add_argument(
-        "--concurrency", type=_count, default=4, metavar="N", help="calls of a model at once (default 4)"
+        "--concurrency", type=count, default=4, metavar="N", help="calls of a model at once (default 4)"
     )
     parser.add_argument("--cache", choices=("use", "refresh", "only", "off"), default="use", help="stored model calls")
     parser.add_argument("--max-usd", type=float, metavar="N", help="stop before a model's calls cost more than this")
@@ -104,7 +104,8 @@ def _inherit(parser: argparse.ArgumentParser, command: argparse.ArgumentParser) 
             action.default = argparse.SUPPRESS
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A number from 1 up, as typed."""
     if not text.isascii() or not text.isdigit() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
     return int(text)

@@ -58,6 +58,11 @@ class Place:
         """Where the baseline of an answerer lies."""
         return baseline.path_for(model, self.baselines)
 
+    @property
+    def accepting(self) -> str:
+        """The command that accepts the rows as they are now."""
+        return f"rag eval lint --accept {self.typed}".strip()
+
     def made(self) -> None:
         """Make the folder of a gold set of one's own, which tells git what in it to leave out. Raises RunError."""
         if self.lock.parent == self.file.parent or self.lock.parent.is_dir():

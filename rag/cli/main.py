@@ -198,6 +198,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return _harness("command", arguments.rest)
 
 
+def gold(arguments: argparse.Namespace) -> int:
+    """Make and check a gold set."""
+    return _harness("gold_command", arguments.rest)
+
+
 def _harness(module: str, argv: Sequence[str]) -> int:
     """Run a command line of the evals: `evals` in a checkout, `rag_evals` where the wheel is installed."""
     from importlib import import_module
@@ -318,6 +323,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "doctor": library.doctor,
     "models": models,
     "eval": evaluate,
+    "gold": gold,
 }
 
 

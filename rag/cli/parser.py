@@ -18,6 +18,7 @@ from rag.errors import UsageError
 from rag.formats import Format
 
 CHANGING = ("add", "sync", "remove", "undo")  # commands that change a library
+EVALS = ("eval", "gold")
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
@@ -25,12 +26,12 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
 
     Raises UsageError.
 
-    `rag eval` has a command line of its own, in the package of the evals: its words are in `rest`.
+    Those of EVALS have command lines of their own, in the package of the evals: their words are in `rest`.
     """
     alone = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"))
     words = ["chat", *argv] if alone else list(argv)
-    if words[0] == "eval":
-        return argparse.Namespace(command="eval", rest=words[1:])
+    if words[0] in EVALS:
+        return argparse.Namespace(command=words[0], rest=words[1:])
     parser = _parser()
     if is_question(words[0]):
         return parser.parse_args(["ask", *words])
@@ -167,6 +168,7 @@ def _checking(commands: Any) -> None:
     command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
     command = _command(commands, "models", "list the chat models that a server offers", library=False)
     _server_option(command)
+    commands.add_parser("gold", help="make and check a gold set of your own")
     commands.add_parser("eval", help="ask gold questions, and judge the answers against a baseline")
 
 
