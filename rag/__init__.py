@@ -17,8 +17,9 @@ RagError, whose text is one line. Importing this module imports nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
+from rag.attributed import Attribution, Bearing
 from rag.errors import (
     Cancelled,
     EmbedError,
@@ -47,10 +48,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Added", "Answer", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
+    "Added", "Answer", "Attribution", "Bearing", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
     "Hit", "Library", "LibraryBusy", "LibraryDamaged", "LibraryError", "LibraryMissing", "LibraryNewer",
     "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
-    "aanswer", "add", "answer", "answer_many", "open_library", "search", "stream",
+    "aanswer", "add", "answer", "answer_many", "cite", "open_library", "search", "stream",
 ]  # fmt: skip
 _LATE = {"Library": "rag.library.store", "Added": "rag.library.report"}
 
@@ -127,6 +128,27 @@ async def aanswer(
 def search(query: str, *, library: str | None = None, k: int = 8, where: str | None = None) -> tuple[Hit, ...]:
     """The `k` papers nearest to a query, best first, each saying what found it and how."""
     return _assistant(library, "extractive", None, k).search(query, k, _filter(where))
+
+
+@overload
+def cite(claims: str, *, library: str | None = None, k: int = 3, where: str | None = None) -> Attribution: ...
+@overload
+def cite(
+    claims: list[str] | tuple[str, ...], *, library: str | None = None, k: int = 3, where: str | None = None
+) -> tuple[Attribution, ...]: ...
+def cite(
+    claims: str | list[str] | tuple[str, ...], *, library: str | None = None, k: int = 3, where: str | None = None
+) -> Attribution | tuple[Attribution, ...]:
+    """What the `k` best papers say on a claim: `supporting` ones, `differing` ones, with quotes; on each of several claims.
+
+    >>> cite("S4 generates 60 times faster than Transformers").supporting[0].key
+    'efficiently-005efae14363'
+    """
+    wanted = [claims] if isinstance(claims, str) else list(claims)
+    if k < 1:
+        raise UsageError(f"k={k} is no number of papers; give 1 or more")
+    found = _assistant(library, "extractive", None, None).cite(wanted, k, _filter(where))
+    return found[0] if isinstance(claims, str) else found
 
 
 def stream(

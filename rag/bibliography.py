@@ -146,7 +146,7 @@ def own_key(extra: Mapping[str, str]) -> str:
 def known_keys(paper: Paper) -> list[str]:
     """All keys a paper is known by: those it came with, and the one it is given where it came with none."""
     made = made_key(paper.id, paper.title, paper.authors, paper.year)
-    return list(dict.fromkeys([key(paper), *other_keys(paper.extra), made]))
+    return list(dict.fromkeys([key(paper), *other_keys(paper.extra), f"{key(paper)}-{paper.id}", made]))
 
 
 def other_keys(extra: Mapping[str, str]) -> list[str]:

@@ -126,6 +126,48 @@ def missing_numbers(claim: str, quotes: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(missing))
 
 
+TOLD = 2  # other numbers that are told
+_AROUND = 4  # words before a number in which its unit may stand: "a BLEU of 43.2"
+
+
+def other_numbers(claim: str, quotes: Sequence[str]) -> tuple[str, ...]:
+    """What quotes give where a number of a claim is missing: numbers with its unit that the claim does not have.
+
+    As they stand there, with their unit, at most `TOLD`, those first whose sentence shares most words with the claim.
+    Empty when no number is missing, or nothing in its unit is given.
+    """
+    if not missing_numbers(claim, quotes):
+        return ()
+    asked, given = asked_numbers(readable(claim)), _given(quotes)
+    wanted = {r[0].unit for r in asked if not given.gives(r) and r[0].unit}
+    said = {quantity.value for readings in asked for quantity in readings}
+    stems = {stem(word) for word in folded(claim).split()}
+    nearest = sorted(quotes, key=lambda quote: -len(stems & {stem(word) for word in folded(quote).split()}))
+    found = [told for quote in nearest for told in _in_units(_APART.sub(_blank, readable(quote)), wanted, said)]
+    return tuple(dict.fromkeys(found))[:TOLD]
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
+
+
+def _in_units(quote: str, units: AbstractSet[str], without: AbstractSet[float]) -> list[str]:
+    """The numbers of a quote in some units, as they stand there; a unit may stand before its number, too."""
+    view, found = folded_view(quote), []
+    for quantity, span in placed_quantities(view.text):
+        before = {stem(word) for word in re.findall(r"[^\W\d_]+", view.text[: span.start])[-_AROUND:]}
+        if quantity.value in without or not (
+            quantity.unit in units or (not quantity.unit and before & units - {"x", "%"})
+        ):
+            continue
+        start, end = view.source(*span)
+        after = re.match(
+            r"\$?[ -]?(?:%|×|times\b|x\b|fold\b|percentage points?|percent|points?|[A-Za-z]+)?", quote[end:]
+        )
+        found.append(quote[start : end + (after.end() if after and quantity.unit else 0)].strip())
+    return found
+
+
 def _counted(quotes: Sequence[str]) -> set[str]:
     """What quotes count a few of: "five cognitive abilities" counts both words."""
     return {stem(word) for quote in quotes for found in _FEW.findall(folded(quote)) for word in found.split()}

@@ -33,6 +33,7 @@ class Remedy(Enum):
         "add a question, or type: /where {where}",
     )
     GIVE_TEXT = Words("give it as text", "type it, or pipe a text file", "type it")
+    CLAIM = Words("give a sentence that claims something", 'type: rag cite "a sentence"', "type: /claim a sentence")
     REPHRASE = Words("ask in other words", "ask in other words")
 
     # a library

@@ -35,7 +35,7 @@ ORDER = {
     "answering": {"assistant", "plain", "detailed", "drafting", "search", "opening"}
 }  # in a room of stages, the modules that know their order
 NAMES = set(
-    """answer aanswer answer_many stream search add Added Library open_library
+    """answer aanswer answer_many stream search cite add Added Attribution Bearing Library open_library
     Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
     RagError UsageError ReadError LibraryError LibraryMissing LibraryBusy LibraryDamaged LibraryNewer
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()

@@ -239,7 +239,7 @@ def test_one_paper_from_two_files_is_known_by_both_keys(folder):
     first = taken("@article{gull17, title={Piers}, abstract={Wood lasts.}, year=2017, pages={1--2}}", folder)
     (folder / "two.bib").write_text("@misc{Gull:2017, title={Piers}, abstract={Wood lasts.}, file={x}}", "utf-8")
     (paper,) = read([folder / "two.bib"], known=first).papers
-    assert known_keys(paper)[:2] == ["gull17", "Gull:2017"]
+    assert known_keys(paper)[:3] == ["gull17", "Gull:2017", f"gull17-{paper.id}"]
     assert said(write_papers(PAPERS["bibtex"], [paper]))[0][:2] == ("article", "gull17")
     assert bibliography.fields(paper.extra) == {"pages": "1--2", "ids": "Gull:2017", "file": "x"}
 

@@ -55,7 +55,7 @@ def test_help_and_completion_offer_what_can_be_written(capsys):
     assert all(suffix in told.help for suffix in formats.CHAT_BY_SUFFIX)
     nothing = type("Nothing", (), {"numbers": lambda self: []})()
     assert [name for name, _ in OFFERS["cite"](nothing)] == list(formats.CITED)
-    for command, among in (("cite", formats.CITED), ("export", formats.PAPERS), ("add", formats.FORMATS)):
+    for command, among in (("bib", formats.CITED), ("export", formats.PAPERS), ("add", formats.FORMATS)):
         with pytest.raises(SystemExit):
             main.main([command, "--help"])
         said = " ".join(capsys.readouterr().out.split())

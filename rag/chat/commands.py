@@ -151,6 +151,17 @@ def _like(chat: Conversation, screen: Screen, argument: str) -> None:
     _say_where(chat, screen)
 
 
+def _claim(chat: Conversation, screen: Screen, argument: str) -> None:
+    from rag.show import claims
+
+    if not argument:
+        raise RagError("which claim? type /claim and a sentence")
+    with screen.telling() as told:
+        (found,) = chat.assistant(told.stage).cite([argument], NEAREST, chat.where)
+    screen.put(claims.numbered(found, chat.listing(claims.told(found, NEAREST))))
+    _say_where(chat, screen)
+
+
 def _cite(chat: Conversation, screen: Screen, argument: str) -> None:
     from rag.show import export
 
@@ -340,6 +351,7 @@ COMMANDS = (
     Command("why", "[N]", "how the answer came about, or how paper N got in", _why, "number"),
     Command("papers", "QUERY", "search the library; its papers get numbers", _papers),
     Command("like", "N", "the papers nearest to it", _like, "paper"),
+    Command("claim", "SENTENCE", "the papers that support it, or say otherwise", _claim),
     Command("cite", "[N] [FORM]", f"as {formats.listed(formats.CITED)}", _cite, "cite"),
     Command(
         "export",

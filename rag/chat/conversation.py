@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.attributed import Bearing
 from rag.chat.store import Chat, Chats
 from rag.errors import Cancelled, RagError
 from rag.filters import ALL, Filter, split
@@ -189,7 +190,7 @@ class Conversation:
         """The papers that bear a number: those cited so far, and those that a search listed."""
         return self.listed | self.numbers
 
-    def listing(self, hits: Sequence[Hit]) -> dict[str, int]:
+    def listing(self, hits: Sequence[Hit | Bearing]) -> dict[str, int]:
         """The numbers of papers that a search found, by id: those they bear, else the next ones. They stay."""
         given = {paper.id: number for number, paper in self.on_screen.items()}
         for hit in hits:

@@ -84,8 +84,8 @@ def export(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def cite(arguments: argparse.Namespace) -> int:
-    """Print papers as they are cited."""
+def bib(arguments: argparse.Namespace) -> int:
+    """Print papers as entries of a bibliography."""
     from rag.show import export
 
     papers = _named(common.library_of(arguments), arguments.paper)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rag.cli import common, library
+from rag.cli import citing, common, library
 from rag.cli.parser import parsed
 from rag.errors import RagError, UsageError
 from rag.text import may_be_cut
@@ -314,7 +314,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "list": library.list_papers,
     "show": library.show,
     "export": library.export,
-    "cite": library.cite,
+    "bib": library.bib,
+    "cite": citing.cite,
     "status": library.status,
     "add": library.add,
     "sync": library.sync,

@@ -78,12 +78,12 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog="rag",
         description="Ask a library of paper abstracts; every sentence of an answer is a verbatim quote or checked against one.",
-        epilog="With no command: chat; with a question in quotes: ask. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask), 130 stopped.",
+        epilog="With no command: chat; with a question in quotes: ask. Exit codes: 0 done, 1 failed, 2 usage, 3 refused (ask) or not supported (cite), 130 stopped.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for add in (_asking, _chatting, _reading, _changing, _checking):
+    for add in (_asking, _citing, _chatting, _reading, _changing, _checking):
         add(commands)
     return parser
 
@@ -120,6 +120,21 @@ def _chatting(commands: Any) -> None:
     _answer_options(command)
 
 
+def _citing(commands: Any) -> None:
+    command = _command(commands, "cite", "say which papers support a claim, or the sentences of a draft")
+    text = "a claim in quotes; or drafts in LaTeX or Markdown; - reads one from a pipe"
+    command.add_argument("text", nargs="+", metavar="CLAIM|DRAFT", help=text)
+    text = "put the keys of supporting papers into the draft, and nothing else; a copy is kept beside it"
+    command.add_argument("--in-place", action="store_true", help=text)
+    command.add_argument("--bib", metavar="FILE", help="add the entries of these papers to a BibTeX file")
+    text = "look at the citations in a draft: is the key in the library, does the paper bear the sentence?"
+    command.add_argument("--check", action="store_true", help=text)
+    command.add_argument("-k", type=int, metavar="N", help="papers for a claim (default 3; 1 with --in-place or --bib)")
+    _filter_options(command)
+    cited = partial(_format, among=formats.CITED)
+    command.add_argument("--format", type=cited, help=argparse.SUPPRESS)  # of the command that is called bib now
+
+
 def _reading(commands: Any) -> None:
     command = _command(commands, "list", "print the papers of the library")
     command.add_argument(
@@ -135,7 +150,7 @@ def _reading(commands: Any) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
     command.add_argument("--force", action="store_true", help="replace a file that is there")
     _filter_options(command)
-    command = _command(commands, "cite", "print papers as they are cited", as_json=False)
+    command = _command(commands, "bib", "print papers as entries of a bibliography", as_json=False)
     command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
     text = f"{formats.listed(formats.CITED)} (default: {formats.DEFAULT.name})"
     cited = partial(_format, among=formats.CITED)

@@ -48,9 +48,10 @@ _MARK = re.compile(r"\s*\[(\d+)\]")
 # --- papers -------------------------------------------------------------------------------------
 
 
-def bibtex(papers: Sequence[Paper], abstracts: bool = False) -> str:
-    """One entry a paper; with `abstracts` also what else is needed to read the papers back."""
-    keys = bibliography.keys(papers := _distinct(papers))
+def bibtex(papers: Sequence[Paper], abstracts: bool = False, *, keys: Mapping[str, str] | None = None) -> str:
+    """One entry a paper; with `abstracts` also what else is needed to read the papers back. `keys` are by id."""
+    papers = _distinct(papers)
+    keys = keys or bibliography.keys(papers)
     return "\n".join(_entry(paper, keys[paper.id], abstracts) for paper in papers)
 
 

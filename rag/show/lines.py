@@ -80,7 +80,7 @@ def sources(answer: Answer, *, longest: int | None = None, abstracts: bool = Fal
     """
     text, lines, grouped = _line(answer.text), [], by_number(answer)
     for number, citations in grouped.items():
-        head = _head(number, citations[0].paper)
+        head = titled(number, citations[0].paper)
         lines.append(head._replace(fits=len(grouped) >= MANY and not abstracts))
         if abstracts:
             lines += [Line("", tuple(quoting(citations[0].paper, citations))), line()]
@@ -99,7 +99,7 @@ def all_sources(answers: Sequence[Answer]) -> list[Line]:
             cited.setdefault(number, (paper, []))[1].append(at)
     lines = []
     for number, (paper, places) in sorted(cited.items()):
-        lines.append(_head(number, paper))
+        lines.append(titled(number, paper))
         lines.append(line(f"cited by question{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}", "dim"))
     return lines
 
@@ -120,7 +120,8 @@ def _line(text: str) -> str:
     return " ".join(shown(text).split())
 
 
-def _head(number: int, paper: Paper) -> Line:
+def titled(number: int, paper: Paper) -> Line:
+    """A paper under its number: title, year, first author, id."""
     known = ", ".join(shown(str(fact)) for fact in (paper.year, *map(family_name, paper.authors[:1])) if fact)
     facts = f" ({known})" if known else ""
     return Line(f"[{number}]", ((shown(paper.headline), "bold"), (facts, ""), (f"  {paper.id}", "dim")))
@@ -156,7 +157,7 @@ def why(answer: Answer, least_support: float) -> list[Line]:
 def why_paper(answer: Answer, number: int, paper: Paper) -> list[Line]:
     """How a paper came into an answer: what found it, its rank at each stage, the sentences that cite it."""
     chunks = {evidence.chunk.id for evidence in answer.evidence if evidence.paper.id == paper.id}
-    lines = [_head(number, paper)]
+    lines = [titled(number, paper)]
     for stage, traced in answer.trace.items():
         found = [t for t in traced if t.id in chunks]
         if found:

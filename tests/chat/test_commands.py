@@ -211,6 +211,17 @@ def test_a_line_that_no_command_takes_says_how_to_ask_it_and_that_works(talk, li
     assert [answer.question for answer in talk.chat.history] == [QUESTION, line]
 
 
+def test_claim_names_what_supports_it_or_says_otherwise(talk):
+    shown = talk("/claim The Navi agent completes 19.5% of the Windows tasks.")
+    assert re.match(r"\[1\] Windows Agent Arena: .*\n +supports\n.*19.5%", shown)
+    assert "Windows Agent Arena" in talk("/cite 1")
+    shown = talk("/claim The Navi agent completes 45% of the Windows tasks.")
+    assert shown.lstrip().startswith("Nothing in this library supports this.\n[1] Windows Agent Arena")
+    assert "differs: the abstract says 19.5% and 74.5%, not 45%" in shown
+    assert "The nearest:" in talk("/claim Coffee lowers the risk of diabetes.")
+    assert "type /claim and a sentence" in talk("/claim")
+
+
 def test_cite_gives_what_can_be_copied(asked):
     assert re.match(r"@misc\{flashattention-ab71d384aa75,\n  title = ", asked("/cite 1"))
     assert asked.screen[0].kind == "raw"

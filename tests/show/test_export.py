@@ -198,9 +198,9 @@ def test_the_ending_says_what_is_written(rag, name):
 def test_papers_are_named_by_id_or_title_and_printed(rag):
     assert rag("export", FLASH.id[:6], "structured state spaces") == (0, bibtex([FLASH, S4], True), "2 papers\n")
     assert rag("export", "Structured", "State", "Spaces", "--format", "csl-json")[1] == csl([S4], True)
-    assert rag("cite", FLASH.id) == (0, bibtex([FLASH]), "")
-    assert rag("cite", FLASH.id, "--format", "markdown")[1] == references([FLASH])
-    assert rag("cite", FLASH.id, "--format", "ris")[1].splitlines()[2] == "TI  - FlashAttention"
+    assert rag("bib", FLASH.id) == (0, bibtex([FLASH]), "")
+    assert rag("bib", FLASH.id, "--format", "markdown")[1] == references([FLASH])
+    assert rag("bib", FLASH.id, "--format", "ris")[1].splitlines()[2] == "TI  - FlashAttention"
 
 
 @pytest.mark.parametrize(
@@ -209,10 +209,10 @@ def test_papers_are_named_by_id_or_title_and_printed(rag):
         (["export", "-o", "a.doc"], 2, "a.doc: the ending says no format; use one of .bib"),
         (["export", "--format", "word"], 2, "no format is called 'word'"),
         (["export", "nothing", "like", "it"], 1, "no paper 'nothing' in this library"),
-        (["cite"], 2, "required: paper"),
-        (["cite", "-o", "x"], 2, "unrecognized"),
+        (["bib"], 2, "required: paper"),
+        (["bib", "-o", "x"], 2, "unrecognized"),
         (["show", "nothing like it"], 1, "type: rag list --library "),
-        (["cite", "FlashAttentoin paper"], 1, "no paper"),
+        (["bib", "FlashAttentoin paper"], 1, "no paper"),
     ],
 )
 def test_mistakes_are_one_line(rag, argv, code, said):
