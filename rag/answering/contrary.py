@@ -8,6 +8,7 @@ Four kinds, each told by words alone, and only where the quotes speak plainly: a
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import combinations
@@ -19,6 +20,10 @@ from rag.text import STOPWORDS, Span, folded, readable, stem
 NEAR = 7  # words on each side of an opposite in which both sides must share one
 DENIED = 3  # words after a denial that it denies
 BESIDE = 6  # words beside a figure that may say what it is of
+LONGEST = 400  # words of a sentence that are compared: each is held against each of the other side
+FIGURES = 30  # of a claim, at most, that are compared with each other
+
+Tokens = list[str | float]  # words and figures of a text, in order
 
 _OPPOSITES = tuple(  # a dimension a line; with a star the beginning of words
     (tuple(one.split()), tuple(other.split()))
@@ -106,7 +111,7 @@ def contrary(claim: str, quotes: Sequence[str]) -> str:
 def _words(text: str) -> list[_Word]:
     plain = _IDLE.sub("", _IN_PLACE.sub("instead of", folded(readable(text)).replace("n't", " not")))
     words, left, gone = list[_Word](), 0, 0
-    for word in re.findall(r"[^\W_]+(?:[.,-][^\W_]+)*|[^\w\s]", plain):
+    for word in re.findall(r"[^\W_]+(?:[.,-][^\W_]+)*|[^\w\s]", plain)[:LONGEST]:
         if not word[0].isalnum():
             left, gone = (0, 0) if word in ",;:.()" else (left, gone)
             continue
@@ -237,18 +242,23 @@ def _widened(said: Sequence[_Word], nearest: Sequence[_Word], everything: Sequen
 # --- figures that changed places ----------------------------------------------------------------
 
 
+_IN_NAME = re.compile(r"[a-z]\w*[-/@]$")
+
+
 def _swapped(claim: str, quotes: Sequence[str]) -> Iterator[str]:
     """Two figures of which each is given for what the other is said to be of."""
     given = [{number for number, _ in _numbers(folded(quote))} for quote in quotes]
     both = {quantity for one in given for quantity in one}
-    for one, other in combinations(dict.fromkeys(number for number, _ in _numbers(folded(claim))), 2):
+    said, heard = _figured(claim), [_figured(quote) for quote in quotes]
+    numbers = list(dict.fromkeys(number for number, _ in _numbers(folded(claim))))
+    for one, other in combinations(numbers[:FIGURES], 2):
         crossed = {one._replace(unit=other.unit), other._replace(unit=one.unit)}
         told = f"the quotes give {one.value:g} and {other.value:g} the other way round"
         if one.unit and other.unit and one.unit != other.unit and not {one, other} & both and crossed <= both:
             yield told
-        for quote, held in zip(quotes, given, strict=True):
+        for tokens, held in zip(heard, given, strict=True):
             sure = one.unit != other.unit and any(_alone(number, held) for number in (one, other))
-            if one.value != other.value and not sure and _crossed(claim, quote, one.value, other.value):
+            if one.value != other.value and not sure and _crossed(said, tokens, one.value, other.value):
                 yield told
 
 
@@ -259,56 +269,65 @@ def _alone(number: Quantity, held: Set[Quantity]) -> bool:
 
 def _numbers(plain: str) -> list[tuple[Quantity, Span]]:
     """The numbers of a folded text that are no part of a name, such as "CIFAR-100"."""
-    return [one for one in placed_quantities(plain) if not re.search(r"[a-z]\w*[-/@]$", plain[: one[1].start])]
+    return [
+        one for one in placed_quantities(plain) if not _IN_NAME.search(plain[max(0, one[1].start - 40) : one[1].start])
+    ]
 
 
-def _crossed(claim: str, quote: str, one: float, other: float) -> bool:
+def _crossed(said: Tokens, heard: Tokens, one: float, other: float) -> bool:
     """Do two figures stand in another order than in a quote, and what stands beside them does not, or the reverse?
 
     Beside them is what comes after each ("5 % of A and 7 % of B"), or before each ("A 5 %, B 7 %").
     """
-    said, heard = _figured(claim), _figured(quote)
-    if any(tokens.count(value) != 1 for tokens in (said, heard) for value in (one, other)):
+    spoken, given = _places(said), _places(heard)
+    shared = spoken.keys() & given.keys()
+    if not {one, other} <= shared:
         return False
     if _stays(said, heard, one, other) and _stays(said, heard, other, one):
         return False
-    first, second = sorted((one, other), key=said.index)
-    begin, end = said.index(first), said.index(second)
-    inverted = heard.index(first) > heard.index(second)
+    first, second = sorted((one, other), key=spoken.__getitem__)
+    begin, end = spoken[first], spoken[second]
+    inverted = given[first] > given[second]
     before, between, after = (
         said[max(0, begin - BESIDE) : begin],
         said[begin + 1 : end],
         said[end + 1 : end + 1 + BESIDE],
     )
     votes = [
-        (heard.index(x) > heard.index(y)) == inverted
+        (given[x] > given[y]) == inverted
         for xs, ys in ((between, after), (before, between))
-        for x in xs
-        for y in ys
-        if all(said.count(token) == heard.count(token) == 1 for token in (x, y))
+        for x in shared.intersection(xs)
+        for y in shared.intersection(ys)
     ]
     return bool(votes) and not any(votes)
 
 
-def _stays(said: Sequence[str | float], heard: Sequence[str | float], one: float, other: float) -> bool:
+def _places(tokens: Tokens) -> dict[str | float, int]:
+    """Where each token stands that stands there once."""
+    counts = Counter(tokens)
+    return {token: at for at, token in enumerate(tokens) if counts[token] == 1}
+
+
+def _stays(said: Tokens, heard: Tokens, one: float, other: float) -> bool:
     """Has a figure a word right before or after it, in a claim as in its quote, that the other figure has not there?"""
     return bool(_beside(said, one) & _beside(heard, one) - _beside(heard, other))
 
 
-def _beside(tokens: Sequence[str | float], value: float) -> set[tuple[int, str | float]]:
+def _beside(tokens: Tokens, value: float) -> set[tuple[int, str | float]]:
     at = tokens.index(value)
     return {(step, tokens[at + step]) for step in (-1, 1) if 0 <= at + step < len(tokens)}
 
 
-def _figured(text: str) -> list[str | float]:
+def _figured(text: str) -> Tokens:
     """The words of a text that carry meaning, as they are written, and its figures as numbers, in order."""
     plain = folded(text)
     placed = _numbers(plain)
     tokens: list[tuple[int, str | float]] = [(span.start, quantity.value) for quantity, span in placed]
+    inside = {at for _, span in placed for at in range(span.start, span.end)}
     for found in re.finditer(r"[^\W_]+(?:[.,'-][^\W_]+)*\+*", plain):
-        if found[0] not in STOPWORDS and not any(s.start < found.end() and found.start() < s.end for _, s in placed):
+        if found[0] not in STOPWORDS and inside.isdisjoint(range(*found.span())):
             tokens.append((found.start(), found[0]))
-    return [token for _, token in sorted(tokens, key=lambda one: one[0])]
+    return [token for _, token in sorted(tokens, key=lambda one: one[0])][:LONGEST]
 
 
 _COMPARED = re.compile(
