@@ -210,6 +210,10 @@ class Chroma:
         with self._lock:
             self._client.close()
 
+    def keep(self) -> None:
+        """Never free what it holds, in this process."""
+        self._client.keep()
+
     def _opened(self) -> Any:
         if self._client.collection is None:
             if problem := self._manifest.problem(self._place):
@@ -251,7 +255,6 @@ class _Client:
         client, folder = self._client, self._folder
         self._client = self._folder = self.collection = None
         if self._process != os.getpid():
-            _inherited.append(client)
             return
         if client is not None:
             try:
@@ -262,10 +265,15 @@ class _Client:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def keep(self) -> None:
+        """Never free it."""
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._client))
+
 
 _open: weakref.WeakValueDictionary[tuple[int, Path, Manifest], Chroma] = weakref.WeakValueDictionary()
 _opening = threading.Lock()
-_inherited: list[Any] = []  # clients of a parent process: their threads are not here, so they cannot even be closed
 
 
 @contextlib.contextmanager
@@ -285,10 +293,15 @@ def _is_fault(error: BaseException) -> bool:
 
 
 def _after_fork() -> None:
-    """In a child no thread of the parent goes on: what one of them held is never given back."""
+    """In a child no thread of the parent goes on: what one of them held is never given back.
+
+    To free a client there waits for its threads without end, at the latest when the child exits. So a reference
+    that nobody holds keeps each client until the process is gone.
+    """
     global _opening
     _opening = threading.Lock()
-    _inherited.extend(_open.values())
+    for collection in _open.values():
+        collection.keep()
 
 
 if hasattr(os, "register_at_fork"):
