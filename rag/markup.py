@@ -27,7 +27,7 @@ _BLOCKS = set("p br hr div ul ol li dl dt dd h1 h2 h3 h4 h5 h6 tr title sec sect
 _NAMES = "|".join(sorted(map(re.escape, {*_FREE, *_VOID, *_PAIRED}), key=len, reverse=True))
 _QUOTED = r"(?:\"[^\"<>]{0,300}\"|'[^'<>]{0,300}'|&(?:amp;){0,3}quot;[^<>\"]{0,300}?&(?:amp;){0,3}quot;)"
 TAG = (
-    rf"{LESS}/?(?:(?:jats|mml|ce|sb):[A-Za-z-]{{1,30}}|(?i:m:|xhtml:)?(?i:{_NAMES}))"
+    rf"{LESS}/?(?:(?:jats|mml|ce|sb):[A-Za-z-]{{1,30}}|(?ai:m:|xhtml:)?(?ai:{_NAMES}))"
     rf"(?:\s{{1,50}}[A-Za-z_][\w:.-]{{0,60}}\s{{0,9}}=\s{{0,9}}{_QUOTED}){{0,20}}\s{{0,50}}/?{GREATER}"
 )
 _TAG = re.compile(TAG)

@@ -317,6 +317,7 @@ def _is_entity(piece: str) -> bool:
 
 # --- folded -------------------------------------------------------------------------------------
 
+KEPT = 10_000  # characters of a text, at most, whose folded view is kept
 _TYPOGRAPHY = str.maketrans(
     dict.fromkeys("‐‑‒–—−", "-")
     | dict.fromkeys("‘’‚ʼ`", "'")
@@ -327,22 +328,32 @@ _TYPOGRAPHY = str.maketrans(
 
 def folded_view(text: str) -> View:
     """Readable, without case, typographic variants, zero-width characters and repeated white space."""
+    return _folded_view(text) if len(text) <= KEPT else _folded_view.__wrapped__(text)
+
+
+@lru_cache(maxsize=64)  # each sentence of an answer is looked for in the same few abstracts
+def _folded_view(text: str) -> View:
     base = readable_view(text)
     out: list[str] = []
     offsets: list[int] = []
     ends: list[int] = []
+    last = " "
     for char, offset, end in zip(base.text, base.offsets, base.ends, strict=False):
-        for piece in unicodedata.normalize("NFKC", char).translate(_TYPOGRAPHY).casefold():
-            if piece.isspace():
-                if not out or out[-1] == " ":
-                    continue
-                piece = " "
-            elif unicodedata.category(piece) == "Cf":
+        for piece in _folded_character(char):
+            if piece == last == " ":
                 continue
             out.append(piece)
             offsets.append(offset)
             ends.append(end)
+            last = piece
     return View("".join(out), (*offsets, len(text)), tuple(ends))
+
+
+@lru_cache(maxsize=4096)
+def _folded_character(char: str) -> str:
+    plain = unicodedata.normalize("NFKC", char).translate(_TYPOGRAPHY).casefold()
+    spaced = "".join(" " if piece.isspace() else piece for piece in plain)
+    return "".join(piece for piece in spaced if unicodedata.category(piece) != "Cf")
 
 
 def folded(text: str) -> str:

@@ -25,6 +25,7 @@ from rag.text import readable, readable_view
         "AT&T; &amplitude; &notit; R&D &c.",
         "x < p > y; 5<i; i>6; <3",
         "a_i<p, b<sup and c>sub",
+        "a <İ> b, a <ſub> c, a <\u212abd> d",  # letters that equal i, s and k but for their case
     ],
 )
 def test_what_only_looks_like_markup_stays(text):
