@@ -39,6 +39,11 @@ hypothesis.settings.register_profile("rag", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("rag")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no core waits for it at the end; one server serves the end-to-end tests."""
+    items.sort(key=lambda item: (not item.get_closest_marker("e2e"), not item.get_closest_marker("slow")))
+
+
 @pytest.fixture(scope="session")
 def papers() -> tuple[Paper, ...]:
     """The shipped papers, in the order of their files."""

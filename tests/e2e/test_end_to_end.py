@@ -78,7 +78,7 @@ def test_a_model_that_takes_too_long_is_not_waited_for(chat):
 
 
 def test_an_answer_is_verified(served, key):
-    answer = assistant(served, reply_tokens=60).answer(POKER)
+    answer = assistant(served, reply_tokens=30).answer(POKER)
     assert answer.status in ("answered", "partial", "refused")
     assert answer.usage.calls >= 1
     assert answer.usage.prompt_tokens > 200
@@ -96,7 +96,7 @@ def test_when_nothing_can_be_verified_the_abstracts_answer(served, key):
 
 
 def test_what_is_streamed_is_the_answer(served, key):
-    told, pieces = assistant(served, reply_tokens=60).stream(POKER), []
+    told, pieces = assistant(served, reply_tokens=30).stream(POKER), []
 
     def kept():
         pieces.append((yield from told))
@@ -114,7 +114,7 @@ def test_a_judge_is_asked_about_what_was_found_supported(served, key):
 
 
 def test_a_follow_up_is_put_into_words_that_were_said(served, key):
-    asking = assistant(served, reply_tokens=40)
+    asking = assistant(served, reply_tokens=24)
     first = asking.answer(POKER)
     answer = asking.answer("And who made it?", [first])
     assert answer.usage.calls >= 2
