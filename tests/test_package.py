@@ -57,7 +57,10 @@ def test_the_wheel_holds_what_an_answer_needs_and_nothing_else(wheel):
     shipped = {f"rag/{kind}/{file.name}" for kind in ("prompts", "data") for file in (ROOT / kind).iterdir()}
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "rag").rglob("*.py") if file.name != "convert.py"}
     weights = {f"rag/weights/{name}" for name in ("model.onnx", "tokenizer.json", "LICENSE", "NOTICE", "PROVENANCE.md")}
-    assert {name for name in names if name.startswith("rag/")} == shipped | modules | weights | {"rag/py.typed"}
+    tables = {str(path.relative_to(ROOT)) for path in (ROOT / "rag").rglob("*.toml")}
+    assert {name for name in names if name.startswith("rag/")} == shipped | modules | weights | tables | {
+        "rag/py.typed"
+    }
     harness = {file for kind in ("*.py", "*.toml", "judge_items.jsonl") for file in (ROOT / "evals").glob(kind)}
     harness |= {file for file in (ROOT / "evals" / "report").iterdir() if file.is_file()}
     travels = {f"rag_evals/{file.relative_to(ROOT / 'evals')}" for file in harness}
