@@ -109,14 +109,20 @@ def bless(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Show one question: what was asked, what is right, and what the baseline answered."""
-    from .report.summary import question_view
+    """Show one question: what is right, what the baseline answered, and beside it the latest run."""
+    from .report.view import question_view
 
-    questions = {question.id: question for question in arguments.place.questions()}
+    place, model = arguments.place, arguments.model or EXTRACTIVE
+    questions = {question.id: question for question in place.questions()}
     if arguments.id not in questions:
-        raise UsageError(f"no question {arguments.id!r} in {arguments.place.file.name}; type: rag eval lint")
-    accepted = baseline.load(arguments.place.baseline(arguments.model or EXTRACTIVE))
-    print(question_view(questions[arguments.id], accepted, _papers(arguments)))
+        raise UsageError(f"no question {arguments.id!r} in {place.file.name}; type: rag eval lint")
+    accepted = baseline.load(place.baseline(model)) if place.baseline(model).is_file() else None
+    candidate = _read(arguments.source) if arguments.source else run.latest(place.runs, model, arguments.id)
+    if not accepted and not candidate:
+        raise run.RunError(
+            f"{arguments.id} was not asked yet; type: {' '.join(filter(None, ('rag eval', place.typed)))}"
+        )
+    print(question_view(questions[arguments.id], accepted, _papers(arguments), candidate, place.library))
     return 0
 
 

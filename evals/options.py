@@ -29,9 +29,11 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     _options(command)
     command.add_argument("--reason", required=True, help="why the new answers are the right ones; kept in the file")
     command.set_defaults(run=commands["bless"])
-    command = typed.add_parser("show", help="show one question with what is right and what was answered")
+    command = typed.add_parser("show", help="show one question: what is right, the baseline's answer and the latest")
     command.add_argument("id")
-    command.add_argument("--model")
+    text = "the run that is shown beside the baseline (default: the latest that holds the question)"
+    command.add_argument("source", nargs="?", type=Path, metavar="RUN", help=text)
+    command.add_argument("--model", metavar="NAME", help="the answers of this model")
     command.set_defaults(run=commands["show"])
     command = typed.add_parser("judge-check", help="measure a judge on claims labelled by hand")
     _call_options(command)

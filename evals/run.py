@@ -269,6 +269,29 @@ def read(folder: Path) -> tuple[Manifest, list[Record]]:
     return manifest, records
 
 
+def latest(runs: Path, model: str, id: str) -> Run | None:
+    """The latest run of an answerer that holds a question, with the records of that question alone; None without one."""
+    written = {file.parent: file.stat().st_mtime_ns for file in runs.glob("*/records.jsonl")}
+    for folder in sorted(written, key=lambda folder: written[folder], reverse=True):
+        try:
+            manifest = _manifest(folder)
+            lines = (folder / "records.jsonl").read_text("utf-8").splitlines() if manifest.model == model else []
+            found = [row for line in lines if (row := _row(line)) and row.id == id]
+        except (RunError, OSError, UnicodeDecodeError):
+            continue
+        if found:
+            return Run(manifest, tuple({record.key: record for record in found}.values()))
+    return None
+
+
+def _row(line: str) -> Record | None:
+    """The record of a line; None for one that is torn, as the last one of a run that is under way may be."""
+    try:
+        return Record.from_dict(json.loads(line))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def _append(file: Any, record: Record) -> None:
     file.write(json.dumps(record.to_dict(), ensure_ascii=False) + "\n")
     file.flush()

@@ -67,6 +67,7 @@ def page(summary: Summary) -> str:
         sides=_sides(summary),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         headline=_headline(summary),
+        level=100 * sum(item.good for item in summary.items) / max(1, len(summary.items)),
         margin=MARGIN,
         changed=[_card(item, summary, full=True) for item in summary.changed],
         others=[_card(item, summary, full=not item.good) for item in summary.items if item.how not in HOW],

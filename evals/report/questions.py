@@ -55,6 +55,7 @@ class Reply:
     facts: tuple[tuple[Fact, str], ...]
     ranks: Mapping[str, Rank]
     confidence: float | None
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ def reply(question: Question, records: Sequence[Record]) -> Reply | None:
         tuple((fact, _lost(question, fact, answer)) for fact in question.facts),
         ranks(answer),
         confidence(answer),
+        str(answer.get("query") or question.question),
     )
 
 
@@ -219,9 +221,9 @@ def highlighted(paper: Paper, spans: Iterable[tuple[int, int]]) -> list[Piece]:
     for start, end in sorted(set(spans)):
         start, end = max(start, at), min(end, len(text))
         if start < end:
-            pieces += [Piece(_shown(text[at:start]), False), Piece(_shown(text[start:end]), True)]
+            pieces += [Piece(shown(text[at:start]), False), Piece(shown(text[start:end]), True)]
             at = end
-    return _joined([*pieces, Piece(_shown(text[at:]), False)])
+    return _joined([*pieces, Piece(shown(text[at:]), False)])
 
 
 def verbatim(citation: Mapping[str, Any], papers: Mapping[str, Paper]) -> bool:
@@ -232,10 +234,11 @@ def verbatim(citation: Mapping[str, Any], papers: Mapping[str, Paper]) -> bool:
 
 def title_of(paper: str, papers: Mapping[str, Paper]) -> str:
     """A paper's title as shown; its id when the library does not have it."""
-    return _shown(papers[paper].title) if paper in papers else f"{printable(paper)} (not in the library)"
+    return shown(papers[paper].title) if paper in papers else f"{printable(paper)} (not in the library)"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Text of a paper, as a reader sees it."""
     return printable(readable(text))
 
 
@@ -247,58 +250,3 @@ def _joined(pieces: Sequence[Piece]) -> list[Piece]:
         elif piece.text:
             joined.append(piece)
     return joined
-
-
-# --- `rag eval show` ----------------------------------------------------------------------------
-
-
-def question_view(question: Question, run: Run | None, papers: Mapping[str, Paper]) -> str:
-    """One question in plain text: asked, right, wanted, and what that run answered."""
-    records = as_written(run.records, {question.id: question}).get(question.id, []) if run else []
-    side = reply(question, records)
-    lines = [f"{question.id} rev {question.rev}  {question.kind}, split {question.split}, group {question.group}", ""]
-    lines += [f"before    {earlier}" for earlier in question.history]
-    lines += [f"asked     {question.question}", *(f"or as     {other}" for other in question.variants)]
-    lines += [f"right     {question.reference}" if question.answerable else f"missing   {question.missing}"]
-    lines += [f"not       {wrong.text} ({wrong.why})" for wrong in question.forbidden]
-    lines += [
-        "",
-        *_facts_shown(question, side),
-        *_papers_shown(question, side, papers),
-        "",
-        *_answer_shown(side, papers),
-    ]
-    return printable("\n".join(lines))
-
-
-def _facts_shown(question: Question, side: Reply | None) -> list[str]:
-    lost = {fact.id: where for fact, where in side.facts} if side else {}
-    return [
-        f"fact {fact.id:<4} {fact.text}{'' if fact.vital else ' (not required)'}"
-        f"{f': {lost[fact.id]}' if fact.id in lost else ''}"
-        for fact in question.facts
-    ]
-
-
-def _papers_shown(question: Question, side: Reply | None, papers: Mapping[str, Paper]) -> list[str]:
-    cited = {c["paper"] for c in side.citations} if side else set()
-    words = {2: "wanted", 1: "welcome", 0: "trap", None: "not judged"}
-    shown = dict.fromkeys([*sorted(question.papers, key=lambda p: -question.papers[p]), *sorted(cited)])
-    lines = []
-    for paper in shown:
-        rank = side.ranks.get(paper, Rank(None, None)) if side else Rank(None, None)
-        where = f"found at {rank.found or '-'}, evidence {rank.evidence or '-'}" if side else "not asked"
-        mark = ", cited" if paper in cited else ""
-        lines.append(f"{words[question.papers.get(paper)]:<10}{paper}  {title_of(paper, papers)}  ({where}{mark})")
-    return lines
-
-
-def _answer_shown(side: Reply | None, papers: Mapping[str, Paper]) -> list[str]:
-    if side is None:
-        return ["no answer to this revision in the run; make one with: rag eval run"]
-    sure = "" if side.confidence is None else f", confidence {side.confidence:.3f}"
-    lines = [f"{side.outcome} ({side.right} of {side.samples} samples right{sure})", "", side.text, ""]
-    for c in side.citations:
-        flaw = "" if verbatim(c, papers) else "  NOT IN THE ABSTRACT"
-        lines.append(f'[{c["number"]}] {c["paper"]} {c["start"]}:{c["end"]} "{_shown(c["quote"])}"{flaw}')
-    return lines

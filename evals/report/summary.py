@@ -41,7 +41,6 @@ from .questions import (
     items,
     outcome,
 )
-from .questions import question_view as question_view
 from .verdict import ALL, Words, words_of
 
 SCHEMA = 1

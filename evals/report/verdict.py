@@ -10,7 +10,7 @@ from rag.records import EXTRACTIVE
 
 from ..compare import LEAST_PAIRS, MARGIN, Comparison
 from ..records import Run
-from .questions import HOW, Item
+from .questions import GOOD, HOW, Item
 
 ALL = "all"
 
@@ -37,7 +37,7 @@ def words_of(result: Comparison | None, candidate: Run, listed: Sequence[Item], 
 
     `typed` are the options that name the gold set and its library.
     """
-    level = f"{sum(item.good for item in listed)} of {len(listed)} questions right"
+    level = _level(listed)
     place = f" {typed}" if typed else ""
     if result is None:
         why = "These are figures alone: nothing was compared."
@@ -47,6 +47,15 @@ def words_of(result: Comparison | None, candidate: Run, listed: Sequence[Item], 
     says, command = _next(result, candidate, listed)
     whole = command + place + (_by(candidate) if command.startswith("rag eval show") else _asked_with(candidate))
     return Words(result.verdict, result.exit_code, _headline(result, listed), level, why, tuple(more), says, whole)
+
+
+def _level(listed: Sequence[Item]) -> str:
+    """How many are right, and how many of the same were before, where both are known."""
+    now = sum(item.good for item in listed)
+    known = [item for item in listed if item.before]
+    before = sum(item.before is not None and item.before.outcome in GOOD for item in known)
+    then = f", {before} before" if len(known) == len(listed) and before != now else ""
+    return f"{now} of {len(listed)} questions right{then}"
 
 
 def _by(candidate: Run) -> str:

@@ -289,6 +289,22 @@ def test_a_small_set_of_ones_own_is_blessed_broken_and_found(evaluated, own, mon
     typed = shlex.split(command.removeprefix("next: rag eval "))
     code, out, err = evaluated(*typed)
     assert (code, err) == (0, "")
+    told = out.splitlines()
+    assert told[told.index("baseline") + 1].startswith("right (1 of 1")
+    assert told[told.index("candidate") + 1].startswith("wrongly refused (0 of 1")
+    assert "lost at   refusal: whether to answer was decided wrongly" in out
+    looked = shlex.split(told[-1].removeprefix("next      rag "))
+    assert looked[:6] == ["ask", "--abstracts", "-k", "1", "--library", "mine"]
+    assert main(looked) == 0
+
+
+def test_show_before_anything_was_asked_says_what_to_type(evaluated, own):
+    code, out, err = evaluated("show", "zz001", "--gold", own, "--library", "mine")
+    assert (code, out) == (1, "")
+    assert f"zz001 was not asked yet; type: rag eval --gold '{own}' --library mine" in err
+    evaluated("run", "--gold", own, "--library", "mine", "--id", "zz001")
+    code, out, _ = evaluated("show", "zz001", "--gold", own, "--library", "mine")
+    assert (code, "no answer to this revision in the run" in out, "right (1 of 1" in out) == (0, True, True)
 
 
 def test_one_kind_alone_is_compared_and_not_judged(evaluated, own):

@@ -24,7 +24,8 @@ from evals.metrics import METRICS
 from evals.records import Manifest, Record, Run, Verdict
 from evals.report import markdown, write_reports
 from evals.report.questions import Piece, highlighted, outcome, rank_changes, word_diff
-from evals.report.summary import Summary, headline, question_view, summarize
+from evals.report.summary import Summary, headline, summarize
+from evals.report.view import MEANS, question_view
 from evals.run import RunError
 from evals.statistics import Estimate
 from rag.records import Paper
@@ -306,6 +307,29 @@ def test_show_tells_what_is_right_and_what_was_answered():
     assert "wrong (0 of 1 samples right, confidence 0.800)" in view
     assert "no answer to this revision" in question_view(QUESTIONS[1], None, PAPERS)
     assert "ModelError" in question_view(QUESTIONS[5], RUN, PAPERS)
+
+
+def test_show_puts_the_latest_beside_the_baseline_and_names_the_stage_that_lost_it():
+    right = record("qa003", "Gamma is green.", P3, [P3, P2], [P3], 0.3)
+    view = question_view(QUESTIONS[2], Run(MANIFEST, (right,)), PAPERS, RUN, "my library")
+    lines = view.splitlines()
+    assert lines[lines.index("baseline") + 1].startswith("right (1 of 1")
+    assert lines[lines.index("candidate") + 1].startswith("wrong (0 of 1")
+    assert "says green: ok -> not retrieved" in view
+    assert lines[-2] == "lost at   not retrieved: the search did not find a paper that says it"
+    assert lines[-1] == "next      rag search --explain -k 20 --library 'my library' q"
+    assert "the same answer" in question_view(QUESTIONS[1], RUN, PAPERS, RUN)
+
+
+@pytest.mark.parametrize(
+    ("at", "stage", "command"),
+    [(1, "cut before the answer", "search"), (3, "refusal", "ask"), (5, "error", "ask"), (7, "refusal", "ask")],
+)
+def test_each_stage_has_the_command_that_looks_at_it(at, stage, command):
+    told = question_view(QUESTIONS[at], None, PAPERS, RUN).splitlines()[-2:]
+    assert told[0].startswith(f"lost at   {stage}: ")
+    assert told[1].startswith(f"next      rag {command} ")
+    assert MEANS[stage] in told[0]
 
 
 # --- all formats --------------------------------------------------------------------------------
