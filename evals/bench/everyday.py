@@ -177,7 +177,7 @@ def questions(library: Library) -> Iterator[Asked]:
     yield from _comparisons(pairs)
     yield from _about(some)
     yield from _lists(library)
-    yield from _acts(some)
+    yield from _acts(library, some)
     yield from _given(library, named)
     yield from _missing(library, _spread(named, DETAILS))
 
@@ -224,10 +224,12 @@ def _lists(library: Library) -> Iterator[Asked]:
         yield Asked("mention", _worded(MENTION, n, x=name), listed=having[name])
 
 
-def _acts(named: Sequence[Introduction]) -> Iterator[Asked]:
+def _acts(library: Library, named: Sequence[Introduction]) -> Iterator[Asked]:
+    texts = {paper.id: _text(paper) for paper in library}
     for n, x in enumerate(named):
-        before = (_worded(DEFINE, n, x=x.name),)
-        yield Asked("more", MORE[n % len(MORE)], before, (x.paper,))
+        before, written = (_worded(DEFINE, n, x=x.name),), spelling(x.name)
+        others = frozenset(id for id, text in texts.items() if id != x.paper and written.search(text))
+        yield Asked("more", MORE[n % len(MORE)], before, (x.paper,), listed=others)
         yield Asked("small talk", SMALL[n % len(SMALL)], before, (x.paper,))
 
 
@@ -293,7 +295,8 @@ def score(asked: Asked, answer: Answer, before: Sequence[Answer] = ()) -> Score:
         others = asked.question.startswith("any others")
         found["only what is on screen"] = float(set(cited) <= screen or others)
     if asked.shape == "more":
-        found["answered"] = float(bool(cited))
+        nobody = asked.question.startswith("any others") and not asked.listed  # then there is nothing to show
+        found["answered"] = float(bool(cited) != nobody)
     if asked.shape == "detail missing":
         found["said to be missing"] = float(answer.status != "answered")
         found["no other system"] = float(set(cited) <= set(asked.wanted) or answer.status != "answered")

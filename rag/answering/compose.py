@@ -176,8 +176,10 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
     return Pick(paper, best.span, one.name)
 
 
+_AGE = re.compile(r"\b(?:newer|older|newest|oldest|earlier|(?:came|come|was|is) first)\b", re.IGNORECASE)
+_JOINS = re.compile(r"\b(?:compare[sd]?|comparison|vs\.?|versus|and|or|with|to|between|of (?:them|the two)?)\b")
 _WHICH = re.compile(
-    r"^\W*(?:(?:which|what|who)(?: one)?(?: of (?:them|the two))? )?(?:has|have|had|is|are|gets?|needs?|covers?|uses?|do|does)? ?(?=how|\w)|\b(?:compare[sd]?|comparison|vs\.?|versus|and|or|with|to)\b|^how much, how many: "
+    r"^\W*(?:which|what|who)(?: one)?(?: of)?(?: (?:has|have|had|is|are|gets?|needs?|covers?|uses?|does|do|did))? |^how much, how many: "
 )
 _SIZE = re.compile(r"\b(?:sizes?|larger|bigger|smaller|largest|biggest|smallest|big|large)\b", re.IGNORECASE)
 _MORE = re.compile(r"\b(?:more|most|fewer|fewest|less) (?=[a-z])", re.IGNORECASE)
@@ -186,7 +188,7 @@ _HARD = re.compile(r"\b(?:harder|easier|hardest|easiest|more (?:difficult|challe
 
 def _units(aspect: str) -> frozenset[str]:
     """The units in which a figure of that aspect may stand, as `quantities` names them."""
-    faster = re.search(r"speed-?ups?|faster|slower|multiplier|gain", aspect, re.IGNORECASE)
+    faster = re.search(r"\bspeed|faster|slower|multiplier|gain", aspect, re.IGNORECASE)
     return frozenset((["%"] if _HARD.search(aspect) else []) + (["x"] if faster else []))
 
 
@@ -201,8 +203,12 @@ def _asked(aspect: str, figures: bool) -> str:
 
 def detail_of(aspect: str, figures: bool) -> Detail | None:
     """The detail in which things are compared: "more questions" is a number of questions; None is none that is known."""
-    plain = bool(aspect) and not _SIZE.search(aspect)
-    return wanted(f"@ {_WHICH.sub('', _asked(aspect, figures).lower()).strip(' ?!.,:')}") if plain else None
+    if not aspect or _SIZE.search(aspect):
+        return None
+    if _AGE.search(aspect):
+        return wanted("when was @ released")
+    plain = _WHICH.sub("", " ".join(_JOINS.sub(" ", aspect.lower()).split()))
+    return wanted(f"@ {_asked(plain, figures).strip(' ?!.,:')}")
 
 
 def _without(text: str, named: Sequence[Subject]) -> str:

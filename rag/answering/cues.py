@@ -37,9 +37,10 @@ COMPARING = re.compile(
     re.IGNORECASE,
 )
 TWO = re.compile(
-    r"\b(?:the two|those two|these two|both|the both of them|the (?:first|former) (?:and|with|to|or) the (?:second|latter))\b",
+    r"\b(?:the (?:first|last) two(?: (?:papers|ones))?|the two|those two|these two|both|the both of them|the (?:first|former) (?:and|with|to|or) the (?:second|latter))\b",
     re.IGNORECASE,
 )
+FIRST_TWO = re.compile(r"\bthe first two\b", re.IGNORECASE)
 PRONOUN = re.compile(r"\b(?:its|it|their|they|them|that(?: one)?|this(?: one)?|those|these)\b", re.IGNORECASE)
 OPENING = re.compile(
     r"^\W*(?:(?:and|but|so|also|or|then|ok|okay|well|now|hm+|yes|no|sure|thanks|great)\b\W*)+(?:(?:what|how) about\b\W*)?",
@@ -59,7 +60,7 @@ NAME = re.compile(r"(?<=\s)[^\W\d_]*[A-Z]\w*")  # a capital anywhere but in the 
 NAMED = re.compile(r"\[(\d+)\]")
 DEFINES = re.compile(r"\b(?:what|who|define|explain|describe|means?|meaning)\b(?! about)|\bwhat['’]?s\b", re.IGNORECASE)
 PAPERS = re.compile(
-    r"\b(?:papers?|abstracts?|works?|articles?|stud(?:y|ies)|publications?|anything|any ?one|any ?body)\b",
+    r"\b(?:papers?|abstracts?|works?|articles?|stud(?:y|ies)|publications?|anything|any ?one|any ?body|ones)\b",
     re.IGNORECASE,
 )
 UNKNOWN = re.compile(r"\W*(?:(?:what|how) about )?([^\W_][\w.+-]*\w)\W*(?:then|too|instead)?\W*", re.IGNORECASE)

@@ -20,7 +20,11 @@ from rag.records import Draft, Paper
 from rag.text import Span, readable, terms
 
 BRIEF = 4  # words of meaning in a question for a detail, besides names and what is asked
+PARTED = 9  # words of a question from which its parts are asked for one by one
 PAPERS = 12  # papers that mention a name, of which the nearest sentence is shown
+_UNIT = re.compile(
+    r"(?:[gtc]pu|(?:tera|peta|t|p|g)?flop|[kmgt]i?b|usd|ram|vram)s?(?:-\w+)?", re.IGNORECASE
+)  # no system
 _OPPOSES = re.compile(r"\b(?:vs\.?|versus|compared? (?:to|with)|than)\b", re.IGNORECASE)
 
 
@@ -49,30 +53,32 @@ class Detailed(Drafting):
         """Does a question say little besides names and what it asks of them? A longer one may tell what it means in words."""
         rest = words_without(asked, [one.span for one in case.subjects] if asked == case.query else [])
         brief = len(set(terms(details.without(rest)))) <= BRIEF
-        return brief and not case.wanted.parts and not _OPPOSES.search(asked)
+        parted = case.wanted.parts and len(asked.split()) > PARTED
+        return brief and not parted and not _OPPOSES.search(asked)
 
     def _detail_of(self, case: Case, paper: Paper, named: Sequence[Subject], detail: details.Detail) -> Draft | None:
         """The sentences that give a detail of one paper, or that its abstract does not."""
         name = named[0].name if named else self.called(paper)
-        if value := _known(detail, paper):
-            lead = known_of(markless(name), detail.label.removeprefix("a ").removeprefix("its "), markless(value))
+        if value := known(detail, paper):
+            lead = known_of(markless(name), label_of(detail), markless(value))
             return self._drafted(case, compose.nearest(case.query, name, paper, self._score), lead)
-        if titled(detail, paper):
-            return None
         data, label = self._data(detail, case, named)
         own = [spelling(one.name) for one in named] or [spelling(name)]
         among = compose.giving(detail, self._on(detail, data, case), own, paper, self._of)
         if among:  # a figure of no other paper
             return self._drafted(case, compose.nearest(case.query, name, paper, self._score, among, most=2))
+        if titled(detail, paper):
+            return None
         lead = not_given(markless(name), label)
         return self._drafted(case, compose.nearest(case.query, name, paper, self._score), lead, partial_=True)
 
     def _system_met(self, case: Case, named: Sequence[Subject], detail: details.Detail) -> Subject | None:
         """What a detail is asked of, where no paper introduces it: "Mamba" in "Mamba's accuracy on ImageNet"."""
-        if case.only or case.meant.papers or any(not sets_scene(case.query, one) for one in named):
+        plain = named and not (detail.of_data and all(sets_scene(case.query, one) for one in named))
+        if case.only or case.meant.papers or plain:
             return None
         met = (one for one in case.subjects if not one.papers and not _measures(case.query, one))
-        return next((one for one in met if detail.of_data or not details.gives(detail, one.name)), None)
+        return next((one for one in met if not _UNIT.fullmatch(one.name)), None)
 
     def _detail_met(self, case: Case, one: Subject, named: Sequence[Subject], detail: details.Detail) -> Draft | None:
         """A detail of what papers only mention: a sentence that has it beside its name, or that none does."""
@@ -133,7 +139,7 @@ class Detailed(Drafting):
         return [spelling(form) for form in forms if form], f"{label} on {markless(name)}" if name else label
 
 
-def _known(detail: details.Detail, paper: Paper) -> str:
+def known(detail: details.Detail, paper: Paper) -> str:
     """A detail that is known of a paper beside its abstract; "" is none."""
     known = {
         "a date": str(paper.year or ""),
@@ -142,6 +148,11 @@ def _known(detail: details.Detail, paper: Paper) -> str:
         "a venue": paper.venue or "",
     }
     return readable(known.get(detail.label, ""))
+
+
+def label_of(detail: details.Detail) -> str:
+    """What a detail is called without its article."""
+    return re.sub(r"^(?:an?|its) ", "", detail.label)
 
 
 def titled(detail: details.Detail, paper: Paper) -> bool:

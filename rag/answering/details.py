@@ -203,11 +203,11 @@ def metric(template: str) -> tuple[str, re.Pattern[str]] | None:
 
 def _counts(sentence: str, what: str) -> bool:
     """Does a number stand beside what is counted, or beside what is like it?"""
-    asked = {stem(word) for word in words(what)[-1:]}
+    asked = _roots(words(what)[-1:])
     alike = asked.union(*(group for group in _ALIKE if group & asked))
     said = re.findall(r"[\w.,-]*\w", sentence)
     for at, word in enumerate(said):
-        if alike & {stem(part) for part in words(word)[-1:]}:
+        if alike & _roots(words(word)[-1:]):
             around = [*said[max(0, at - _BEFORE) : at], *said[at + 1 : at + 1 + _AFTER]]
             if any(_FIGURE.match(one) for one in around):
                 return True
@@ -218,6 +218,11 @@ def without(question: str) -> str:
     """A question without the words that ask for a detail."""
     detail = next((d for d, asks, _ in _COMPILED if asks.search(question)), None)
     return re.sub(detail.asks, " ", question, flags=re.IGNORECASE) if detail else _COUNTED.sub(" ", question)
+
+
+def _roots(found: Sequence[str]) -> set[str]:
+    """The stems of words; of "LLMs", which has no vowel, the word without its ending."""
+    return {stem(word) for word in found} | {word.removesuffix("s") for word in found}
 
 
 def system(before: str) -> str:

@@ -86,6 +86,7 @@ def resolve(question: str, history: Sequence[Turn], fits: Fits, naming: Naming |
     `fits(text, papers)` says how well those papers fit a text, and how well the best of the library does.
     """
     if not history:
+        _check_marks(question, " ".join(cues.NAMED.sub(" ", question).split()), history)
         return Query(question, question, shown=question)
     _check_marks(question, " ".join(cues.NAMED.sub(" ", question).split()), history)
     if naming and (found := _by_name(question, history, naming)):
@@ -245,7 +246,8 @@ def _comparing(question: str, found: Sequence[Subject], history: Sequence[Turn],
     if len(papers) == 1 and (other := next((paper for paper in spoken if paper not in papers), None)):
         text, papers = _with(text, naming.called(other), found), [other, *papers]
     elif not papers and len(both := _two_spoken(history)) > 1 and (cues.TWO.search(text) or cues.PRONOUN.search(text)):
-        papers = both
+        first = cues.FIRST_TWO.search(text) and [cited[number] for number in sorted(cited)][:2]
+        papers = first or both
         names = " and ".join(naming.called(paper) for paper in papers)
         text = (
             cues.TWO.sub(lambda _: names, text, count=1)
@@ -264,11 +266,11 @@ def _comparing(question: str, found: Sequence[Subject], history: Sequence[Turn],
 
 
 def _two_spoken(history: Sequence[Turn]) -> list[Paper]:
-    """The two papers last spoken of: of one answer, or of the last two."""
+    """The two papers last spoken of: of one answer, or of the last answers."""
     answered = [list(dict.fromkeys(paper for _, paper in turn.papers)) for turn in history if turn.papers]
     if answered and len(answered[-1]) > 1:
         return answered[-1][:2]
-    return list(dict.fromkeys(papers[0] for papers in answered[-2:]))
+    return list(dict.fromkeys(papers[0] for papers in reversed(answered)))[:2][::-1]
 
 
 def _with(text: str, name: str, found: Sequence[Subject]) -> str:
@@ -343,6 +345,8 @@ def _check_marks(question: str, own: str, history: Sequence[Turn]) -> None:
     cited = sorted({number for turn in history for number, _ in turn.papers})
     lacking = [number for number in wanted if number not in cited]
     alone = len(set(terms(own))) <= OWN_TERMS or bool(cues.COMPARES.search(question)) or len(lacking) < len(wanted)
+    if lacking and not history and cues.COMPARES.search(question) and len(set(terms(own))) <= OWN_TERMS:
+        raise UsageError(f"no paper bears [{lacking[0]}] here: nothing was answered yet")
     if lacking and cited and alone:
         there = ", ".join(f"[{number}]" for number in cited)
         raise UsageError(f"no paper bears [{lacking[0]}] here; there are {there}")
@@ -370,7 +374,7 @@ def _named(question: str, history: Sequence[Turn]) -> tuple[Paper, ...]:
 
 def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
     """Does the question go on about what was last spoken of?"""
-    if cues.CHANGES.search(question):
+    if cues.CHANGES.search(question) or not any(char.isalpha() for char in question):
         return False
     own, points = len(set(terms(question))), bool(cues.POINTS.search(question))
     if not papers:

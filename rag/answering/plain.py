@@ -15,14 +15,15 @@ from rag.answering.acts import Act
 from rag.answering.alone import Pick, drafted
 from rag.answering.asked import Subject, Turn, leading, sets_scene
 from rag.answering.case import Case
-from rag.answering.detailed import Detailed, titled
+from rag.answering.detailed import Detailed, known, label_of, titled
 from rag.answering.drafting import Drafting
 from rag.answering.metadata import Wanted
 from rag.answering.search import Search, Within
-from rag.answering.shape import Shape, joined, sides, strangers
+from rag.answering.shape import Shape, asks_verdict, joined, sides, strangers
 from rag.answering.synthesize import extract
 from rag.answering.wording import (
     counted,
+    known_of,
     lacking,
     markless,
     no_other_mentions,
@@ -37,7 +38,7 @@ from rag.library.spellings import TOKEN, spelling, strong
 from rag.library.store import Library
 from rag.records import EXTRACTIVE, Draft, Paper
 from rag.settings import Settings
-from rag.text import STOPWORDS, Span, terms
+from rag.text import STOPWORDS, Span, readable, terms
 
 MET = 12  # papers that have a name, which may say what it is
 LISTED = 8  # papers of a library that are shown where it is asked which there are
@@ -135,10 +136,17 @@ class Plain(Drafting):
         if not named and wanted.kind == "definition" and case.subjects:
             return self._met_only(case, case.subjects[0])
         if not named or wanted.kind not in ("definition", "reason"):
-            return self._details.draft(case, named) if wanted.kind == "point" else None
+            return self._pointed(case, named) if wanted.kind == "point" else None
         if wanted.kind == "definition":
             return self._drafted(case, compose.definition(named[0], self._of))
         return self._drafted(case, compose.reason(named[0], self._of, self._score))
+
+    def _pointed(self, case: Case, named: Sequence[Subject]) -> Draft | None:
+        """The draft for a question about one thing or two: a detail, or a line on each of two things named."""
+        detailed = self._details.draft(case, named)
+        plain = {one.paper for one in named if not sets_scene(case.query, one)}
+        brief = len(case.query.split()) <= BRIEFLY and not asks_verdict(case.query)
+        return detailed or (self._comparing(case) if len(plain) > 1 and brief else None)
 
     def _stranger(self, case: Case) -> str:
         """What is compared with a name of the question, and no paper has; "" is nothing."""
@@ -172,18 +180,22 @@ class Plain(Drafting):
         beside = [one for one in case.subjects if not one.papers and joined(case.query, one.span, spans)]
         named += [one for one in (self._met(one, named) for one in beside) if one.papers and one not in named]
         picks = compose.comparison(named, wanted.aspect, wanted.figures, self._of, self._score)
-        lead = lead or self._lacked(named, wanted)
-        return self._drafted(case, picks, lead, partial_=bool(lead))
+        told = lead or self._told(named, wanted)
+        return self._drafted(case, picks, told, partial_=bool(lead) or told.endswith("nearest:"))
 
-    def _lacked(self, named: Sequence[Subject], wanted: Shape) -> str:
-        """Which of the abstracts compared do not give the detail in which they are; "" where all do, or none is asked."""
+    def _told(self, named: Sequence[Subject], wanted: Shape) -> str:
+        """What is known beside the abstracts of the detail in which things are compared, or which of them do not give it."""
         detail = compose.detail_of(wanted.aspect, wanted.figures)
         if detail is None:
             return ""
+        told = {one.name: known(detail, one.paper) for one in named if one.paper}
+        if all(told.values()):
+            return " ".join(known_of(markless(name), label_of(detail), markless(value)) for name, value in told.items())
         silent = [
             one.name
             for one in named
             if one.paper
+            and not told[one.name]
             and not compose.giving(detail, [], [spelling(one.name)], one.paper, self._of)
             and not titled(detail, one.paper)
         ]
@@ -199,8 +211,9 @@ class Plain(Drafting):
         """A name that no paper introduces, with a paper that has it: one of those compared, if there is one."""
         ids = self._library.names.mentioning(one.name)
         own = [other.paper.id for other in named if other.paper and other.paper.id in ids]
-        papers = self._library.papers([*own, *ids][:1])
-        return replace(one, papers=tuple(papers.values()))
+        papers = list(self._library.papers(ids[:1]).values())
+        titled_ = papers and spelling(one.name).search(readable(papers[0].title))
+        return replace(one, papers=tuple(papers if titled_ or not own else self._library.papers(own[:1]).values()))
 
     def _mentioning(self, case: Case) -> Draft | None:
         wanted, names = case.wanted, self._library.names

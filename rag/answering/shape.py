@@ -41,7 +41,7 @@ _LIST = re.compile(
     rf"^\W*(?:anything|something|everything|overviews?|surveys?)\s+(?:of|on|about|for)\b|"
     rf"\b(?:any|all|other|more|some|are there|give me|show me|find(?: me)?)\s+{_WORDS}{_THINGS}\b|"
     rf"\b(?:what|who)\b[^.?,;:]*\b(?:are there|is there|has been done|do we have|is available|exists?|out there)\b|"
-    rf"\b(?:is|are) there (?:anything|something) (?:on|about|for|with)\b|\bwhat can i use\b|\b(?:is|are) there\b[^.?]*\b(?:anywhere|in here|in this library)\b|"
+    rf"\b(?:is|are) there (?:anything|something) (?:on|about|for|with)\b|\b(?:which|what) ones\b|\bwhat can i use\b|\b(?:is|are) there\b[^.?]*\b(?:anywhere|in here|in this library)\b|"
     rf"^\W*who (?:else |all )?(?!is\b|was\b|has\b|does\b|wins\b)[a-z]+s\b|:\s*who\b[^.?:]*\?$",
     re.IGNORECASE,
 )
@@ -153,7 +153,7 @@ _ASKING = frozenset(  # words beside a name that only ask what it is
     idea outline introduction intro rundown primer basics basic info information background eli5 wtf hell heck earth heard hear
     hearing read reading saw seen keep kept learn know understand need want like love wonder wondering curious help confused unsure if
     kind sort type thing something anything some all more concept term word name called line sentence sentences words plain english
-    layman layman's terms own idea five old year detail details there here""".split()
+    layman layman's terms own idea detail details there here""".split()
 )
 _WHY = re.compile(
     r"\bwhy\b|\b(?:reasons?|purpose|motivat\w+|rationale|aims?|goals?|point|inspired|prompted|gaps?)\b|\b(?:use|used|useful|good|meant) (?:of|for|at)\b|\bhow come\b|"
@@ -167,7 +167,7 @@ _GIVING_REASONS = frozenset(
     trying try supposed intended main our""".split()
 )
 _POLITE = re.compile(
-    r"^(?:(?:please|can you|could you|would you|will you|hi|hello|hey|ok|okay|so|now|well|and|but|also|kindly|quick question|just|"
+    r"^(?:(?:thanks|thank you|great|cool|nice|good|perfect|right|sure|yes|no|alright|hm+|oh|then|please|can you|could you|would you|will you|hi|hello|hey|ok|okay|so|now|well|and|but|also|kindly|quick question|just|"
     r"do you know|i wonder|i would like to know|i'd like to know) )+|(?: (?:please|thanks|thank you|again please|for me))+$"
 )
 _LITERAL = re.compile(rf"{_NAMES}|occur|appear|in (?:them|it|the)")
@@ -178,7 +178,7 @@ _COMPARES = re.compile(
 )
 _PLAIN = re.compile(  # words of a comparison that name no aspect
     r"\b(?:compar\w+|comparison|vs|versus|differ\w*|distinguish\w*|than|in common|simil\w*|same|alike|both|either|each|better|worse|"
-    r"beats?|outperforms?|relat\w+|between|have|which|one|what|should|best|choose|pick|recommend\w*|prefer|use|i|about|thing|things|good|to|with|against|the|main|"
+    r"beats?|outperforms?|relat\w+|between|have|which|one|what|v|should|best|choose|pick|recommend\w*|prefer|use|i|about|thing|things|good|to|with|against|the|main|"
     r"how|does|do|is|are|or|and|from|of|please|me|a|in|on|it|there|contrast|two|ones?|main|me|tell|show|paper|papers|other|each)\b"
 )
 _FIGURES = re.compile(
@@ -348,8 +348,8 @@ def _mention(found: re.Match[str], said: str, question: str, names: Sequence[Spa
     if "@" in of or len(of.split()) > LONGEST_LITERAL:
         return None
     plain = re.sub(rf"(?<=\S) (?:gpus?|{_NOUN})s?$", "", of.strip("'"))
-    typed = re.search(re.escape(plain).replace(r"\ ", r"\W+"), question, re.IGNORECASE)
-    literal = typed[0] if typed else plain
+    typed = re.findall(rf"(?<!\w){re.escape(plain)}(?!\w)".replace(r"\ ", r"\W+"), question, re.IGNORECASE)
+    literal = typed[-1] if typed else plain
     odd = question != question.upper() and any(strong(word) for word in re.split(r"[^\w-]+", literal))
     if odd or _LITERAL.search(found["verb"]) or re.search(r"[a-z]-?\d|\d[a-z]", of):
         return Shape("mention", literal=literal)

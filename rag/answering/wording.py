@@ -88,6 +88,7 @@ def lacking(found: int, papers: int, where: str, shown: int) -> str:
 def not_given(name: str, detail: str, abstracts: int = 1) -> str:
     """What is said of a detail that the abstract of what is named does not give, or the abstracts of several do not."""
     said = f"say {detail}" if detail.startswith(("who", "whether")) else f"give {detail}"
+    said = said if abstracts == 1 else said.replace(" its ", " their ")
     who = f"The abstract of {name} does" if abstracts == 1 else f"The abstracts of {name} do"
     return f"{who} not {said}; nearest:"
 

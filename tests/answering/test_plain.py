@@ -256,10 +256,34 @@ def test_sizes_are_those_of_the_models_compared():
         (("What is S4?", "Compare PoNet and Foobarnet"), "Compare PoNet and Foobarnet"),
         (("What is FlashAttention?", "which papers are about poker?"), "which papers are about poker?"),
         (("What is FlashAttention?", "which papers use H3?"), "which papers use H3?"),
+        (("What is S4?", "What is PoNet?", "what is H3?", "compare the first two"), "compare S4 and PoNet"),
+        (("What is S4?", "What is PoNet?", "which of them is cheaper?"), "which of S4 and PoNet is cheaper?"),
     ],
 )
 def test_what_a_follow_up_means(questions, query):
     assert ask(*questions).query == query
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["what can S4 do that H3 can't?", "Tell me about S4 and about H3", "how do S4 and H3 relate?", "S4 v. H3"],
+)
+def test_two_things_named_are_both_told(question):
+    answer = ask(question)
+    sound(answer)
+    assert set(cited(answer)) >= {S4, H3}
+
+
+def test_a_detail_in_which_things_are_compared_is_said_to_be_missing_where_it_is():
+    answer = ask("is S4 newer than H3?")
+    assert answer.text.startswith("The abstracts of S4 and H3 do not give a date; nearest:")
+    assert answer.status == "partial"
+    assert ask("which has more tasks, SCBench or HELMET?").status == "answered"
+
+
+def test_a_number_on_screen_is_asked_for_before_anything_is():
+    with pytest.raises(rag.UsageError, match=r"no paper bears .1. here: nothing was answered yet"):
+        ask("Compare [1] with [9]")
 
 
 def test_other_papers_are_those_that_have_the_name():

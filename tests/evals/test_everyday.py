@@ -145,7 +145,9 @@ REFUSED = replace(answered(text="This library does not say."), status="refused")
         ),
         (Asked("small talk", "thanks", ("?",)), REFUSED, {"only what is on screen": 1}),
         (Asked("small talk", "thanks", ("?",)), OTHER, {"only what is on screen": 0}),
-        (Asked("more", "any others?", ("?",)), OTHER, {"only what is on screen": 1, "answered": 1, "opens with a connective": 1}),
+        (Asked("more", "any others?", ("?",)), REFUSED, {"only what is on screen": 1, "answered": 1}),
+        (Asked("more", "any others?", ("?",), listed=frozenset({WATER.id})), REFUSED, {"only what is on screen": 1, "answered": 0}),
+        (Asked("more", "any others?", ("?",), listed=frozenset({WATER.id})), OTHER, {"only what is on screen": 1, "answered": 1, "opens with a connective": 1}),
         (Asked("more", "go on", ("?",)), REFUSED, {"only what is on screen": 1, "answered": 0}),
     ],
 )  # fmt: skip
