@@ -12,9 +12,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rag
 from rag.errors import RagError, UsageError
@@ -24,6 +25,9 @@ from . import baseline, gold, lint, options, plain, run
 from .compare import Comparison, compare, too_few
 from .place import place_of
 from .records import EXIT, Manifest, Record, Run, write_whole
+
+if TYPE_CHECKING:
+    from .versus import Setting
 
 NEEDS = ("ir_measures", "jinja2", "junitparser", "scipy")  # the extra `evals`
 
@@ -150,10 +154,74 @@ def judge_check(arguments: argparse.Namespace) -> int:
     """Measure a judge on the claims labelled by hand."""
     from . import judge
 
-    if not arguments.judge:
-        raise UsageError("which judge? type: rag eval judge-check --judge MODEL")
-    print(judge.check(_judge_client(arguments), _labelled(), arguments.concurrency))
+    found = (
+        judge.check(_judge_client(arguments), _labelled(), arguments.concurrency)
+        if arguments.judge
+        else judge.check_offline(_labelled())
+    )
+    print(found)
     return 0
+
+
+def compare_two(arguments: argparse.Namespace) -> int:
+    """Two settings, runs or baselines beside each other: a table, what they cost, and the page with its pictures."""
+    from . import versus
+    from .report import write_beside
+    from .report.terminal import tell
+
+    questions, papers, names = _questions(arguments), _papers(arguments), (arguments.a, arguments.b)
+    meant = [_meant(arguments, name) for name in names]  # both, before a call of either is paid for
+    sides = [side if isinstance(side, Run) else _made(arguments, side, questions) for side in meant]
+    summary = versus.beside(names, sides[0], sides[1], questions, papers, arguments.place.typed)
+    arguments.place.made()
+    page = write_beside(summary, arguments.place.runs, html=arguments.html, markdown=arguments.markdown)
+    if arguments.json:
+        print(json.dumps(summary.to_dict(), indent=1))
+    else:
+        tell((*versus.lines(names, summary), ("", ""), (f"report {page}", "dim")))
+    return EXIT["invalid"] if any(too_few(side.records) for side in sides) else 0
+
+
+def _meant(arguments: argparse.Namespace, name: str) -> Run | Setting:
+    """What a side of a comparison names: a run that is there, or a setting."""
+    from .versus import setting
+
+    if name == "baseline":
+        return _blessed(arguments)
+    if (path := Path(name)).exists():
+        return _read(path) if path.is_dir() else baseline.load(path)
+    return setting(name, str(arguments.place.open_library().path))
+
+
+def _made(arguments: argparse.Namespace, side: Setting, questions: Sequence[gold.Question]) -> Run:
+    """The questions asked with a setting."""
+    from . import versus
+
+    chosen, model = side.settings, side.settings.model
+    if model:
+        from .cache import CachedModel, calls_of
+
+        client = calls_of(arguments).client(model, chosen.base_url).ready()
+        ask = versus.asking(chosen, cache(lambda sample: CachedModel(client.parts, model, sample)))
+    else:
+        ask = versus.asking(chosen, lambda sample: None)
+    manifest = run.manifest_of(
+        questions, corpus=arguments.place.open_library().fingerprint, run=chosen.fingerprint, model=model or EXTRACTIVE,
+        split=arguments.split, samples=arguments.samples,
+        settings={"base_url": chosen.base_url if model else None, "k": chosen.k} | side.changed,
+    )  # fmt: skip
+    workers = arguments.concurrency if model else 1
+    return _executed(arguments, manifest, run.tasks(questions, arguments.samples), ask, workers)[0]
+
+
+def ablate_evidence(arguments: argparse.Namespace) -> int:
+    """Take the gold papers out of a copy of the library, one at a time, and count what still answers."""
+    from .ablate import ablate
+
+    library = Path(arguments.place.open_library().path)
+    found = ablate(_questions(arguments), library, lambda folder: _asker(arguments, library=folder), _ticker())
+    print(json.dumps(found.to_dict(), indent=1) if arguments.json else found)
+    return EXIT["invalid"] if found.errors and not (found.refused or found.answered or found.kept) else 0
 
 
 def false_alarms(arguments: argparse.Namespace) -> int:
@@ -270,12 +338,15 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> tuple[Run, Path]:
-    ask = _asker(arguments)
-    manifest = _manifest(arguments, questions)
+    ask, workers = _asker(arguments), arguments.concurrency if _is_chat(arguments) else 1
+    return _executed(arguments, _manifest(arguments, questions), run.tasks(questions, arguments.samples), ask, workers)
+
+
+def _executed(
+    arguments: argparse.Namespace, manifest: Manifest, todo: Sequence[run.Task], ask: run.Ask, workers: int
+) -> tuple[Run, Path]:
     arguments.place.made()
     folder = run.start(manifest, arguments.place.runs)
-    todo = run.tasks(questions, arguments.samples)
-    workers = arguments.concurrency if _is_chat(arguments) else 1
     finished = run.execute(folder, todo, ask, workers=workers, tick=_ticker())
     if all(record.error is None for record in finished.records):
         run.finish(folder)  # else the same command goes on, and tries the errors again
@@ -310,21 +381,21 @@ def _read(folder: Path) -> Run:
     return Run(manifest, tuple(records))
 
 
-def _asker(arguments: argparse.Namespace, first_sample: int = 0) -> run.Ask:
-    """How a question is asked: without a model, plainly, or through the call cache."""
+def _asker(arguments: argparse.Namespace, first_sample: int = 0, library: str | None = None) -> run.Ask:
+    """How a question is asked: without a model, plainly, or through the call cache; of another library if one is given."""
     if arguments.model == plain.MODEL:
-        return plain.Plain(arguments.place.open_library()).ask
+        return plain.Plain(rag.open_library(library) if library else arguments.place.open_library()).ask
     if not arguments.model:
-        return _asking(arguments, lambda sample: EXTRACTIVE)
+        return _asking(arguments, lambda sample: EXTRACTIVE, library)
     from .cache import cached_models
 
     model_for = cached_models(arguments)
-    return _asking(arguments, lambda sample: model_for(first_sample + sample))
+    return _asking(arguments, lambda sample: model_for(first_sample + sample), library)
 
 
-def _asking(arguments: argparse.Namespace, model_for: Callable[[int], Any]) -> run.Ask:
+def _asking(arguments: argparse.Namespace, model_for: Callable[[int], Any], library: str | None = None) -> run.Ask:
     """Asks the library that the gold set is about, whatever library the user has chosen for other commands."""
-    library = str(arguments.place.open_library().path)
+    library = library or str(arguments.place.open_library().path)
 
     def ask(question: str, history: list[Answer], sample: int) -> Answer:
         return rag.answer(question, history=history, model=model_for(sample), library=library, k=arguments.k)
@@ -436,4 +507,6 @@ COMMANDS: Mapping[str, options.Command] = {
     "judge-check": judge_check,
     "aa": false_alarms,
     "gains": gains,
+    "compare": compare_two,
+    "ablate-evidence": ablate_evidence,
 }

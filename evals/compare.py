@@ -133,20 +133,20 @@ def compare(
     if reason := _not_comparable(baseline, candidate):
         return Comparison("not comparable", (reason,))
     known = {question.id: question for question in questions}
-    paired = _paired(baseline.records, candidate.records, known)
-    if reason := _invalid(candidate.records, paired):
-        return Comparison("invalid", (reason,), pairs=len(paired))
-    old = scored(baseline.records, known, abstracts, paired)
-    new = scored(candidate.records, known, abstracts, paired)
-    deltas = tuple(_deltas(old, new, known))
-    changed, fresh = _changed(baseline, candidate, known, abstracts, paired, confirm)
+    both = paired(baseline.records, candidate.records, known)
+    if reason := _invalid(candidate.records, both):
+        return Comparison("invalid", (reason,), pairs=len(both))
+    old = scored(baseline.records, known, abstracts, both)
+    new = scored(candidate.records, known, abstracts, both)
+    measured = deltas(old, new, known)
+    changed, fresh = _changed(baseline, candidate, known, abstracts, both, confirm)
     broken = [
         *(_crashes(baseline, candidate) if confirm is None else ()),
         *_broken_promises(candidate.records, known, abstracts),
         *_not_identical(baseline, candidate),
     ]
-    small = len(paired) < LEAST_PAIRS
-    turned, found = _hard_breaks(changed), [d for d in deltas if not small and (d.fell or d.low)]
+    small = len(both) < LEAST_PAIRS
+    turned, found = _hard_breaks(changed), [d for d in measured if not small and (d.fell or d.low)]
     least = _noticed(old, known, confirm is not None) if small else _detectable(old, new, known)
     fallen = [_fall(d) for d in _in_order(found, old, new, known)]
     verdict: Verdict = "pass"
@@ -154,10 +154,10 @@ def compare(
     if broken or (whole and (turned or any(d.fell for d in found))):
         verdict, reasons = "regression", [*broken, *fallen, *turned]
     elif not whole:
-        verdict, reasons = "inconclusive", [_withheld(len(paired)), *fallen, *turned]
-    elif doubts := _doubted(deltas, small, confirm is None):
+        verdict, reasons = "inconclusive", [_withheld(len(both)), *fallen, *turned]
+    elif doubts := _doubted(measured, small, confirm is None):
         verdict, reasons = "inconclusive", [_doubt(d, least) for d in doubts]
-    return Comparison(verdict, tuple(reasons), deltas, changed, len(paired), least, fresh, small, not whole)
+    return Comparison(verdict, tuple(reasons), measured, changed, len(both), least, fresh, small, not whole)
 
 
 def scored(
@@ -201,7 +201,7 @@ def _not_comparable(baseline: Run, candidate: Run) -> str | None:
     return None
 
 
-def _paired(old: Iterable[Record], new: Iterable[Record], known: Mapping[str, Question]) -> list[str]:
+def paired(old: Iterable[Record], new: Iterable[Record], known: Mapping[str, Question]) -> list[str]:
     """Ids answered on both sides, as written, at the revision that the gold set now has."""
 
     def answered(records: Iterable[Record]) -> set[str]:
@@ -334,12 +334,13 @@ def _listed(ids: Sequence[str], most: int = 6) -> str:
 # --- numbers ------------------------------------------------------------------------------------
 
 
-def _deltas(old: Scores, new: Scores, known: Mapping[str, Question]) -> list[Delta]:
+def deltas(old: Scores, new: Scores, known: Mapping[str, Question]) -> tuple[Delta, ...]:
+    """Every guarded metric on the pairs, over all questions and, for SLICED, by kind."""
     kinds = sorted({known[id].kind for id in new})
     wanted = [(name, "all") for names in STAGES.values() for name in names]
     wanted = [(name, part) for name, all_ in wanted for part in ((all_, *kinds) if name in SLICED else (all_,))]
     made = (_delta(name, part, old, new, known, _level(name, part, len(wanted))) for name, part in wanted)
-    return [delta for delta in made if delta]
+    return tuple(delta for delta in made if delta)
 
 
 def _level(name: str, part: str, looks: int) -> float:

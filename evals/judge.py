@@ -6,7 +6,7 @@ A verdict that is missing or malformed is an error, never a zero, and "supported
 evidence stands in the claim's own quotes. Each judged run also asks the canaries, to which the right
 verdict is known: nothing, a shrug, another question's claim, orders addressed to the judge. A judge that
 falls for one gives no figure. `judge_items.jsonl` holds claims labelled by hand, most of them minimal
-pairs, to measure a judge by (`rag eval judge-check`). No figure from here is ever gated.
+pairs, to measure a judge by (`rag eval judge-check`), or, without one, the offline check. No figure from here is ever gated.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ from typing import Any
 
 import numpy as np
 
+from rag.answering.bearing import by_support
 from rag.answering.judge import Asserted, Opinion, opinions, prompted
+from rag.answering.opening import open_assistant
+from rag.answering.search import Search
 from rag.errors import RagError
-from rag.records import Paper, Prompt
+from rag.library.embed import open_embedder
+from rag.records import EXTRACTIVE, Paper, Prompt
 from rag.settings import load
 
 from .cache import Client
@@ -216,12 +220,16 @@ def claims_of(record: Record) -> list[Asserted]:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """How a judge fares on the labelled items; items without a verdict are in no figure but `errors`."""
+    """How a judge fares on the labelled items; items without a verdict are in no figure but `errors`.
+
+    `both` is the share of minimal pairs of which both halves are right: who calls all supported, or nothing, gets none.
+    """
 
     model: str
     sensitivity: Estimate
     specificity: Estimate
     kappa: Estimate
+    both: Estimate
     errors: tuple[str, ...]
     wrong: tuple[Item, ...]
     failed: tuple[str, ...]
@@ -235,6 +243,8 @@ class Check:
     def __str__(self) -> str:
         named = (("sensitivity", self.sensitivity), ("specificity", self.specificity), ("kappa", self.kappa))
         lines = [f"{name:<12} {_figure(value)}" for name, value in named]
+        right = round((self.both.mean or 0.0) * self.both.n)
+        lines += [f"both right   {_figure(self.both, 'pairs')} ({right} of them)"] if self.both.n else []
         lines += [f"wrong        {item.id} ({item.kind}): {item.claim}" for item in self.wrong]
         lines += [f"no verdict   {text}" for text in self.errors]
         lines += [f"canary       fell for {name}" for name in self.failed]
@@ -243,10 +253,10 @@ class Check:
         return "\n".join([*lines, f"{self.model} is {end}; that takes {bar}"])
 
 
-def _figure(value: Estimate) -> str:
+def _figure(value: Estimate, of: str = "items") -> str:
     if value.mean is None:
         return "-      no item of that kind has a verdict"
-    return f"{value.mean:.2f}  [{value.low:.2f}, {value.high:.2f}]  {value.n} items"
+    return f"{value.mean:.2f}  [{value.low:.2f}, {value.high:.2f}]  {value.n} {of}"
 
 
 def check(client: Client, known: Sequence[Item], workers: int = 4) -> Check:
@@ -254,16 +264,42 @@ def check(client: Client, known: Sequence[Item], workers: int = 4) -> Check:
     asked = canaries(known)
     results = _all(client, [[c.claim] for c in asked] + [[Asserted(i.claim, (i.quote,))] for i in known], workers)
     given = [(item, verdict) for item, (verdict,) in zip(known, results[len(asked) :], strict=True)]
+    return _checked(client.model, given, _failed(asked, results))
+
+
+def check_offline(known: Sequence[Item]) -> Check:
+    """The same for the check that every answer of a model passes, which asks no model: by its paper's whole abstract."""
+    assistant = open_assistant(load(model=EXTRACTIVE))
+    library, encode = assistant.library, open_embedder().encode
+    sentences = Search(library, open_embedder(), pool=50, dense_weight=0.5).sentences_of
+    frequency, least = library.words.document_frequency, assistant.settings.claim_support
+    supports = by_support(least, sentences, encode, frequency=frequency, papers=len(library))
+    found = ((item, supports(item.claim, [library.paper(item.paper)])) for item in known)
+    return _checked("the offline check", [(item, Opinion(said.supported, why=said.reason)) for item, said in found], ())
+
+
+def _checked(model: str, given: Sequence[tuple[Item, Opinion]], failed: tuple[str, ...]) -> Check:
     rows = [(item, bool(verdict.supported)) for item, verdict in given if verdict.supported is not None]
     return Check(
-        client.model,
+        model,
         interval(rows, _sensitivity, sum(item.supported for item, _ in rows)),
         interval(rows, _specificity, sum(not item.supported for item, _ in rows)),
         interval(rows, _kappa, len(rows)),
+        _both(rows),
         tuple(f"{item.id}: {verdict.why}" for item, verdict in given if verdict.supported is None),
         tuple(item for item, said in rows if said is not item.supported),
-        _failed(asked, results),
+        failed,
     )
+
+
+def _both(rows: Sequence[tuple[Item, bool]]) -> Estimate:
+    """Over the pairs of which a supported and an unsupported half have a verdict."""
+    pairs: dict[str, list[tuple[Item, bool]]] = {}
+    for item, said in rows:
+        pairs.setdefault(item.pair, []).append((item, said))
+    whole = [found for found in pairs.values() if {item.supported for item, _ in found} == {True, False}]
+    right = [float(all(said is item.supported for item, said in found)) for found in whole]
+    return estimate(right, [found[0][0].pair for found in whole], binary=True)
 
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # counts (..., 4): right yes, missed, wrong yes, right no

@@ -35,7 +35,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     command.add_argument("source", nargs="?", type=Path, metavar="RUN", help=text)
     command.add_argument("--model", metavar="NAME", help="the answers of this model")
     command.set_defaults(run=commands["show"])
-    command = typed.add_parser("judge-check", help="measure a judge on claims labelled by hand")
+    command = typed.add_parser("judge-check", help="measure a judge, or the offline check, on claims labelled by hand")
     _call_options(command)
     command.set_defaults(run=commands["judge-check"])
     command = typed.add_parser("aa", help="how often the gate raises an alarm on splits of the same answers")
@@ -55,6 +55,15 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     )
     command.add_argument("--json", action="store_true", help="print the figures as JSON")
     command.set_defaults(run=commands["gains"])
+    text = "a setting such as k=4 or model=NAME,base_url=URL; default; baseline; a run's folder; or a baseline file"
+    command = typed.add_parser("compare", help="two settings beside each other, paired, with what they cost")
+    command.add_argument("a", metavar="A", help=text)
+    command.add_argument("b", metavar="B", help="the same")
+    _options(command)
+    command.set_defaults(run=commands["compare"])
+    command = typed.add_parser("ablate-evidence", help="take the gold papers away one at a time: what still answers?")
+    _options(command)
+    command.set_defaults(run=commands["ablate-evidence"])
     for command in typed.choices.values():
         if "gold" not in {action.dest for action in command._actions}:
             _place_options(command)

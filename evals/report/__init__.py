@@ -68,6 +68,18 @@ def write_reports(
         raise RunError(problems[0])
 
 
+def write_beside(summary: Summary, runs: Path, *, html: Path | None = None, markdown: Path | None = None) -> Path:
+    """The page of two settings beside each other, in a folder of runs and where asked; its path. Raises RunError."""
+    path = runs / "compare.html"
+    page = html_page.page(summary)
+    wanted = {path: page} | ({html: page} if html else {})
+    wanted |= {markdown: markdown_text.comment(summary)} if markdown else {}
+    runs.mkdir(parents=True, exist_ok=True)
+    if problems := [problem for place, text in wanted.items() if (problem := _write(place, text))]:
+        raise RunError(problems[0])
+    return path
+
+
 def _write(path: Path, text: str) -> str | None:
     """What went wrong, if anything did."""
     try:

@@ -192,7 +192,12 @@ def test_another_answerer_is_not_compared(evaluated, here, server):
         (["bless"], "--reason"),
         (["bless", "--reason", " "], "only with a reason"),
         (["bless", "--reason", "x", "--id", "zz000"], "a baseline is of the whole gold set"),
-        (["judge-check"], "which judge?"),
+        (["compare", "default"], "B"),
+        (["compare", "default", "nowhere"], "'nowhere' is no run, file or setting"),
+        (["compare", "default", "kk=1"], "a setting is NAME=VALUE"),
+        (["compare", "default", "k=many"], "k=many: not a number"),
+        (["compare", "default", "k=0"], "k is 0"),
+        (["compare", "default", "prompts=/nowhere/at/all"], "no .md file in it"),
         (["judge-chek"], "did you mean judge-check?"),
         (["--split", "test"], "--split"),
     ],
@@ -331,6 +336,56 @@ def test_help_needs_nothing_of_the_extra(evaluated, monkeypatch, capsys):
     code, out, err = evaluated("run")
     assert (code, out) == (1, "")
     assert err.startswith("rag: rag eval needs a_package_that_is_not_there; type: pip install")
+
+
+def test_two_settings_are_paired_with_what_they_cost(evaluated, own, server):
+    mine = ("--gold", own, "--library", "mine", "--split", "gate")
+    code, out, _ = evaluated("compare", "default", f"model=m,base_url={server.url}", *mine)
+    assert code == 0
+    assert out.splitlines()[:3] == [
+        "A  default", f"B  model=m,base_url={server.url}", "14 questions paired; B less A with its 95 % interval"
+    ]  # fmt: skip
+    table = {line.split()[0]: line.split() for line in out.splitlines() if line[:1].isalpha()}
+    assert table["correct"][1:4] == ["1.000", "1.000", "+0.000"]
+    assert (table["calls"][1], int(table["calls"][2]) >= 14, table["USD"][1:]) == ("0", True, ["0.0000", "0.0000"])
+    page = (own.with_suffix(".evals") / "runs" / "compare.html").read_text("utf-8")
+    assert "beside default" in page
+    calls = len(server.asked)
+    assert json.loads(evaluated("compare", f"model=m,base_url={server.url}", "k=1", "--json", *mine).out)["pairs"] == 14
+    assert len(server.asked) == calls  # replayed
+
+
+def test_runs_and_baselines_are_compared_as_they_are(evaluated, own, monkeypatch):
+    mine = ("--gold", own, "--library", "mine")
+    evaluated("bless", "--reason", "first", *mine)
+    monkeypatch.setattr("evals.run.slim", broken(run.slim))
+    evaluated("run", *mine)
+    folder = max(
+        (own.with_suffix(".evals") / "runs").glob("*/records.jsonl"), key=lambda f: f.stat().st_mtime_ns
+    ).parent
+    code, out, err = evaluated("compare", "baseline", folder, *mine)
+    assert (code, err) == (0, "")
+    assert next(line for line in out.splitlines() if line.startswith("correct")).split()[1:4] == [
+        "1.000",
+        "0.000",
+        "−1.000",
+    ]
+    baseline.bless(Run(manifest(corpus="other"), (record("zz000"),)), "x", {}, own.with_name("b.json.gz"))
+    code, out, err = evaluated("compare", own.with_name("b.json.gz"), folder, *mine)
+    assert (code, out, "asked different libraries" in err) == (1, "", True)
+
+
+def test_without_its_paper_a_question_is_refused_or_counted(evaluated, own):
+    before = rag.open_library("mine").generation
+    mine = ("--gold", own, "--library", "mine", "--id", "zz000", "--id", "zz001")
+    code, out, err = evaluated("ablate-evidence", *mine, "--json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert sorted(found["refused"] + found["answered"]) == ["zz000", "zz001"]
+    assert found["share"]["n"] == 2
+    assert rag.open_library("mine").generation == before
+    assert "answered all the same" in evaluated("ablate-evidence", *mine).out
+    assert "no question rests on papers" in evaluated("ablate-evidence", *mine[:4], "--kind", "followup").out
 
 
 # --- the plain pipeline -------------------------------------------------------------------------
@@ -530,6 +585,15 @@ def test_a_judge_adds_a_figure_and_changes_no_exit_code(evaluated, here, server)
     code, out, err = evaluated(*asking, "--cache", "off")
     assert code == 0
     assert "judge j: no figure: " in err
+
+
+def test_without_a_judge_the_offline_check_is_measured(evaluated, here):
+    code, out, _ = evaluated("judge-check")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[:3]] == ["sensitivity", "specificity", "kappa"]
+    assert out.splitlines()[3].startswith("both right ")  # of the one pair that has two halves
+    assert "1 pairs" in out.splitlines()[3]
+    assert "the offline check is" in out.splitlines()[-1]
 
 
 def test_judge_check_prints_its_figures(evaluated, server):

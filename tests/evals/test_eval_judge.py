@@ -213,3 +213,13 @@ def test_kappa_is_that_of_the_textbook():
     counts = np.array([20.0, 5.0, 10.0, 15.0])  # Wikipedia's example: 0.4
     assert judge._kappa(counts) == pytest.approx(0.4)
     assert np.isnan(judge._kappa(np.array([5.0, 0, 0, 0])))
+
+
+def test_a_pair_counts_when_both_halves_are_right(known):
+    """Who calls everything supported is right in half of the items, and in no pair."""
+    rows = [(item, True) for item in known]
+    assert judge._both(rows).mean == 0.0
+    assert judge._both([(item, item.supported) for item in known]).mean == 1.0
+    half = [(item, item.supported or item.pair < "j11") for item in known]
+    assert (judge._both(half).mean, judge._both(half).n) == (0.5, 20)
+    assert judge._both([row for row in rows if row[0].supported]).n == 0
