@@ -24,14 +24,18 @@ from rag.settings import load
 from rag.show.screen import Terminal
 
 LINES = (
+    "hello",
     "Which benchmarks measure cultural knowledge?",
     "how many questions does the first one hold?",
+    "and its licence?",
     "compare with the second one",
-    "How much faster is checkpointing with DataStates-LLM?",
-    "and on how many GPUs was it tried?",
-    "Which sequence model first solved Path-X?",
-    "what about FlashAttention on Path-X?",
-    "the other paper: what does it score on CIFAR-10?",
+    "What is FlashAttention?",
+    "and LongVQ?",
+    "is it better than S4?",
+    "Which papers mention Path-X?",
+    "what accuracy does S4 reach on CIFAR-10?",
+    "and Mamba?",
+    "thanks",
     "/open 4",
     "What is the capital of Mongolia?",
     "/sources",

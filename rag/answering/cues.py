@@ -54,6 +54,11 @@ VERDICT = re.compile(
     r"\W*(?:(?:and|but|so|ok|also)\W+)*(?:does|do|did|is|are|was|were|has|have|can|could)\b", re.IGNORECASE
 )
 ORDINAL = re.compile(r"\bthe (first|second|third|former|latter|last|other)\b", re.IGNORECASE)
+THE_NTH = re.compile(
+    r"\bthe (?:first|second|third|former|latter|last|other)(?: (?:one|paper|benchmark|model|method|system|data ?set|of (?:them|these|those)))?\b(?! [\w-]+)",
+    re.IGNORECASE,
+)
+COMPARE_WITH = re.compile(r"(compare) (with|to|against)\b", re.IGNORECASE)
 PLACES = {"first": 0, "former": 0, "second": 1, "latter": 1, "other": 1, "third": 2, "last": -1}
 TYPED = re.compile(r"(?<![\w-])[^\W\d_]+(?![\w-])")
 NAME = re.compile(r"(?<=\s)[^\W\d_]*[A-Z]\w*")  # a capital anywhere but in the first word

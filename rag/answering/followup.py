@@ -228,6 +228,10 @@ def _comparing(question: str, found: Sequence[Subject], history: Sequence[Turn],
     known = naming.subjects(question)
     if known and not cues.NAMED.search(question) and strangers(question, [one.span for one in known]):
         return _standing(cues.OPENING.sub("", question), naming)
+    nth = () if cues.NAMED.search(question) or cues.TWO.search(question) else _named(question, history)
+    if nth and cues.THE_NTH.search(question):
+        question = cues.THE_NTH.sub(lambda _: naming.called(nth[0]), question, count=1)
+        return _comparing(question, [_placed(question, naming.called(nth[0]), nth[0])], history, naming)
     cited = {number: paper for turn in history for number, paper in turn.papers}
     wanted = [int(n) for n in cues.NAMED.findall(question)]
     marks = {n: cited[n] for n in wanted if n in cited}
@@ -280,7 +284,9 @@ def _with(text: str, name: str, found: Sequence[Subject]) -> str:
         if not any(pronoun[0].lower() in name for name in taken):
             ending = "'s" if pronoun[0].lower() in ("its", "their") else ""
             return f"{text[: pronoun.start()]}{name}{ending}{text[pronoun.end() :]}"
-    return f"{name}: {cues.OPENING.sub('', text)}"
+    plain = cues.OPENING.sub("", text)
+    compares = cues.COMPARE_WITH.match(plain)
+    return f"{compares[1]} {name} {plain[compares.start(2) :]}" if compares else f"{name}: {plain}"
 
 
 def _placed(text: str, name: str, paper: Paper) -> Subject:
@@ -298,6 +304,9 @@ def _readable(question: str, query: Query, naming: Naming | None) -> str:
     names = " and ".join(naming.called(paper) for paper in query.papers)
     if any(naming.called(paper).lower() in own.lower() for paper in query.papers):
         return own
+    own = cues.THE_NTH.sub(names, own, count=1) if len(query.papers) == 1 else own
+    if names in own:
+        return cues.OPENING.sub("", own)
     pronoun = cues.PRONOUN.search(own)
     if pronoun and len(query.papers) == 1:
         ending = "'s" if pronoun[0].lower() in ("its", "their") else ""

@@ -31,6 +31,7 @@ from rag.answering.wording import (
     not_given,
     only_mentioned,
     others_mention,
+    unheard,
 )
 from rag.errors import UsageError
 from rag.filters import Filter, parse
@@ -92,8 +93,7 @@ class Plain(Drafting):
             strange = [] if about or case.wanted.listing else [word for word in strange if strong(word)]
         if not 0 < len(strange) <= STRANGE:
             return None
-        lead = none_mentions(markless(" or ".join(strange)))
-        return Draft((), case.evidence, "refused", EXTRACTIVE, lead=lead)
+        return Draft((), case.evidence, "refused", EXTRACTIVE, lead=unheard(markless(" or ".join(strange))))
 
     def _strange(self, case: Case) -> list[str]:
         """The words of meaning of a question that stand in no paper, and are no slips of those that do."""

@@ -119,6 +119,11 @@ def none_mentions(name: str) -> str:
     return f"No paper of this library mentions {name}."
 
 
+def unheard(name: str) -> str:
+    """What is said of a question about a name, or about nothing but words, that no paper has."""
+    return f"This library does not say: no paper of it mentions {name}."
+
+
 def others_mention(found: int, name: str) -> str:
     """How many papers have a name besides those on screen."""
     return f"{found:,} other paper{'s mention' if found > 1 else ' mentions'} {name}:"

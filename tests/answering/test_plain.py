@@ -222,9 +222,9 @@ def test_what_is_asked_and_not_given_is_said_to_be_missing(question, told):
 @pytest.mark.parametrize(
     ("question", "told"),
     [
-        ("What is Foobarnet?", "No paper of this library mentions Foobarnet."),
-        ("What accuracy does GPT-5 reach on ImageNet?", "No paper of this library mentions GPT-5."),
-        ("is there anything on chess?", "No paper of this library mentions chess."),
+        ("What is Foobarnet?", "This library does not say: no paper of it mentions Foobarnet."),
+        ("What accuracy does GPT-5 reach on ImageNet?", "This library does not say: no paper of it mentions GPT-5."),
+        ("is there anything on chess?", "This library does not say: no paper of it mentions chess."),
         ("which papers evaluate on GSM8K?", "No paper of this library mentions GSM8K."),
     ],
 )
