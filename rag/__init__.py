@@ -37,6 +37,7 @@ from rag.errors import (
 )
 from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, FrozenMap, Hit, Paper, Usage
 from rag.remedies import Remedy
+from rag.tabulated import Cell, Row, Table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,10 +49,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Added", "Answer", "Attribution", "Bearing", "Cancelled", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
+    "Added", "Answer", "Attribution", "Bearing", "Cancelled", "Cell", "Chunk", "Citation", "Claim", "Draft", "EmbedError", "Evidence", "Found", "FrozenMap",
     "Hit", "Library", "LibraryBusy", "LibraryDamaged", "LibraryError", "LibraryMissing", "LibraryNewer",
-    "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Usage", "UsageError",
-    "aanswer", "add", "answer", "answer_many", "cite", "open_library", "search", "stream",
+    "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError", "ReadError", "Row", "Table", "Usage", "UsageError",
+    "aanswer", "add", "answer", "answer_many", "cite", "open_library", "search", "stream", "table",
 ]  # fmt: skip
 _LATE = {"Library": "rag.library.store", "Added": "rag.library.report"}
 
@@ -149,6 +150,26 @@ def cite(
         raise UsageError(f"k={k} is no number of papers; give 1 or more")
     found = _assistant(library, "extractive", None, None).cite(wanted, k, _filter(where))
     return found[0] if isinstance(claims, str) else found
+
+
+def table(
+    columns: str | list[str] | tuple[str, ...],
+    *,
+    papers: list[str] | tuple[str, ...] = (),
+    library: str | None = None,
+    model: Any = None,
+    base_url: str | None = None,
+    where: str | None = None,
+) -> Table:
+    """A row for each paper (all, or those of some ids or titles), a cell for each column: a quote of its abstract, or empty.
+
+    `columns` are several names, or one text such as "task; data set; best result". With a `model` a cell holds the words
+    that it copied from the abstract. Nothing is guessed.
+
+    >>> table("year; data set", papers=["RepoST: Scalable Repository-Level Coding Environment Construction with Sandbox Testing"]).columns
+    ('year', 'data set')
+    """
+    return _assistant(library, model, base_url, None).table(columns, _filter(where), papers=papers)[0]
 
 
 def stream(

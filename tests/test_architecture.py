@@ -32,10 +32,10 @@ ROOMS = rooms()
 TOP = "rag"  # the modules beside the rooms
 TYPES = {"numpy", "rich"}  # packages that any room may name in an annotation
 ORDER = {
-    "answering": {"assistant", "plain", "detailed", "drafting", "search", "opening"}
+    "answering": {"assistant", "plain", "detailed", "drafting", "survey", "search", "opening"}
 }  # in a room of stages, the modules that know their order
 NAMES = set(
-    """answer aanswer answer_many stream search cite add Added Attribution Bearing Library open_library
+    """answer aanswer answer_many stream search cite table Cell Row Table add Added Attribution Bearing Library open_library
     Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
     RagError UsageError ReadError LibraryError LibraryMissing LibraryBusy LibraryDamaged LibraryNewer
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()

@@ -25,9 +25,9 @@ from rag.answering import batch, followup, metadata, plan
 from rag.answering.acts import act
 from rag.answering.appeal import Failed, appealed
 from rag.answering.asked import Plan, Query, Subject, Turn, leading
-from rag.answering.attribution import RANKED, bearing, numbered
 from rag.answering.bearing import by_copied_words, by_support
 from rag.answering.case import Calls, Case, Clock, last, outcome
+from rag.answering.columns import columns as columned
 from rag.answering.fusion import fused, in_sight
 from rag.answering.judge import opinion
 from rag.answering.plain import Plain
@@ -37,8 +37,7 @@ from rag.answering.relevance import Part, Question, Ranked, Sentences
 from rag.answering.rerank import confidence, gather
 from rag.answering.search import CONSIDERED, Search, Within
 from rag.answering.shape import Shape, asking, compared, shape
-from rag.answering.support import Encode
-from rag.answering.support import kept as encoding_once
+from rag.answering.survey import Progress, Reader, Survey
 from rag.answering.synthesize import as_written, write, write_together
 from rag.answering.verify import Verifier, verify
 from rag.attributed import Attribution
@@ -50,13 +49,13 @@ from rag.models.chat import ChatModel, saying
 from rag.models.tokens import counter
 from rag.records import EXTRACTIVE, Answer, Claim, Draft, Evidence, Explained, Hit, Marked, Paper, Prompt
 from rag.settings import Settings
-from rag.text import STOPWORDS, readable, words
+from rag.tabulated import Table
+from rag.text import readable
 
 if TYPE_CHECKING:
     import numpy as np
 
 SECOND = 3  # sentences without support that are searched again, and papers looked at for each
-WEIGHED = 10  # papers that a claim is compared with
 PAPERS = 8  # papers an answer may draw on
 LIST_PAPERS = 12  # the same for a list made without a chat model
 MANY_PAPERS = 24  # papers that a chat model is shown for what more than one of them answers
@@ -81,6 +80,7 @@ class Assistant:
         self.library = library
         self._search = Search(library, embedder, pool=settings.pool, dense_weight=settings.dense_weight)
         self._plain = Plain(settings, library, self._search)
+        self._survey = Survey(library, self._search)
         self._model, self._judge = model, judge
 
     @property
@@ -121,17 +121,40 @@ class Assistant:
         """For each claim the best `k` papers, each with what it says on it. Raises UsageError for what is no claim."""
         wanted = [accepted(claim, "claim") for claim in claims]
         with self._still() as still:
-            still._search.encode(wanted)
-            within, encode = still._search.selected(where), still._worded(wanted)
-            return tuple(still._attributed(claim, within, k, encode) for claim in wanted)
+            return still._survey.cite(wanted, k, still._search.selected(where))
 
     def check(self, claims: Sequence[tuple[str, Sequence[Paper]]]) -> tuple[Attribution, ...]:
         """What papers of the library say on claims, for each claim its own papers, in their order."""
         with self._still() as still:
-            wanted = [claim for claim, _ in claims]
-            still._search.encode(wanted)
-            encode = still._worded(wanted)
-            return tuple(still._borne(claim, papers, encode) for claim, papers in claims)
+            return still._survey.check(claims)
+
+    def table(
+        self,
+        columns: str | Sequence[str],
+        where: Filter = ALL,
+        *,
+        papers: Sequence[str] = (),
+        most: int | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Table, int]:
+        """A row for each paper, or for those named, of at most the first `most`; on how many the chat model failed.
+
+        `columns` are several names, or one text with semicolons between them. Raises UsageError, PaperNotFound, and
+        ModelError when the model fails at once.
+        """
+        asked = columned(columns)
+        with self._still() as still:
+            within = still._search.selected(where)
+            chosen = list(dict.fromkeys(map(still.library.paper, papers))) or list(still.library)
+            kept = [paper for paper in chosen if within is None or paper.id in within.ids][:most]
+            reader = self._reader()
+            return still._survey.table(asked, kept, reader, progress), reader.failed if reader else 0
+
+    def _reader(self) -> Reader | None:
+        """What reads cells with the chat model, each abstract within its own deadline."""
+        if not (model := self._model):
+            return None
+        return Reader(self.settings.prompt("table"), lambda: Calls(self.settings.deadline, None).to(model))
 
     def answer(
         self,
@@ -179,37 +202,6 @@ class Assistant:
         with self._still() as still:
             return still._answered(wanted, where, cancelled)
 
-    def _worded(self, claims: Sequence[str]) -> Encode:
-        """An encoder that knows the words of claims: those that quotes lack are compared one by one."""
-        encode = encoding_once(self._search.embedder.encode)
-        encode(sorted({word for claim in claims for word in words(claim) if word not in STOPWORDS}))
-        return encode
-
-    def _attributed(self, claim: str, within: Within, k: int, encode: Encode) -> Attribution:
-        """The papers nearest to a claim, those that support it first."""
-        hits = self._search.ranked(claim, within).hits[: max(k, WEIGHED)]
-        found = self._borne(claim, [hit.paper for hit in hits], encode).bearings
-        order = sorted(found, key=lambda one: RANKED.index(one.verdict))  # and as they were found
-        return Attribution(claim, tuple(numbered(one, rank) for rank, one in enumerate(order[:k], 1)))
-
-    def _borne(self, claim: str, papers: Sequence[Paper], encode: Encode) -> Attribution:
-        """What papers say on a claim, in their order."""
-        kept = self.library.sentences([paper.id for paper in papers])
-        question = self._search.compared(claim, self._search.vector(claim))
-        near = Sentences(kept, frozenset())
-        weigh = partial(
-            bearing,
-            encode=encode,
-            frequency=self.library.words.document_frequency,
-            papers=len(self.library),
-        )
-        found = [
-            weigh(question, paper, near.matched(question, paper), kept[paper.id], n)
-            for n, paper in enumerate(papers, 1)
-            if kept.get(paper.id)
-        ]
-        return Attribution(claim, tuple(found))
-
     def _answered(
         self, wanted: Sequence[str], where: Filter, cancelled: Callable[[], bool] | None
     ) -> tuple[Answer | RagError, ...]:
@@ -254,6 +246,7 @@ class Assistant:
             found = copy(self)
             found.library, found._search = library, self._search.over(library)
             found._plain = Plain(self.settings, library, found._search)
+            found._survey = Survey(library, found._search)
             yield found
 
     def _written(self, case: Case) -> Generator[str, None, Answer]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rag.cli import citing, common, library
+from rag.cli import citing, common, library, tabulating
 from rag.cli.parser import parsed
 from rag.errors import RagError, UsageError
 from rag.text import may_be_cut
@@ -316,6 +316,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "export": library.export,
     "bib": library.bib,
     "cite": citing.cite,
+    "table": tabulating.table,
     "status": library.status,
     "add": library.add,
     "sync": library.sync,

@@ -133,6 +133,21 @@ def _citing(commands: Any) -> None:
     _filter_options(command)
     cited = partial(_format, among=formats.CITED)
     command.add_argument("--format", type=cited, help=argparse.SUPPRESS)  # of the command that is called bib now
+    command = _command(commands, "table", "write a table: a row a paper, each cell a quote from its abstract or empty")
+    text = 'what to look for in each abstract, with semicolons between: "task; data set; best result"'
+    command.add_argument("columns", metavar="COLUMNS", help=text)
+    command.add_argument("--where", metavar="FILTER", help="only some papers: 'year>=2023 author:Smith venue:Nature'")
+    command.add_argument("-n", type=int, metavar="N", help="only the first N papers (default: all)")
+    forms = command.add_mutually_exclusive_group()
+    for form, text in (("csv", "the default"), ("markdown", "a table in Markdown"), ("xlsx", "a workbook of Excel")):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=f"write {text}")
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="where to (default: standard output); its ending says the form"
+    )
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    command.add_argument("--model", metavar="NAME", help="a chat model to copy the words of each cell (default: none)")
+    _server_option(command)
+    _filter_options(command)
 
 
 def _reading(commands: Any) -> None:

@@ -369,7 +369,7 @@ def _line(text: str) -> str:
 # --- files --------------------------------------------------------------------------------------
 
 
-def write(file: Path, text: str, *, over: bool = False) -> None:
+def write(file: Path, text: str | bytes, *, over: bool = False) -> None:
     """Write a file whole, or not at all.
 
     Raises RagError when it is there already (unless `over`), or cannot be written.
@@ -382,7 +382,7 @@ def write(file: Path, text: str, *, over: bool = False) -> None:
             raise RagError(f"{file} is there already", Remedy.REPLACE_FILE)
         part = file.with_name(f".{file.name[:100]}.{os.getpid()}.part")
         try:
-            part.write_text(text, "utf-8", newline="\n")
+            part.write_bytes(text.encode("utf-8") if isinstance(text, str) else text)
             if file.exists():
                 part.chmod(file.stat().st_mode & 0o7777)
             os.replace(part, file)

@@ -1,0 +1,65 @@
+"""A table of papers: a row a paper, a column for each thing that is asked. The values that `rag.table` gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rag import bibliography
+from rag.records import Citation, Paper
+from rag.text import readable
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a paper's abstract says on a column.
+
+    text   "" where it says nothing; else the words of `quote`, part of them, or words of a chat model checked against it;
+           of a column such as "year" what is known of the paper
+    quote  where it stands in the abstract; None for an empty cell, and for what is known of the paper
+    """
+
+    text: str = ""
+    quote: Citation | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        place = {"quote": self.quote.quote, "start": self.quote.start, "end": self.quote.end} if self.quote else None
+        return {"text": self.text, "quote": place}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A paper and its cells, one for each column."""
+
+    paper: Paper
+    cells: tuple[Cell, ...]
+
+    def __repr__(self) -> str:
+        return f"Row({self.paper.id!r}, {sum(bool(cell.text) for cell in self.cells)} of {len(self.cells)} cells)"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns as they were asked for, and a row for each paper."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def __repr__(self) -> str:
+        return f"Table({self.columns!r}, {len(self.rows)} papers)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "columns": list(self.columns),
+            "rows": [
+                {
+                    "id": row.paper.id,
+                    "title": readable(row.paper.title),
+                    "key": bibliography.key(row.paper),
+                    "cells": {name: cell.to_dict() for name, cell in zip(self.columns, row.cells, strict=True)},
+                }
+                for row in self.rows
+            ],
+        }
