@@ -84,7 +84,7 @@ def test_add_takes_what_is_not_in_here_and_papers_that_the_answer_lacks(typing, 
     (tmp_path / "g.jsonl").write_text("# my own words")
     lines = (
         "What is the capital of Mongolia?", "n", "geography",
-        "Which attention is IO-aware?", "0", f"no such paper; {FLASH.title}", "9", "2", "IO-unaware", "IO-aware | exact",
+        "Which attention is IO-aware?", "0", f"no such paper; {FLASH.title}", FLASH.title[:9], "9", "2", "IO-unaware", "IO-aware | exact",
         "",
     )  # fmt: skip
     code, out, _ = typing("add", lines=lines)
@@ -93,9 +93,19 @@ def test_add_takes_what_is_not_in_here_and_papers_that_the_answer_lacks(typing, 
     assert (first.kind, first.missing, first.essential) == ("unanswerable", "geography", frozenset())
     assert second.facts, out
     assert (second.papers[FLASH.id], second.facts[0].match["any"]) == (2, ["IO-aware", "exact"])
+    assert "no paper 'no such paper' in this library" in out
     assert "none of these words stands in the sentence" in out
     assert "type numbers of the sentences" in out
     assert (tmp_path / "g.jsonl").read_text().startswith("# my own words\n{")
+
+
+def test_a_paper_that_is_not_cited_is_named_by_its_letter(typing, tmp_path):
+    letter = next(
+        line.split()[0] for line in typing("add", ASKED, lines=("s",))[1].splitlines() if line.endswith(POKER.title)
+    )
+    code, out, _ = typing("add", ASKED, lines=("1", letter, "", "-"))
+    row = rows(tmp_path)["qa001"]
+    assert (code, row.kind, row.essential) == (0, "list", {S4.id, POKER.id}), out
 
 
 def test_the_end_of_what_is_typed_keeps_every_row_made(typing, tmp_path):
