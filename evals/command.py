@@ -206,7 +206,7 @@ def _made(arguments: argparse.Namespace, side: Setting, questions: Sequence[gold
     else:
         ask = versus.asking(chosen, lambda sample: None)
     manifest = run.manifest_of(
-        questions, corpus=arguments.place.open_library().fingerprint, run=chosen.fingerprint, model=model or EXTRACTIVE,
+        questions, corpus=arguments.place.corpus(), run=chosen.fingerprint, model=model or EXTRACTIVE,
         split=arguments.split, samples=arguments.samples,
         settings={"base_url": chosen.base_url if model else None, "k": chosen.k} | side.changed,
     )  # fmt: skip
@@ -361,7 +361,7 @@ def _manifest(arguments: argparse.Namespace, questions: Sequence[gold.Question])
     model = arguments.model or EXTRACTIVE
     return run.manifest_of(
         questions,
-        corpus=arguments.place.open_library().fingerprint,
+        corpus=arguments.place.corpus(),
         run=settings.fingerprint,
         model=model,
         split=arguments.split,

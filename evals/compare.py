@@ -30,7 +30,7 @@ the falls of a single look among them, so that the first points at the stage to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import metrics
 from .gold import Question
@@ -146,6 +146,8 @@ def compare(
         *_not_identical(baseline, candidate),
     ]
     small = len(both) < LEAST_PAIRS
+    if small:  # shown, and not tested
+        measured = tuple(replace(d, fell=False, low=False) if d.fell else d for d in measured)
     turned, found = _hard_breaks(changed), [d for d in measured if not small and (d.fell or d.low)]
     least = _noticed(old, known, confirm is not None) if small else _detectable(old, new, known)
     fallen = [_fall(d) for d in _in_order(found, old, new, known)]

@@ -10,6 +10,8 @@ gold set of your own they lie in one folder beside the file:
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shlex
 from contextlib import suppress
@@ -53,6 +55,19 @@ class Place:
     def open_library(self) -> rag.Library:
         """The library asked. Raises LibraryError."""
         return rag.open_library(self.library)
+
+    def corpus(self) -> str:
+        """12 hex digits of what is asked, for a run's manifest: texts and embedder, wherever the files came from.
+
+        The shipped library's own fingerprint, whose files are always the same ones, stands in its baselines.
+        """
+        library = self.open_library()
+        if self.file == gold.GOLD:
+            return library.fingerprint
+        texts = sorted(
+            json.dumps([paper.id, paper.title, paper.abstract, paper.year, paper.authors]) for paper in library
+        )
+        return hashlib.sha256("\n".join([library.embedder, *texts]).encode()).hexdigest()[:12]
 
     def baseline(self, model: str) -> Path:
         """Where the baseline of an answerer lies."""

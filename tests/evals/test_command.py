@@ -274,7 +274,7 @@ def own(small: Path, tmp_path: Path) -> Path:
     return file
 
 
-def test_a_small_set_of_ones_own_is_blessed_broken_and_found(evaluated, own, monkeypatch):
+def test_a_small_set_of_ones_own_is_blessed_broken_and_found(evaluated, own, small, monkeypatch):
     """What it makes lies beside it, and each command that is told can be typed as it stands."""
     mine = ("--gold", own, "--library", "mine")
     code, out, err = evaluated(*mine)
@@ -284,6 +284,9 @@ def test_a_small_set_of_ones_own_is_blessed_broken_and_found(evaluated, own, mon
     code, out, _ = evaluated(*mine)
     assert (code, out.splitlines()[0]) == (0, "unchanged: 15 of 15 questions right; pass, exit code 0")
     assert "With 15 questions a fall of" in out
+    moved = shutil.copy(small / "data" / "papers.txt", own.parent / "moved.txt")
+    rag.add(moved, library=str(own.parent / "elsewhere"))  # the same papers from another file, as in CI
+    assert evaluated("--gold", own, "--library", own.parent / "elsewhere").code == 0
     folder = own.with_suffix(".evals")
     assert {file.name for file in folder.iterdir()} == {".gitignore", "gold.lock", "baselines", "runs"}
     monkeypatch.setattr(run, "code_hash", lambda: "other")
