@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from running import called
 from served import ChatServer
 
 import rag
-from evals import author, gold, lint
+from evals import author, command, gold, gold_command, lint, options
 from rag.chat.store import FILE, Chats
 from rag.library import build
 from rag.places import home
@@ -230,3 +232,17 @@ def test_a_proposed_fact_is_the_figure_beside_what_was_asked():
     assert author.proposed(named, "What is proposed?") == "FlashAttention"
     assert author.proposed(named, "Who made FlashAttention?") == ""
     assert lint.ACCEPTING.startswith("rag eval")
+
+
+def test_each_command_of_the_readme_is_one():
+    """What a newcomer types from evals/README.md is read by the parsers."""
+    text = (Path(author.__file__).parent / "README.md").read_text("utf-8")
+    lines = re.findall(r"^(?:\$|\s+- run:|\s+-|next:) (rag (?:eval|gold) .*)$", text, re.MULTILINE)
+    typed = [shlex.split(re.split(r"; echo| \|\| |   ", line, maxsplit=1)[0], comments=True) for line in lines]
+    assert len(typed) >= 10
+    for _, name, *argv in typed:
+        parsed = PARSERS[name]().parse_args(argv)
+        assert callable(parsed.run), argv
+
+
+PARSERS = {"eval": lambda: options.parser(command.COMMANDS), "gold": gold_command._parser}
