@@ -199,6 +199,9 @@ def _stated(text: str, prose: str, span: Span, marks: Sequence[Mark]) -> Iterato
     if len(marks) > 1:
         begins = [span.start, *(mark.end for mark in marks[:-1])]
         ends = [*(mark.start for mark in marks[:-1]), span.end]
+        for at in range(1, len(begins)):  # "Gray [1] shows": the subject belongs to what comes after
+            if len(prose[begins[at - 1] : ends[at - 1]].split()) < PIECE:
+                begins[at] = begins[at - 1]
         cut = [Span(begin, max(begin, end)) for begin, end in zip(begins, ends, strict=True)]
         pieces = [_whole(prose, piece, span) for piece in cut]
     for piece, own in zip(pieces, [(mark,) for mark in marks], strict=True) if marks else [(span, ())]:

@@ -8,6 +8,7 @@ otherwise, or a word that they turn round, makes the paper differ; a figure or n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import exp
@@ -23,12 +24,14 @@ from rag.text import readable, terms
 
 RANKED: tuple[Bears, ...] = ("supports", "differs", "unclear")  # the order in which they are shown
 QUOTES = 3  # sentences that a paper is judged by; those that give a figure come on top
+DOUBTED = 0.6  # share of the claim's words that a quote must hold behind what doubts them
 GAIN = 0.15  # share of the claim's weight that another sentence must add
 WORDS_SHARE = 0.7  # of the words held next to the cosine, when the first sentence is chosen
 WEIGHTS = (1.61, 3.33, 1.69, -3.23)  # of nearest, held, supported, name missing
 OFFSET = -2.12
-SURE = 0.72  # least score of a paper that supports a claim
-SPEAKS = 0.72  # ... and of one that says otherwise
+SURE = 0.85  # least score of a paper that supports a claim
+SPEAKS = 0.72  # ... and of one that gives another figure
+TURNS = 0.85  # ... and of one that turns a word round, which is less easily told
 
 
 class About(NamedTuple):
@@ -100,22 +103,84 @@ def fit(
 def verdict_on(claim: str, about: About, quotes: Sequence[str], paper: Sequence[str]) -> tuple[Bears, str]:
     """What quotes of a paper say on a claim, and why; `paper` are its title and abstract."""
     missing = missing_numbers(claim, quotes)
-    turned = contrary(stated(claim), quotes)
+    plain = stated(claim)
+    turned = _of_one(contrary(plain, quotes)) or _doubted(plain, quotes) or _exchanged(plain, quotes)
     if about.score >= SPEAKS and (others := other_numbers(claim, quotes)):
         return "differs", f"the abstract says {' and '.join(others)}, not {', '.join(missing)}"
-    if about.score >= SPEAKS and turned:
-        return "differs", turned.replace("the quotes", "the abstract")
+    if about.score >= TURNS and turned:
+        return "differs", turned
     if missing:
         return "unclear", f"the abstract does not give {', '.join(missing)}"
     if turned:
-        return "unclear", turned.replace("the quotes", "the abstract")
-    if names := missing_names(stated(claim), paper):
+        return "unclear", turned
+    if names := missing_names(plain, paper):
         return "unclear", f"the abstract does not name {', '.join(names)}"
     if about.score < SURE:
         return "unclear", f"only near: {about.held:.0%} of the claim's words are there"
     return "supports", f"holds {about.held:.0%} of the claim's words" + (
         " and every figure" if asked_numbers(claim) else ""
     )
+
+
+_DOUBTS = re.compile(  # what a paper says of a statement that it does not make
+    r"\b(?:no|little|insufficient|lack of|without) (?:\w+ )?(?:evidence|indication|sign|proof|support) (?:that|of|for|to)\b|"
+    r"\b(?:not|never|cannot|neither|nor|unable to|fail(?:s|ed)? to) (?:\w+ly )?(?:find|show|support|confirm|observe|detect|demonstrate|imply|mean)\b|"
+    r"\bcontrary to\b|\b(?:myth|misconception|untrue|false|incorrect) that\b|\b(?:refut|disprov|contradict|challeng|reject)\w* (?:the |a )?(?:\w+ )?"
+    r"(?:hypothesis|claim|notion|belief|idea|assumption|view)\b",
+    re.IGNORECASE,
+)
+_THAN = re.compile(r"\b(?P<how>\w+) (?:than|instead of)\b", re.IGNORECASE)
+BESIDE = 3  # words after "than" that say what is compared
+
+
+def _doubted(claim: str, quotes: Sequence[str]) -> str:
+    """What a quote calls unproven or untrue and the claim says plainly, in words; "" for nothing."""
+    if _DOUBTS.search(claim):
+        return ""
+    wanted = set(terms(claim))
+    for quote in quotes:
+        found = _DOUBTS.search(quote)
+        if found and wanted and len(wanted & set(terms(quote[found.end() :]))) >= DOUBTED * len(wanted):
+            return f'the abstract says "{quote[found.start() : found.end()].strip()}" of it'
+    return ""
+
+
+def _exchanged(claim: str, quotes: Sequence[str]) -> str:
+    """Two things that a quote compares the other way round ("A more than B", "B more than A"), in words; "" for none."""
+    said = _compared(claim)
+    for heard in filter(None, map(_compared, quotes)):
+        if not said or said[0] != heard[0]:
+            continue
+        _, left, right = said
+        _, other_left, other_right = heard
+        mine, theirs = right - left, other_right - other_left
+        if mine and theirs and not mine & theirs and mine <= other_left and theirs & left:
+            return f'the abstract compares the other way round: "{said[0]} than"'
+    return ""
+
+
+def _compared(text: str) -> tuple[str, frozenset[str], frozenset[str]] | None:
+    """How a sentence compares, the terms before that, and the first ones after it; None where it does not, or twice."""
+    found = list(_THAN.finditer(text))
+    if len(found) != 1:
+        return None
+    after = list(dict.fromkeys(terms(text[found[0].end() :])))[:BESIDE]
+    return found[0]["how"].lower(), frozenset(terms(text[: found[0].start()])), frozenset(after)
+
+
+_VERBS = {
+    "do not deny": "does not deny",
+    "do not say": "does not say",
+    "deny": "denies",
+    "say": "says",
+    "give": "gives",
+}
+
+
+def _of_one(reason: str) -> str:
+    """What is said of "the quotes", said of the abstract."""
+    found = re.match(rf"the quotes ({'|'.join(_VERBS)})\b", reason)
+    return f"the abstract {_VERBS[found[1]]}{reason[found.end() :]}" if found else reason
 
 
 def quoted(question: Question, near: Sequence[Matched]) -> list[Matched]:
