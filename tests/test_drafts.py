@@ -88,6 +88,15 @@ def test_where_nothing_waits_every_claim_without_a_citation_is_wanted():
     ]
 
 
+def test_a_subject_that_is_cited_stays_with_what_is_said_of_it():
+    text = r"Oak \cite{a} rots slowly in salt water [CITE], whereas iron rusts in any water \cite{?}."
+    assert [(one.text, one.marks[0].waits) for one in statements(text, "latex")] == [
+        ("Oak rots slowly in salt water, whereas iron rusts in any water.", False),
+        ("Oak rots slowly in salt water", True),
+        ("whereas iron rusts in any water.", True),
+    ]
+
+
 def test_a_piece_that_leans_on_the_rest_is_taken_with_it():
     text = r"Oak rots slowly in salt water \cite{?}, and it lasts a hundred years \cite{?}."
     assert [one.text for one in statements(text, "latex")] == [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 import rag
+from rag.answering.attribution import About, verdict_on
 
 ROWS = [
     json.loads(line) for line in (Path(__file__).parents[2] / "evals" / "claims.jsonl").read_text("utf-8").splitlines()
@@ -56,3 +58,33 @@ def test_quotes_are_verbatim_and_bear_the_rank():
             assert {quote.number for quote in bearing.quotes} == {rank}
             assert 0 <= bearing.score <= 1
             assert bearing.key.endswith(bearing.paper.id)
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote", "differs"),
+    [
+        ("Gulls harm terns.", "We find no evidence that gulls harm terns.", True),
+        ("Gulls harm terns.", "Our counts do not show that gulls harm the terns.", True),
+        ("Gulls harm terns.", "It is a myth that gulls harm terns.", True),
+        ("Larger gulls harm terns on piers.", "We find no evidence that larger gulls harm terns on piers.", True),
+        ("There is no evidence that gulls harm terns.", "We find no evidence that gulls harm terns.", False),
+        ("Gulls harm terns.", "We find that gulls harm terns, and no evidence of rats.", False),
+        ("Gulls eat more fish than terns.", "Terns eat more fish than gulls.", True),
+        ("Gulls eat more fish than terns.", "On piers gulls eat more fish than terns.", False),
+        ("Weight grows with light rather than food.", "Weight grows with food rather than light.", True),
+        ("Gulls are larger than rats.", "Gulls are larger than terns.", False),
+    ],
+)
+def test_what_is_doubted_or_compared_the_other_way_round(claim, quote, differs):
+    about = About(nearest=0.9, held=1.0, supported=0.9, unnamed=0.0)
+    verdict, reason = verdict_on(claim, about, [quote], [quote])
+    assert (verdict == "differs") is differs, reason
+
+
+def test_reasons_speak_of_one_abstract():
+    about = About(0.9, 1.0, 0.9, 0.0)
+    _, reason = verdict_on(
+        "Gulls are slower than terns on all piers.", about, ["Gulls are faster than terns on all piers."], [""]
+    )
+    assert reason.startswith("the abstract ")
+    assert not re.search(r"abstract (?:deny|say|give|do)\b", reason)
