@@ -263,10 +263,13 @@ def facts(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
     return _mean([stated(fact, answer) for fact in vital]) if question.answerable and vital else None
 
 
+ASKED_IN_PART = frozenset({"near-miss", "false-premise"})  # tags of questions about papers that are there
+
+
 def correct(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
     """1 when the question was handled right: all vital facts and nothing forbidden; lists: all essential
-    papers cited and two thirds of those cited belong; unanswerable: declined (a detail: with nothing
-    forbidden beside it); an act: no paper cited but those cited before."""
+    papers cited and two thirds of those cited belong; unanswerable: declined (with nothing forbidden
+    beside it); an act: no paper cited but those cited before."""
     if question.kind == "act":
         return float(set(cited_papers(answer)) <= set(answer.get("before", ())))
     contradicted = contradiction(question, answer, abstracts)
@@ -282,8 +285,11 @@ def correct(question: Question, answer: Answer, abstracts: Abstracts) -> Value:
 
 
 def declined(question: Question, answer: Answer) -> bool:
-    """Does the answer say that the library does not say? Where one detail is asked, `partial` says so too."""
-    return answer["status"] == "refused" or (question.kind == "detail" and answer["status"] == "partial")
+    """Does the answer say that the library does not say? Where a detail is asked of what is there, `partial` says so too."""
+    detail = question.kind == "detail" or (
+        question.kind == "unanswerable" and not ASKED_IN_PART.isdisjoint(question.tags)
+    )
+    return answer["status"] == "refused" or (detail and answer["status"] == "partial")
 
 
 def fact_first(question: Question, answer: Answer, abstracts: Abstracts) -> Value:

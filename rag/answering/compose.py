@@ -176,7 +176,7 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
     return Pick(paper, best.span, one.name)
 
 
-_AGE = re.compile(r"\b(?:newer|older|newest|oldest|earlier|(?:came|come|was|is) first)\b", re.IGNORECASE)
+_AGE = re.compile(r"\b(?:newer|older|newest|oldest|(?:came|come|was|is) first)\b", re.IGNORECASE)
 _JOINS = re.compile(r"\b(?:compare[sd]?|comparison|vs\.?|versus|and|or|with|to|between|of (?:them|the two)?)\b")
 _WHICH = re.compile(
     r"^\W*(?:which|what|who)(?: one)?(?: of)?(?: (?:has|have|had|is|are|gets?|needs?|covers?|uses?|does|do|did))? |^how much, how many: "

@@ -20,7 +20,7 @@ from rag.records import Draft, Paper
 from rag.text import Span, readable, terms
 
 BRIEF = 4  # words of meaning in a question for a detail, besides names and what is asked
-PARTED = 9  # words of a question from which its parts are asked for one by one
+PARTED = 12  # words of a question from which its parts are asked for one by one
 PAPERS = 12  # papers that mention a name, of which the nearest sentence is shown
 _UNIT = re.compile(
     r"(?:[gtc]pu|(?:tera|peta|t|p|g)?flop|[kmgt]i?b|usd|ram|vram)s?(?:-\w+)?", re.IGNORECASE

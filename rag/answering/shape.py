@@ -61,6 +61,11 @@ _ORDERS = re.compile(
     r"do not|don't|never|always|you (?:are|must|will|should))\b|\b(?:system (?:note|prompt|message)|instructions?)\b",
     re.IGNORECASE,
 )
+_PREAMBLE = re.compile(  # "Anyway, what I actually want to know:"
+    r"^\W*(?:(?:anyway|so|well|ok|now)\b\W*)*(?:what (?:i|we) (?:actually |really |just )?(?:want|need|would like) to (?:know|ask|find out)(?: is)?|"
+    r"(?:my|the|here is my|here's my) question(?: is)?)\s*[:,]\s*(?=\w)",
+    re.IGNORECASE,
+)
 BACKGROUND = 3  # sentences before it are no longer part of the question
 _LEANS = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|such|there|the (?:two|three|same|other))\b", re.IGNORECASE
@@ -237,7 +242,7 @@ def asking(question: str) -> str:
     much = len(rest) >= BACKGROUND or any(_ORDERS.search(sentence) for sentence in rest)
     alone = " ".join(asks)
     stands = len(set(terms(alone))) >= OWN_TERMS and not _LEANS.search(asks[0])
-    return alone if much and stands else question
+    return _PREAMBLE.sub("", alone if much and stands else question)
 
 
 def shape(question: str, names: Sequence[Span] = (), sure: int = MANY) -> Shape:
