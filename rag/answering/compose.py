@@ -22,6 +22,7 @@ ROOM = 70  # words of what a name means: a second sentence must fit in
 NAMES_IT = 0.1  # what a sentence gains that has the name compared
 HOLDS = 0.5  # ... that has all words of what is asked
 FIGURE = 0.3  # ... and that has a figure where one is asked for
+TELLING = 5  # words of meaning with which a sentence tells something, besides the name
 SHORT = 2  # sentences of a summary
 
 Of = Callable[[Paper], Sequence[Sentence]]  # the sentences of a paper
@@ -84,15 +85,15 @@ def definition(subject: Subject, of: Of) -> list[Pick]:
     return [said, *more[:1]]
 
 
-def _following(subject: Subject, paper: Paper, first: Span, of: Of) -> Iterable[Pick]:
-    """The later sentences whose subject is the name, those that say what it is."""
+def _following(subject: Subject, paper: Paper, first: Span, of: Of, *, plain: bool = False) -> Iterable[Pick]:
+    """The later sentences whose subject is the name, those that say what it is; `plain`: whatever they say of it."""
     named = re.compile(_NAMED_SUBJECT.format(name=f"(?:{spelling(subject.name).pattern})"), re.IGNORECASE)
     after = [s.span for s in of(paper) if s.span.start > first.start]
     for at, span in enumerate(after):
         pick = Pick(paper, span, subject.name)
         text = alone(pick.text).removeprefix("… ")
         about = named.match(text) or (at == 0 and _GOES_ON.match(text))
-        if about and _SAYS_WHAT.search(text) and not tells_where(text):
+        if about and (plain or _SAYS_WHAT.search(text)) and not tells_where(text):
             yield pick
 
 
@@ -152,11 +153,12 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
         return None
     first = introducing(one, of)
     if not aspect and not figures:
-        return Pick(paper, first, one.name) if first else None
+        return _telling(one, paper, first, of) if first else None
     alone_in = all(other.paper != paper for other in named if other is not one)
 
-    size = figures and (not aspect or bool(_SIZE.search(aspect)))
+    size = figures and not terms(_SIZE.sub(" ", _JOINS.sub(" ", aspect.lower())))
     asked = [wanted("@ size"), wanted("@ parameters")] if size else [detail_of(aspect, figures)]
+    aspect = "" if size else aspect
     words, units = set(terms(_MORE.sub(" ", aspect))), _units(aspect)
 
     def fit(sentence: Scored) -> float:
@@ -164,9 +166,10 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
         found = quantities(bare)
         gains = HOLDS * len(words & set(terms(bare))) / (len(words) or 1)
         gains += FIGURE * (figures and bool(found)) + FIGURE * any(number.unit in units for number in found)
-        gains += FIGURE * sum(detail is not None and gives(detail, bare) for detail in asked)
-        gains += HOLDS * (size and sentence.span == first and bool(found))
         own = one.stands_in(sentence.text)
+        given = sum(detail is not None and gives(detail, bare) for detail in (asked if own or not size else asked[:1]))
+        gains += (HOLDS if size else FIGURE) * given
+        gains += HOLDS * (size and sentence.span == first and given > 0)
         strange = any(other.stands_in(sentence.text) for other in named if other is not one)
         return sentence.score + gains + NAMES_IT * own - FIGURE * (strange and not own)
 
@@ -176,6 +179,19 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
     return Pick(paper, best.span, one.name)
 
 
+def _telling(one: Subject, paper: Paper, first: Span, of: Of) -> Pick:
+    """The introducing sentence; where that says next to nothing, the one after it that says what the name is."""
+    said = Pick(paper, first, one.name)
+    own = set(terms(" ".join((one.name, *one.long))))
+    telling = [word for word in set(terms(alone(said.text))) - own if word not in _SAYING]
+    return said if len(telling) >= TELLING else next(iter(_following(one, paper, first, of, plain=True)), said)
+
+
+_SAYING = frozenset(
+    terms(
+        "propose introduce present new novel study work method model benchmark approach call term name address above problem issue"
+    )
+)
 _AGE = re.compile(r"\b(?:newer|older|newest|oldest|(?:came|come|was|is) first)\b", re.IGNORECASE)
 _JOINS = re.compile(r"\b(?:compare[sd]?|comparison|vs\.?|versus|and|or|with|to|between|of (?:them|the two)?)\b")
 _WHICH = re.compile(
@@ -203,7 +219,7 @@ def _asked(aspect: str, figures: bool) -> str:
 
 def detail_of(aspect: str, figures: bool) -> Detail | None:
     """The detail in which things are compared: "more questions" is a number of questions; None is none that is known."""
-    if not aspect or _SIZE.search(aspect):
+    if not terms(_SIZE.sub(" ", _JOINS.sub(" ", aspect.lower()))):
         return None
     if _AGE.search(aspect):
         return wanted("when was @ released")
@@ -214,7 +230,7 @@ def detail_of(aspect: str, figures: bool) -> Detail | None:
 def _without(text: str, named: Sequence[Subject]) -> str:
     """A text without the names, whose digits are no figures."""
     for one in named:
-        text = spelling(one.name).sub(" ", text)
+        text = re.sub(rf"(?:{spelling(one.name).pattern})(?:-[\w.]*\w)*", " ", text)
     return figures_of(text)
 
 

@@ -31,10 +31,15 @@ _OPPOSES = re.compile(r"\b(?:vs\.?|versus|compared? (?:to|with)|than)\b", re.IGN
 class Detailed(Drafting):
     """Drafts of what is asked in detail. Thread-safe."""
 
-    def draft(self, case: Case, named: Sequence[Subject]) -> Draft | None:
-        """Where a detail of what is named is asked: the sentences that give it, or that no abstract does."""
+    def draft(self, case: Case, named: Sequence[Subject], *, sure: bool = False) -> Draft | None:
+        """Where a detail of what is named is asked: the sentences that give it, or that no abstract does.
+
+        A question that looks like one for a list is taken for one for a detail only where that is `sure`: of one name.
+        """
         asked = case.own if case.only and not named else case.query
         detail = details.wanted(template(asked, [one.span for one in named])) if self.is_brief(case, asked) else None
+        if sure and (detail is None or len(named) != 1 or sets_scene(case.query, named[0])):
+            return None
         met = self._system_met(case, named, detail) if detail else None
         if met and detail:
             return self._detail_met(case, met, named, detail)
@@ -144,6 +149,7 @@ def known(detail: details.Detail, paper: Paper) -> str:
     known = {
         "a date": str(paper.year or ""),
         "a link": paper.url or (f"https://doi.org/{paper.doi}" if paper.doi else ""),
+        "a place to get it from": paper.url or "",
         "its authors": "; ".join(paper.authors),
         "a venue": paper.venue or "",
     }

@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 from rag.text import STOPWORDS, stem, words
 
-_VERBS = (
-    r"(?:made|built|developed|created|released|trained|designed|published|maintains?|owns?|makes?|develops?|hosts?)"
-)
+_VERBS = r"(?:made|built|developed|created|released|trained|designed|published|maintains?|owns?|makes?|develops?|hosts?|runs?|operates?)"
 _ORGANISATION = r"(?:compan(?:y|ies)|universit(?:y|ies)|institut\w*|labs?|laborator\w+|teams?|groups?|organi[sz]ations?|firms?|vendors?)"
 _TIME = r"(?:milli|micro)?seconds?|minutes?|hours?|days?|weeks?|months?|years?|ms|hrs?"
 _METRIC = (
@@ -69,7 +67,7 @@ DETAILS = (
            ("All at a cost of only $25.", "It cuts costs by 40%."), ("Human labels are costly.",)),
     Detail("who made it", rf"(?:which|what) {_ORGANISATION}\b|who (?:\w+ )?(?:{_VERBS}|funded|paid for|sponsored|is behind|are behind)\b|(?:funded|sponsored) by\b",
            r"universit|institut|\bcompan(?:y|ies)\b|\binc\b|google|openai|\bmeta\b(?![- ])|microsoft|nvidia|deepmind|amazon|\bapple\b|facebook|\bibm\b|hugging ?face|alibaba|baidu|tencent|anthropic|"
-           r"\bfund(?:s|ed|ing|er)\b|laborator|consorti|(?<!\ba )(?<!\bthe )(?<!\bof )foundation(?! models?)|\bcollective\b|\bteam\b|initiative",
+           r"\bfund(?:s|ed|ing|er)\b|laborator|consorti|(?<!\ba )(?<!\bthe )(?<!\bof )foundation(?! models?)|\bcollective\b|\bteam\b|initiative|\barchive\b|academy|hospital|\bagency\b|ministry|(?:research|medical|health) cent(?:er|re)|school of|\bcollege\b|\bsociety of\b|association of|alliance|corporation",
            ("Which company made @?", "which university is behind @", "Who funded @?"), ("It was built at a university.",),
            ("We build a foundation model.", "It is a fundamental idea.", "Collectively, the results hold.")),
     Detail("a number of parameters", r"\b(?:how many|number of|count of) (?:\w+ )?(?:parameters?|params|weights)\b|\bparam(?:eter)? count\b|^@ (?:parameters?|params)$|^(?:parameters?|params) of @|model size of\b",
@@ -81,7 +79,7 @@ DETAILS = (
            r"\d[\d,.]* ?[km]?\b[^.]*\b(?:tokens?|contexts?|lengths?|windows?|words|long)\b|\b(?:contexts?|lengths?|windows?|tokens?)\b[^.]*\d",
            ("What context length does @ support?", "context window of @"), ("Contexts of 128K tokens.",), ("It reads long texts.",), figure=True),
     Detail("its size", r"\bhow (?:big|large) (?:is|are|was|were) @|^(?:what (?:is|was) )?(?:the )?size of @$|^@ size$",
-           r"\d[\d,.]*(?: ?[kmbt])?\+?[ -](?!%|x\b|times\b|percent|points?\b)[a-z]|\b(?:hundreds|thousands|millions|billions) of",
+           r"\d[\d,.]*(?: ?[kmbt])?\+?[ -](?!(?:x|times|percent|points?|is|are|was|were|and|or|of|to|in|on|for|by|with|at|as|from|the|an?|out|more|faster|higher|lower|better)\b|%)[a-z]|\b(?:hundreds|thousands|millions|billions) of",
            ("how big is @?", "What is the size of @", "@ size"), ("It has 1,227 questions.",), ("It is 30% faster.",), figure=True),
     Detail("an address to write to", r"\be-?mails?\b|\bcontact (?:address|details?|person)\b|how (?:can|do) i contact", r"\w@\w|e-?mail",
            ("what is the email of the authors of @", "how can I contact the authors of @"), ("Write to a@b.org.",), ("We thank all.",)),
@@ -107,11 +105,13 @@ DETAILS = (
            r"https?|www\.|github|\bcode\b|website|\bavailable\b|open-?source|\bopen\b|publicly|\breleas",
            ("is @ open source?", "Is @ freely available?", "can I download @"), ("We release the code.",), ("It is fast.",)),
     Detail("a date", r"\bwhen (?:was|were|did|is|will) .*(?:releas|publish|made|creat|built|introduc|come out|came out|launch|appear)|(?:what|which) year\b|(?:release|publication) date\b|how old is @",
-           r"\b(?:19|20)\d\d\b|\breleas|\bmonths?\b|\byears?\b|\b(?:january|february|april|june|july|august|september|october|november|december)\b",
-           ("When was @ released?", "what year is @ from", "release date of @?"), ("It was built in 2019.",), ("It is new.",)),
-    Detail("a link", r"\b(?:links?|urls?|github|repo(?:sitory)?|website|homepage|web page|project page|download)\b|where (?:is|can i|do i) .*\bcode\b",
+           r"\b(?:19|20)\d\d\b|\b(?:january|february|april|june|july|august|september|october|november|december)\b",
+           ("When was @ released?", "what year is @ from", "release date of @?"), ("It was built in 2019.",), ("It is new.", "Many were released in recent months.")),
+    Detail("a link", r"\b(?:links?|urls?|github|website|homepage|web page|project page)\b", r"https?|www\.|github|website|\w\.(?:com|org|io)\b|hugging ?face",
+           ("github link of @?", "@ url"), ("Code is available at https://x.org.",), ("The code will be released.",)),
+    Detail("a place to get it from", r"\b(?:repo(?:sitory)?|download)\b|where (?:is|can i|do i) .*\bcode\b",
            r"https?|www\.|github|\bcode\b|website|\bavailable\b|open-?source|publicly|\brelease",
-           ("github link of @?", "where can I find the code of @", "@ url"), ("Code is available at https://x.org.",), ("It is fast.",)),
+           ("where can I find the code of @", "where can i download @"), ("The code will be released.",), ("It is fast.",)),
     Detail("a score", rf"\b(?:{_METRIC})\b|\bhow (?:well|good|accurate\w*) (?:is|are|does|do|did|was|were) (?:[@\w.-]+ ){{1,4}}?(?:(?:do|does|perform|score|fare|work) )?(?:on|at)\b", r"\d|half|twice|double",
            ("What accuracy does @ reach on ImageNet?", "ponet f1 on squad", "@ ImageNet top-1?", "how well does @ do on @"),
            ("It reaches 85.7% on ImageNet.",), ("It is tested on ImageNet.",), of_data=True, figure=True),

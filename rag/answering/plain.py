@@ -136,7 +136,7 @@ class Plain(Drafting):
         if not named and wanted.kind == "definition" and case.subjects:
             return self._met_only(case, case.subjects[0])
         if not named or wanted.kind not in ("definition", "reason"):
-            return self._pointed(case, named) if wanted.kind == "point" else None
+            return self._pointed(case, named) if wanted.kind == "point" else self._details.draft(case, named, sure=True)
         if wanted.kind == "definition":
             return self._drafted(case, compose.definition(named[0], self._of))
         return self._drafted(case, compose.reason(named[0], self._of, self._score))

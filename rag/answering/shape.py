@@ -76,13 +76,13 @@ Kind = Literal["definition", "reason", "comparison", "mention", "list", "point"]
 
 _NOUN = (
     "benchmark|data ?set|corpus|model|paper|method|system|library|tool|framework|suite|network|layer|algorithm|approach|"
-    "simulator|project|work|toolkit|leaderboard|architecture|language model|protein|drug|trial|task|metric|technique|study"
+    "simulator|project|work|toolkit|leaderboard|architecture|language model|protein|drug|trial|task|metric|technique|study|test"
 )
 _N = rf"(?:the |an? |this )?@(?: (?:{_NOUN})s?)?"
 _IS = r"(?:'?s| is| are| was| were)"
 _BRIEFLY = r"(?: (?:briefly|shortly|in short|in brief|in (?:a|one|two|1|2|simple|plain) \w+|to me|simply|then))?"
 _PAPERS = r"(?:papers?|abstracts?|works?|articles?|studies|study|ones?|publications|authors)"
-_NAMES = r"(?:mention|cit|referenc|nam)(?:e|s|es|ed|d|ing)?|(?:refer|allud)(?:s|e|es|red|ring|ed|ing)? to"
+_NAMES = r"(?:bring|brings|brought|bringing) up|(?:mention|cit|referenc|nam)(?:e|s|es|ed|d|ing)?|(?:refer|allud)(?:s|e|es|red|ring|ed|ing)? to"
 _USES = (
     r"(?:us|employ|adopt|discuss)(?:e|s|es|ed|d|ing)?|(?:talk|speak|spoke|writ|wrote)(?:e|s|es|ed|ing|ten)? (?:about|of)|"
     r"(?:evaluat|test|build|built|rel|report|run|ran|train|experiment|benchmark|scor|validat)\w* (?:on|upon|with|against)|"
@@ -151,7 +151,7 @@ FORMS = (
 )  # fmt: skip
 _COMPILED = tuple((form.kind, re.compile(form.pattern)) for form in FORMS)
 _ASKING = frozenset(  # words beside a name that only ask what it is
-    """what what's whats which it's i'd i'm that's is are was were be the a an this that it in on of to for about by with from as and so then again exactly actually
+    """what what's whats wat wats wht which it's i'd i'm that's is are was were be the a an this that it in on of to for about by with from as and so then again exactly actually
     really just please can could would you somebody someone anybody anyone do does did i we me us my let let's give get got show tell
     say explain explained explanation describe described description define definition mean means meaning meant refer refers stand
     stands short brief quick rough simple simply briefly shortly summary summarize summarise summarized sum up gist overview

@@ -272,6 +272,9 @@ _AFTER = frozenset(
     achieve achieves come open free available from under about benchmark dataset corpus model paper method library tool simulator suite leaderboard
     framework system network algorithm trial study""".split()
 )
+_KINDS = frozenset(
+    "dataset benchmark corpus model paper method library tool simulator suite leaderboard framework".split()
+)
 _COMPARED = frozenset("with to against".split())  # what may follow a name after "compare"
 _OPENS = frozenset("vs vs. versus or and is".split())  # what may follow a name that begins a question
 
@@ -322,6 +325,8 @@ def _framed(text: str, span: Span) -> bool:
     after = re.findall(r"[\w.']+|[^\w\s]", text[span.end :].lower())[:1]
     if not before:
         return not after or after[0] in _OPENS or not after[0].isalpha()
+    if before[0] == "the" and after and after[0] in _KINDS:
+        return True
     if before[0] == "compare" and after and after[0] in _COMPARED:
         return True
     ended = not after or not after[0].isalpha() or after[0].strip("'.") in _AFTER | {"s"}
