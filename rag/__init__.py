@@ -132,15 +132,37 @@ def search(query: str, *, library: str | None = None, k: int = 8, where: str | N
 
 
 @overload
-def cite(claims: str, *, library: str | None = None, k: int = 3, where: str | None = None) -> Attribution: ...
+def cite(
+    claims: str,
+    *,
+    library: str | None = None,
+    model: Any = None,
+    base_url: str | None = None,
+    k: int = 3,
+    where: str | None = None,
+) -> Attribution: ...
 @overload
 def cite(
-    claims: list[str] | tuple[str, ...], *, library: str | None = None, k: int = 3, where: str | None = None
+    claims: list[str] | tuple[str, ...],
+    *,
+    library: str | None = None,
+    model: Any = None,
+    base_url: str | None = None,
+    k: int = 3,
+    where: str | None = None,
 ) -> tuple[Attribution, ...]: ...
 def cite(
-    claims: str | list[str] | tuple[str, ...], *, library: str | None = None, k: int = 3, where: str | None = None
+    claims: str | list[str] | tuple[str, ...],
+    *,
+    library: str | None = None,
+    model: Any = None,
+    base_url: str | None = None,
+    k: int = 3,
+    where: str | None = None,
 ) -> Attribution | tuple[Attribution, ...]:
     """What the `k` best papers say on a claim: `supporting` ones, `differing` ones, with quotes; on each of several claims.
+
+    A `model` is asked where no paper surely supports a claim: whether the nearest do, in other words than the claim's.
 
     >>> cite("S4 generates 60 times faster than Transformers").supporting[0].key
     'efficiently-005efae14363'
@@ -148,7 +170,9 @@ def cite(
     wanted = [claims] if isinstance(claims, str) else list(claims)
     if k < 1:
         raise UsageError(f"k={k} is no number of papers; give 1 or more")
-    found = _assistant(library, "extractive", None, None).cite(wanted, k, _filter(where))
+    found = _assistant(library, "extractive" if model is None else model, base_url, None).cite(
+        wanted, k, _filter(where)
+    )
     return found[0] if isinstance(claims, str) else found
 
 
@@ -169,7 +193,8 @@ def table(
     >>> table("year; data set", papers=["RepoST: Scalable Repository-Level Coding Environment Construction with Sandbox Testing"]).columns
     ('year', 'data set')
     """
-    return _assistant(library, model, base_url, None).table(columns, _filter(where), papers=papers)[0]
+    chosen = "extractive" if model is None else model  # one call a paper: never by a setting alone
+    return _assistant(library, chosen, base_url, None).table(columns, _filter(where), papers=papers)[0]
 
 
 def stream(

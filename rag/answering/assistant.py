@@ -29,7 +29,7 @@ from rag.answering.bearing import by_copied_words, by_support
 from rag.answering.case import Calls, Case, Clock, last, outcome
 from rag.answering.columns import columns as columned
 from rag.answering.fusion import fused, in_sight
-from rag.answering.judge import opinion
+from rag.answering.judge import Asserted, Opinion, opinion
 from rag.answering.plain import Plain
 from rag.answering.question import accepted
 from rag.answering.quotes import Judge
@@ -121,7 +121,7 @@ class Assistant:
         """For each claim the best `k` papers, each with what it says on it. Raises UsageError for what is no claim."""
         wanted = [accepted(claim, "claim") for claim in claims]
         with self._still() as still:
-            return still._survey.cite(wanted, k, still._search.selected(where))
+            return still._survey.cite(wanted, k, still._search.selected(where), self._opinion())
 
     def check(self, claims: Sequence[tuple[str, Sequence[Paper]]]) -> tuple[Attribution, ...]:
         """What papers of the library say on claims, for each claim its own papers, in their order."""
@@ -149,6 +149,13 @@ class Assistant:
             kept = [paper for paper in chosen if within is None or paper.id in within.ids][:most]
             reader = self._reader()
             return still._survey.table(asked, kept, reader, progress), reader.failed if reader else 0
+
+    def _opinion(self) -> Callable[[Asserted], Opinion] | None:
+        """Whom a claim that is only near to a paper is shown, with that paper: the chat model, if there is one."""
+        if not (model := self._model):
+            return None
+        prompt = self.settings.prompt("judge")
+        return lambda said: opinion(said, prompt, Calls(self.settings.deadline, None).to(model))
 
     def _reader(self) -> Reader | None:
         """What reads cells with the chat model, each abstract within its own deadline."""

@@ -23,6 +23,7 @@ from rag.records import Citation, Paper, Sentence
 from rag.text import readable, terms
 
 RANKED: tuple[Bears, ...] = ("supports", "differs", "unclear")  # the order in which they are shown
+NEAR = "only near"  # begins the reason of a paper against which nothing speaks
 QUOTES = 3  # sentences that a paper is judged by; those that give a figure come on top
 DOUBTED = 0.6  # share of the claim's words that a quote must hold behind what doubts them
 GAIN = 0.15  # share of the claim's weight that another sentence must add
@@ -72,6 +73,11 @@ def bearing(
     return Bearing(paper, verdict, quotes, about.score, reason)
 
 
+def is_only_near(one: Bearing) -> bool:
+    """Is nothing known against its support of the claim but that their words are few?"""
+    return one.verdict == "unclear" and one.reason.startswith(NEAR)
+
+
 def numbered(one: Bearing, rank: int) -> Bearing:
     """The same at another rank, which its quotes bear."""
     return replace(one, quotes=tuple(replace(quote, number=rank) for quote in one.quotes))
@@ -116,7 +122,7 @@ def verdict_on(claim: str, about: About, quotes: Sequence[str], paper: Sequence[
     if names := missing_names(plain, paper):
         return "unclear", f"the abstract does not name {', '.join(names)}"
     if about.score < SURE:
-        return "unclear", f"only near: {about.held:.0%} of the claim's words are there"
+        return "unclear", f"{NEAR}: {about.held:.0%} of the claim's words are there"
     return "supports", f"holds {about.held:.0%} of the claim's words" + (
         " and every figure" if asked_numbers(claim) else ""
     )

@@ -9,18 +9,20 @@ Each looks at papers one by one and judges their sentences; nothing is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from rag.answering import columns as known
 from rag.answering.appeal import copied
-from rag.answering.attribution import RANKED, bearing, numbered
+from rag.answering.attribution import RANKED, bearing, is_only_near, numbered
 from rag.answering.columns import Column
+from rag.answering.judge import Asserted, Opinion
 from rag.answering.quotes import locate
 from rag.answering.relevance import Question, Sentences
 from rag.answering.search import Search, Within
 from rag.answering.support import Encode
 from rag.answering.support import kept as encoding_once
-from rag.attributed import Attribution
+from rag.attributed import Attribution, Bearing
 from rag.errors import ModelError
 from rag.library.store import Library
 from rag.prompting import Ask, fence
@@ -28,6 +30,7 @@ from rag.records import Citation, Paper, Prompt
 from rag.tabulated import Cell, Row, Table
 from rag.text import STOPWORDS, harmless, readable, sentences, words
 
+ASKED = 3  # papers on which a chat model is asked for one claim
 WEIGHED = 10  # papers that a claim is compared with
 Progress = Callable[[str, int, int], None]
 
@@ -40,11 +43,16 @@ class Survey:
 
     # --- claims ---------------------------------------------------------------------------------
 
-    def cite(self, claims: Sequence[str], k: int, within: Within) -> tuple[Attribution, ...]:
-        """For each claim the best `k` papers: those that support it first, then as they were found."""
+    def cite(
+        self, claims: Sequence[str], k: int, within: Within, opinion: Callable[[Asserted], Opinion] | None = None
+    ) -> tuple[Attribution, ...]:
+        """For each claim the best `k` papers: those that support it first, then as they were found.
+
+        Where none surely does, an `opinion` is asked on the nearest: they may say it in other words.
+        """
         self._search.encode(claims)
         encode = self._worded(claims)
-        return tuple(self._cited(claim, k, within, encode) for claim in claims)
+        return tuple(self._cited(claim, k, within, encode, opinion) for claim in claims)
 
     def check(self, claims: Sequence[tuple[str, Sequence[Paper]]]) -> tuple[Attribution, ...]:
         """What papers of the library say on claims, for each claim its own papers, in their order."""
@@ -59,9 +67,14 @@ class Survey:
         encode(sorted({word for claim in claims for word in words(claim) if word not in STOPWORDS}))
         return encode
 
-    def _cited(self, claim: str, k: int, within: Within, encode: Encode) -> Attribution:
+    def _cited(
+        self, claim: str, k: int, within: Within, encode: Encode, opinion: Callable[[Asserted], Opinion] | None
+    ) -> Attribution:
         hits = self._search.ranked(claim, within).hits[: max(k, WEIGHED)]
         found = self._borne(claim, [hit.paper for hit in hits], encode).bearings
+        if opinion and not any(one.verdict == "supports" for one in found):
+            asked = [one for one in found if is_only_near(one)][:ASKED]
+            found = tuple(_judged(claim, one, opinion) if one in asked else one for one in found)
         order = sorted(found, key=lambda one: RANKED.index(one.verdict))
         return Attribution(claim, tuple(numbered(one, rank) for rank, one in enumerate(order[:k], 1)))
 
@@ -120,6 +133,18 @@ class Survey:
             question = questions[column.question]
             at = known.answered(question, Sentences(kept, frozenset()).scored(question, paper))
         return quoting(paper, *spans[at]) if at is not None else Cell()
+
+
+def _judged(claim: str, one: Bearing, opinion: Callable[[Asserted], Opinion]) -> Bearing:
+    """What a chat model says of a paper that is near to a claim: it supports it if words that it copies bear it."""
+    spans = sentences(one.paper.abstract)
+    said = opinion(Asserted(claim, tuple(one.paper.abstract[span.start : span.end] for span in spans)))
+    span = locate(said.evidence, one.paper.abstract) if said.supported else None
+    if not span:
+        return one
+    resting = [each for each in spans if each.start < span.end and span.start < each.end]
+    quotes = tuple(Citation(1, one.paper, one.paper.abstract[s.start : s.end], s.start, s.end) for s in resting)
+    return replace(one, verdict="supports", quotes=quotes, reason="a chat model finds it there, in other words")
 
 
 def _with(cells: list[Cell], places: Sequence[int], read: Sequence[Cell]) -> list[Cell]:

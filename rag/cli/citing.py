@@ -138,7 +138,7 @@ def _entries(words: Sequence[str], arguments: argparse.Namespace) -> int:
 
 def _cite_claim(claim: str, arguments: argparse.Namespace) -> int:
     where, k = common.where_of(arguments), arguments.k or SHOWN
-    assistant = common.assistant_of(arguments, model="extractive")
+    assistant = common.assistant_of(arguments, model=common.asked_model(arguments))
     (found,) = assistant.cite([claim], max(k, SHOWN), where)
     if arguments.json:
         common.print_json(found.to_dict())
@@ -151,7 +151,7 @@ def _cite_claim(claim: str, arguments: argparse.Namespace) -> int:
 def _cite_drafts(found: Sequence[Draft], arguments: argparse.Namespace) -> int:
     where, k = common.where_of(arguments), arguments.k or (1 if arguments.in_place or arguments.bib else SHOWN)
     wanted = [(draft, one) for draft in found for one in _wanting(draft)]
-    assistant = common.assistant_of(arguments, model="extractive")
+    assistant = common.assistant_of(arguments, model=common.asked_model(arguments))
     told = assistant.cite([one.text for _, one in wanted], max(k, SHOWN), where)
     said = [Said(*both, attribution) for both, attribution in zip(wanted, told, strict=True)]
     used = list({one.paper.id: one.paper for each in said for one in each.found.supporting[:k]}.values())

@@ -53,6 +53,11 @@ def assistant_of(arguments: argparse.Namespace, model: str | None = None) -> Ass
     return opened(settings_of(arguments, model))
 
 
+def asked_model(arguments: argparse.Namespace) -> str | None:
+    """ "extractive" unless this command line names a model or a server: what asks it once for each paper waits to be told."""
+    return None if arguments.model or arguments.base_url else "extractive"
+
+
 def opened(settings: Settings) -> Assistant:
     """An assistant. A bar shows the progress of opening it; a notice says if text will leave this machine."""
     from rag.answering.opening import open_assistant

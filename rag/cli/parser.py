@@ -130,6 +130,9 @@ def _citing(commands: Any) -> None:
     text = "look at the citations in a draft: is the key in the library, does the paper bear the sentence?"
     command.add_argument("--check", action="store_true", help=text)
     command.add_argument("-k", type=int, metavar="N", help="papers for a claim (default 3; 1 with --in-place or --bib)")
+    text = "a chat model to ask whether the nearest papers support a claim in other words (default: none)"
+    command.add_argument("--model", metavar="NAME", help=text)
+    _server_option(command)
     _filter_options(command)
     cited = partial(_format, among=formats.CITED)
     command.add_argument("--format", type=cited, help=argparse.SUPPRESS)  # of the command that is called bib now

@@ -23,7 +23,7 @@ def table(arguments: argparse.Namespace) -> int:
     columns(arguments.columns)  # wrong ones are told before anything is opened
     file, form = _where_to(arguments)
     where = common.where_of(arguments) & (filters.parse(arguments.where) if arguments.where else filters.ALL)
-    assistant = common.assistant_of(arguments)
+    assistant = common.assistant_of(arguments, model=common.asked_model(arguments))
     with Bar("Reading abstracts", quiet=True) as bar:
         found, failed = assistant.table(arguments.columns, where, most=arguments.n, progress=bar)
     common.say_where(assistant.library, where)

@@ -11,6 +11,7 @@ import pytest
 
 import rag
 from rag.answering.attribution import About, verdict_on
+from rag.records import Reply, Usage
 
 ROWS = [
     json.loads(line) for line in (Path(__file__).parents[2] / "evals" / "claims.jsonl").read_text("utf-8").splitlines()
@@ -88,3 +89,42 @@ def test_reasons_speak_of_one_abstract():
     )
     assert reason.startswith("the abstract ")
     assert not re.search(r"abstract (?:deny|say|give|do)\b", reason)
+
+
+class Judge:
+    """A chat model that gives one verdict, and counts how often it is asked."""
+
+    name = "made"
+
+    def __init__(self, verdict, evidence):
+        self.said, self.asked = json.dumps({"verdicts": [{"claim": 1, "evidence": evidence, "verdict": verdict}]}), []
+
+    def ask(self, system, user, *, deadline=None):
+        self.asked.append(user)
+        return Reply(self.said, Usage(1, 1, 1))
+
+    def stream(self, system, user, *, deadline=None):
+        raise NotImplementedError
+
+
+def test_a_model_is_asked_where_nothing_is_sure_and_believed_when_its_evidence_stands_there():
+    claim = "There is no single model that wins everywhere; each has its own strong points."
+    near = rag.cite(claim, k=3).bearings
+    assert not any(one.verdict == "supports" for one in near)
+    words = near[1].paper.abstract.split()
+    judge = Judge("supported", " ".join(words[:8]))
+    found = rag.cite(claim, model=judge)
+    assert len(judge.asked) == 3
+    assert [one.paper.id for one in found.supporting] == [near[1].paper.id]
+    assert found.bearings[0].quotes[0].quote.startswith(" ".join(words[:8]))
+    assert found.bearings[0].reason == "a chat model finds it there, in other words"
+    for said in (Judge("supported", "words that stand nowhere at all"), Judge("not supported", "")):
+        assert not rag.cite(claim, model=said).supporting
+
+
+def test_a_model_is_not_asked_where_a_paper_surely_supports_or_says_otherwise():
+    judge = Judge("supported", "anything at all")
+    assert rag.cite("RepoST-Train has 7,415 functions from 832 repositories.", model=judge).supporting
+    assert not judge.asked
+    wrong = rag.cite("RepoST-Train has 7,415 functions from 500 repositories.", model=judge)
+    assert (wrong.status, wrong.differing[0].reason) == ("differs", "the abstract says 832 repositories, not 500")
