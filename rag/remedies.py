@@ -97,6 +97,10 @@ class Remedy(Enum):
         "give its https:// address, or set RAG_INSECURE=1 if you mean it",
     )
     GIVE_LONGER = Words("set RAG_DEADLINE to more seconds", "give it longer with --deadline")
+    LOCAL_EXTRA = Words(
+        "at a terminal type: pip install 'abstracts-rag[local]'", "type: pip install 'abstracts-rag[local]'"
+    )
+    OTHER_FILE = Words("get it again, or name another file", "get it again, or name another file")
     VALID_KEY = Words(
         "set RAG_API_KEY or OPENAI_API_KEY to a valid one", "set RAG_API_KEY or OPENAI_API_KEY to a valid one"
     )

@@ -30,7 +30,9 @@ def open_assistant(settings: Settings, model: Any = None, progress: build.Progre
         raise LibraryError(
             f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}"
         )
-    return Assistant(settings, library, embedder, *_open_models(settings, settings.model if model is None else model))
+    return Assistant(
+        settings, library, embedder, *_open_models(settings, settings.model if model is None else model, progress)
+    )
 
 
 _shared: dict[Any, Assistant] = {}
@@ -58,7 +60,9 @@ def open_library(name: str | None, embedder: Embedder, progress: build.Progress 
     return build.open_named(name)
 
 
-def _open_models(settings: Settings, chosen: Any) -> tuple[ChatModel | None, ChatModel | None]:
+def _open_models(
+    settings: Settings, chosen: Any, progress: build.Progress | None
+) -> tuple[ChatModel | None, ChatModel | None]:
     """The chat model that writes and the one that judges; None is none."""
     if chosen is None or chosen == EXTRACTIVE:
         return None, None
@@ -68,6 +72,7 @@ def _open_models(settings: Settings, chosen: Any) -> tuple[ChatModel | None, Cha
         reply_tokens=settings.reply_tokens,
         temperature=settings.temperature,
         prices=settings.prices,
+        progress=progress,
     )
     model = opened(chosen)
     return model, None if not settings.judge else model if settings.judge == SAME_MODEL else opened(settings.judge)

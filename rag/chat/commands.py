@@ -258,22 +258,26 @@ def _quit(chat: Conversation, screen: Screen, argument: str) -> None:
 
 
 def _model(chat: Conversation, screen: Screen, argument: str) -> None:
-    from rag.models.servers import shown, url_of
+    from rag.models.servers import file_of, place_of, url_of
     from rag.records import EXTRACTIVE
 
     if argument:
         name, _, server = argument.partition(" ")
         chosen: dict[str, Any] = {"model": None if name == EXTRACTIVE else name}
-        if server:
+        if file_of(argument, None):
+            chosen = {"model": argument, "base_url": None}
+        elif server:
             url_of(server.strip())  # says what is wrong with it
             chosen["base_url"] = server.strip()
         with screen.telling() as told:
             chat.change(told.stage, **chosen)
     model = chat.settings.model
     if not model:
-        screen.say("no chat model: answers are the abstracts' own sentences. /model NAME URL takes one")
+        screen.say(
+            "no chat model: answers are the abstracts' own sentences. /model NAME URL or /model FILE.gguf takes one"
+        )
     elif argument:
-        where = shown(url_of(chat.settings.base_url))
+        where = place_of(model, chat.settings.base_url)
         screen.say(f"{model} at {where} writes the answers; /model {EXTRACTIVE} goes without")
         chat.notice(chat.settings)
     else:
@@ -363,7 +367,7 @@ COMMANDS = (
     Command("retry", "", "ask the last question again", _retry),
     Command("new", "", "start afresh", _new),
     Command("feedback", "good|bad [NOTE]", "keep what you think of the last answer", _feedback, "verdict"),
-    Command("model", "[NAME [URL]]", "what writes the answers, or take another", _model),
+    Command("model", "[NAME [URL]|FILE.gguf]", "what writes the answers, or take another", _model),
     Command("library", "[NAME]", f"what is asked, or ask another ({SHIPPED}: the package's)", _library),
     Command("where", f"[FILTER|{OFF}]", "ask only some papers: year>=2023 author:Smith venue:Nature", _where, "where"),
     Command("cost", "", "time, tokens and money so far", _cost),

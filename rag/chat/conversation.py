@@ -20,6 +20,7 @@ from rag.chat.store import Chat, Chats
 from rag.errors import Cancelled, RagError
 from rag.filters import ALL, Filter, split
 from rag.records import Answer, Hit, Paper
+from rag.show.progress import named
 from rag.text import printable, readable
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Opening:
     def _progress(self, stage: str, done: int, total: int) -> None:
         if self._left.is_set():
             raise Cancelled("stopped; what was prepared is kept")
-        self.doing = f"{PREPARING}: {stage}" + (f" {done:,} of {total:,}" if total else "")
+        self.doing = named(PREPARING, stage) + (f" {done:,} of {total:,}" if total else "")
 
 
 class Conversation:

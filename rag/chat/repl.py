@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 HELP = "Ask a question; /help for more, Ctrl-D leaves."
 BARE = {"quit": "/quit", "exit": "/quit", "help": "/help", "?": "/help"}  # as other tools have it
-HINT = "Each sentence above is a quote; /open 1 shows it in its abstract. To have a model write: /model NAME ollama"
+HINT = (
+    "Each sentence above is a quote; /open 1 shows it in its abstract. To have a model write: /model NAME ollama, "
+    "or another server's URL, or /model FILE.gguf"
+)
 PROMPT = "? "
 TOO_LONG = "this terminal drops the end of so long a line; ask in fewer words, or pipe it in: rag chat < FILE"
 DUMB = ("", "dumb", "unknown")  # terminals that cannot move their cursor: read line by line

@@ -73,10 +73,10 @@ def opened(settings: Settings) -> Assistant:
 @cache
 def notice(model: str, base_url: str | None) -> None:
     """Say, once a process, that text is about to leave this machine, and how to keep it here."""
-    from rag.models.servers import is_remote, shown, url_of
+    from rag.models.servers import file_of, is_remote, shown, url_of
     from rag.text import printable
 
-    if is_remote(base_url):
+    if not file_of(model, base_url) and is_remote(base_url):
         where = printable(f"{shown(url_of(base_url))} ({model})")
         print(
             f"rag: your questions and the passages found go to {where}; --model extractive keeps them here",

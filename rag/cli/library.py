@@ -152,7 +152,7 @@ def _status(settings: Settings) -> dict[str, Any]:
     from rag.library.build import named_folder, open_named, own_libraries, shipped_folder
     from rag.library.embed import open_embedder
     from rag.library.store import Library
-    from rag.models.servers import shown, url_of
+    from rag.models.servers import place_of
     from rag.settings import file
 
     embedder = open_embedder()
@@ -174,7 +174,7 @@ def _status(settings: Settings) -> dict[str, Any]:
     facts["settings"] = str(file())
     facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
     if settings.model:
-        facts["server"] = shown(url_of(settings.base_url))
+        facts["server"] = place_of(settings.model, settings.base_url)
     return facts
 
 

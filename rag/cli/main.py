@@ -242,7 +242,7 @@ def _suggest(answer: Answer, arguments: argparse.Namespace) -> None:
 def _say_how_to_add_a_model() -> None:
     from rich.console import Console
 
-    text = "No chat model wrote this. To add one: --model NAME --base-url ollama"
+    text = "To add a model: --model NAME --base-url ollama (or a URL), or --model FILE.gguf"
     Console(stderr=True, highlight=False, soft_wrap=True).print(text, style="dim")
 
 

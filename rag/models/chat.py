@@ -19,12 +19,15 @@ from rag.models import client
 from rag.models.contexts import context_of
 from rag.models.deadline import Deadline, Retries
 from rag.models.prices import Prices, price_of
-from rag.models.servers import is_remote, shown, url_of
+from rag.models.servers import HERE, file_of, is_remote, shown, url_of
 from rag.models.streamed import Around, Part, Streamed
 from rag.models.thoughts import VOID, Cleaner
 from rag.records import Reply
 
 _log = logging.getLogger(__name__)
+
+
+Progress = Callable[[str, int, int], None]  # (what is going on, done, of how many)
 
 
 @runtime_checkable
@@ -114,13 +117,19 @@ def open_chat(
     retries: Retries | None = None,
     around: Around | None = None,
     prices: Prices | None = None,
+    progress: Progress | None = None,
 ) -> ChatModel:
-    """A chat model by its name and server (a base URL, a short name, None is OpenAI's), or an object that is one.
+    """A chat model by its name and server (a base URL, a short name, None is OpenAI's), a GGUF file, or an object that is one.
 
-    `retries`, `around` and `prices`, the user's own, are for a model by its name. Nothing is sent yet. Raises UsageError for a base
-    URL that is none or an object that cannot be asked, ModelError when a key is missing.
+    `retries`, `around` and `prices`, the user's own, are for a model at a server, to which nothing is sent yet;
+    `progress` is for a file, which is loaded. Raises UsageError for a base URL or file that is none or an object that
+    cannot be asked, ModelError when a key is missing or a file cannot be run.
     """
     if isinstance(model, str):
+        if file := file_of(model, base_url):
+            from rag.models import gguf
+
+            return Outspoken(gguf.opened(file, reply_tokens=reply_tokens, temperature=temperature, progress=progress))
         url = url_of(base_url)
         if is_remote(url):
             _warn(shown(url))
@@ -162,6 +171,10 @@ def saying(model: ChatModel, deadline: Deadline, *, piecemeal: bool) -> Callable
 
 def facts(model: str, base_url: str | None) -> tuple[str, int | None]:
     """Where a model by its name answers, and the tokens of its context, None where nobody knows: its server is asked."""
+    if file := file_of(model, base_url):
+        from rag.models import gguf
+
+        return HERE, gguf.loaded(file).context
     url = url_of(base_url)
     return shown(url), context_of(model, url)
 

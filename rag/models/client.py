@@ -25,7 +25,7 @@ from rag.models.network import CONNECT, DONE, openai_client
 from rag.models.parameters import SYSTEM, Parameters
 from rag.models.prices import Price, priced
 from rag.models.replies import piece, text_of, whole
-from rag.models.servers import key_of
+from rag.models.servers import shown
 from rag.models.streamed import Around, Part, Streamed
 from rag.models.thoughts import VOID, cleaned
 from rag.records import Reply, Usage
@@ -44,9 +44,19 @@ def served(
     retries: Retries,
     around: Around | None,
     price: Price | None,
+    key: str | None = None,
+    where: str | None = None,
+    kept: object = None,
 ) -> Client:
-    """A model by its name at a server's base URL. Raises ModelError when a key is missing."""
-    return Client(model, Server(model, url, Parameters(temperature)), url, reply_tokens, retries, around, price)
+    """A model by its name at a server's base URL. Raises ModelError when a key is missing.
+
+    key    what the server wants to be shown; None is what the environment says
+    where  what errors name instead of the URL
+    kept   lives as long as the client
+    """
+    return Client(
+        model, Server(model, url, Parameters(temperature), key), url, reply_tokens, retries, around, price, where, kept
+    )
 
 
 def given(llm: Any) -> Client:
@@ -68,7 +78,7 @@ def list_models(url: str, deadline: Deadline) -> tuple[str, ...]:
     except RagError:
         raise
     except Exception as error:
-        raise translated(error, None, url, deadline) from error
+        raise translated(error, None, url, deadline, where=shown(url)) from error
 
 
 def _timeout(seconds: float) -> Any:
@@ -97,8 +107,9 @@ class Source(Protocol):
 class Client:
     """A `ChatModel` that llama-index asks.
 
-    name  as it was given, or as the LLM object says
-    url   the server's base URL; None for an LLM object
+    name   as it was given, or as the LLM object says
+    url    the server's base URL; None for an LLM object or a file
+    where  what errors name
     """
 
     def __init__(
@@ -110,8 +121,12 @@ class Client:
         retries: Retries,
         around: Around | None = None,
         price: Price | None = None,
+        where: str | None = None,
+        kept: object = None,
     ) -> None:
         self.name = name
+        self._kept = kept
+        self._where = where or (shown(url) if url else f"the LLM object {name}")
         self.url = url
         self._source = source
         self._room = reply_tokens
@@ -165,7 +180,7 @@ class Client:
         except RagError:
             raise
         except Exception as error:
-            raise translated(error, self.name, self.url, deadline, begun) from error
+            raise translated(error, self.name, self.url, deadline, begun, where=self._where) from error
         yield end._replace(finish=end.finish or "unknown", usage=priced(end.usage or Usage(1), self._price))
 
 
@@ -175,10 +190,10 @@ class Client:
 class Server:
     """One model at an OpenAI-compatible server."""
 
-    def __init__(self, model: str, url: str, parameters: Parameters) -> None:
+    def __init__(self, model: str, url: str, parameters: Parameters, key: str | None) -> None:
         self.context = partial(context_of, model, url)
         self._parameters = parameters
-        self._client = openai_client(url)
+        self._client = openai_client(url, key)
         self._elsewhere = Elsewhere(self._client, url)
         self._llm = _openai_like(model, url, parameters, self._client)
 
@@ -252,7 +267,7 @@ def _openai_like(model: str, url: str, parameters: Parameters, client: Any) -> A
         return Tolerant(
             model=model,
             api_base=url,
-            api_key=key_of(url),
+            api_key=client.api_key,
             is_chat_model=True,
             is_function_calling_model=False,
             context_window=CONTEXT,

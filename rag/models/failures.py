@@ -10,22 +10,21 @@ from rag.errors import ModelError, RagError
 from rag.models.deadline import Deadline, wished
 from rag.models.network import proxy_of
 from rag.models.replies import said_in
-from rag.models.servers import shown
 from rag.remedies import Remedy
 
 
 def translated(
-    error: Exception, model: str | None, url: str | None, deadline: Deadline, begun: bool = False
+    error: Exception, model: str | None, url: str | None, deadline: Deadline, begun: bool = False, *, where: str
 ) -> RagError:
     """Any error of a call as one line; most name their HTTP status, the rest their kind.
 
-    `model` is None when none was asked, `url` None for an LLM object. `begun`: some of the reply came.
+    `model` is None when none was asked, `url` None for an LLM object or a file. `begun`: some of the reply came.
+    `where` is what the line is about.
     """
     if isinstance(error, RagError):
         return error
     if isinstance(error.__cause__, RagError):  # a redirect that was not followed
         return error.__cause__
-    where = shown(url) if url else f"the LLM object {model}"
     pause = wished(error) if getattr(error, "status_code", None) is not None else None
     problem, remedy = _problem(error, model, url, deadline, pause, begun)
     remedies = (remedy, Remedy.WITHOUT_MODEL) if model else (remedy,)

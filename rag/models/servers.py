@@ -3,7 +3,7 @@
 A server is named by its base URL, or by a short name that stands for nothing but that URL. A key is
 read when a server is named, never to choose one: RAG_API_KEY, and for OpenAI's own server also
 OPENAI_API_KEY, which is sent to nobody else. Text stays here only when the server's host is a
-loopback address or `localhost`.
+loopback address or `localhost`. A model may also be a GGUF file (`rag.models.gguf`), which has no server.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import ipaddress
 import os
 import re
 from difflib import get_close_matches
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag.errors import ModelError, UsageError
@@ -25,6 +26,7 @@ SERVERS = {  # short names, with the ports that these servers listen on unless t
     "llamacpp": "http://localhost:8080/v1",
     "vllm": "http://localhost:8000/v1",
 }
+HERE = "this process"
 NO_KEY = "not-needed"  # what servers without keys are sent: the client insists on some key
 
 
@@ -46,6 +48,19 @@ def url_of(server: str | None) -> str:
         hint = f"did you mean {near[0]}? Or " if near else ""
         raise UsageError(f"base URL {server!r} is none; {hint}give one like http://localhost:11434/v1")
     return re.sub(r"/(?:(?:chat/)?completions|models|responses|embeddings)$", "", url.rstrip("/"))
+
+
+def file_of(model: str, base_url: str | None) -> Path | None:
+    """The GGUF file that a model's name is; None for a model at a server, which may be called so too."""
+    if not model.strip().lower().endswith(".gguf"):
+        return None
+    file = Path(model.strip()).expanduser()
+    return file if base_url is None or file.is_file() else None
+
+
+def place_of(model: str, base_url: str | None) -> str:
+    """Where a model answers, for a message."""
+    return HERE if file_of(model, base_url) else shown(url_of(base_url))
 
 
 def shown(url: str) -> str:

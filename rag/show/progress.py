@@ -24,7 +24,10 @@ STAGES = {
 
 
 class Bar:
-    """Called with (stage, done, total). Nothing is shown before the first call; with `quiet`, only a terminal shows anything."""
+    """Called with (stage, done, total). Nothing is shown before the first call; with `quiet`, only a terminal shows anything.
+
+    `what` is said before each stage, except one that begins with a capital.
+    """
 
     def __init__(self, what: str = "Preparing the library, once", *, quiet: bool = False) -> None:
         self._what = what
@@ -48,7 +51,7 @@ class Bar:
             self._stage, self._began = stage, time.monotonic()
         if not sys.stderr.isatty():
             if is_new and not self._quiet:
-                print(f"{self._what}: {stage}", file=sys.stderr, flush=True)
+                print(named(self._what, stage), file=sys.stderr, flush=True)
             return
         if self._bar is None:
             self._start()
@@ -56,7 +59,7 @@ class Bar:
             self._bar.reset(self._task)
         told = pace(done, total, time.monotonic() - self._began)
         self._bar.update(
-            self._task, description=f"{self._what}: {stage}", completed=done, total=total or None, told=told
+            self._task, description=named(self._what, stage), completed=done, total=total or None, told=told
         )
 
     def stop(self) -> None:
@@ -81,6 +84,11 @@ class Bar:
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("", total=None, told="")
         self._bar.start()
+
+
+def named(what: str, stage: str) -> str:
+    """A stage of something, for a person; one that begins with a capital says itself what it is."""
+    return stage if stage[:1].isupper() else f"{what}: {stage}"
 
 
 def pace(done: int, total: int, seconds: float) -> str:

@@ -241,7 +241,7 @@ def test_the_notice_comes_before_the_first_call(monkeypatch):
     assert "cannot be reached" in lines[-1]
 
 
-HINT = "To add one: --model NAME --base-url ollama"
+HINT = "To add a model: --model NAME --base-url ollama (or a URL), or --model FILE.gguf"
 
 
 def test_a_person_without_a_model_is_told_once_how_to_add_one():
@@ -257,7 +257,12 @@ def test_a_chat_says_so_once():
     assert code == 0
     assert "[1] PokerBench" in seen
     assert "[2] FlashAttention" in seen
-    assert " ".join(seen.split()).count("To have a model write: /model NAME ollama") == 1
+    assert (
+        " ".join(seen.split()).count(
+            "To have a model write: /model NAME ollama, or another server's URL, or /model FILE.gguf"
+        )
+        == 1
+    )
 
 
 def test_a_pipe_gets_no_hint():
