@@ -142,7 +142,11 @@ def _citing(commands: Any) -> None:
     command.add_argument("--where", metavar="FILTER", help="only some papers: 'year>=2023 author:Smith venue:Nature'")
     command.add_argument("-n", type=int, metavar="N", help="only the first N papers (default: all)")
     forms = command.add_mutually_exclusive_group()
-    for form, text in (("csv", "the default"), ("markdown", "a table in Markdown"), ("xlsx", "a workbook of Excel")):
+    for form, text in (
+        ("csv", "CSV (the default)"),
+        ("markdown", "a table in Markdown"),
+        ("xlsx", "a workbook of Excel"),
+    ):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, help=f"write {text}")
     command.add_argument(
         "-o", "--output", metavar="FILE", help="where to (default: standard output); its ending says the form"
@@ -160,16 +164,18 @@ def _reading(commands: Any) -> None:
     )
     _filter_options(command)
     command = _command(commands, "show", "print one paper")
-    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    command.add_argument("paper", nargs="+", help="an id, the beginning of one, a title, or a citation key")
     command = _command(commands, "export", "write papers of a library for other programs", as_json=False)
-    command.add_argument("paper", nargs="*", help="ids, beginnings of ids, or titles (default: all papers)")
+    command.add_argument(
+        "paper", nargs="*", help="ids, beginnings of ids, titles, or citation keys (default: all papers)"
+    )
     text = f"{formats.listed(formats.PAPERS)} (default: what the file's ending says, else {formats.DEFAULT.name})"
     command.add_argument("--format", metavar="NAME", type=partial(_format, among=formats.PAPERS), help=text)
     command.add_argument("-o", "--output", metavar="FILE", help="where to (default: standard output)")
     command.add_argument("--force", action="store_true", help="replace a file that is there")
     _filter_options(command)
     command = _command(commands, "bib", "print papers as entries of a bibliography", as_json=False)
-    command.add_argument("paper", nargs="+", help="ids, beginnings of ids, or titles")
+    command.add_argument("paper", nargs="+", help="ids, beginnings of ids, titles, or citation keys")
     text = f"{formats.listed(formats.CITED)} (default: {formats.DEFAULT.name})"
     cited = partial(_format, among=formats.CITED)
     command.add_argument("--format", metavar="NAME", type=cited, default=formats.DEFAULT, help=text)
@@ -192,7 +198,7 @@ def _changing(commands: Any) -> None:
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
     command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
     command = _command(commands, "remove", "take a paper out of a library of your own")
-    command.add_argument("paper", nargs="+", help="an id, the beginning of one, or a title")
+    command.add_argument("paper", nargs="+", help="an id, the beginning of one, a title, or a citation key")
     _command(commands, "undo", "take back the last change of a library of your own")
 
 

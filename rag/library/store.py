@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag.bibliography import known_keys
 from rag.errors import LibraryBusy, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
 from rag.library import names, rows, words, write
 from rag.library.database import FILE, Database, Snapshot
@@ -205,7 +206,7 @@ class Library:
         ]
 
     def paper(self, name: str) -> Paper:
-        """The paper with that id, the beginning of an id (4 or more digits), or that title.
+        """The paper with that id, the beginning of an id (4 or more digits), that title or that citation key.
 
         Raises PaperNotFound, with the nearest titles or the ids it could be.
         """
@@ -214,7 +215,7 @@ class Library:
         found = self.database.rows(f"{named} id = ? OR title_key = ?", wanted.lower(), title_key(wanted))
         if not found and len(wanted) >= 4 and wanted.isalnum():
             found = self.database.rows(f"{named} id GLOB ? LIMIT 5", wanted.lower() + "*")
-        papers = [rows.paper(self.database, row) for row in found]
+        papers = [rows.paper(self.database, row) for row in found] or self._keyed(wanted)
         if len(papers) == 1:
             return papers[0]
         if papers:
@@ -226,6 +227,15 @@ class Library:
             raise PaperNotFound(problem, Remedy.LIST_PAPERS)
         title = _short(near.headline)
         raise PaperNotFound(f"{problem}; the nearest title is {title!r}", Remedy.SHOW_PAPER, id=near.id)
+
+    def _keyed(self, key: str) -> list[Paper]:
+        """The papers that are known by a citation key, in any case."""
+        if not key or any(map(str.isspace, key)):
+            return []
+        made = f"SELECT {PAPER} FROM papers WHERE id = ?", key.rpartition("-")[2].lower()
+        own = f"SELECT {PAPER} FROM papers WHERE instr(lower(record), ?)", json.dumps(key)[1:-1].lower()
+        found = [rows.paper(self.database, row) for row in self.database.rows(*made) or self.database.rows(*own)]
+        return [paper for paper in found if key.lower() in map(str.lower, known_keys(paper))]
 
     def _nearest(self, name: str) -> Paper | None:
         found = self.words.lexical(name, 1)

@@ -107,6 +107,14 @@ def test_a_paper_is_still_understood_and_told_where_it_went(rag, words):
     assert len(err.splitlines()) == 1
 
 
+def test_a_paper_is_known_by_its_citation_key(rag):
+    for name in ("gu2021", "GU2021", f"gu2021-{S4.id}"):
+        assert rag("bib", name)[1].startswith("@inproceedings{gu2021,")
+        assert rag("cite", name)[1] == rag("bib", name)[1]
+    assert rag("bib", key(POKER), "--format", "markdown")[1].startswith("- *PokerBench*")
+    assert rag("bib", "gu202")[0] == rag("bib", "extra")[0] == rag("bib", f"nobody-{POKER.id}")[0] == 1
+
+
 def test_the_old_format_option_is_still_understood(rag):
     assert rag("cite", FLASH.id, "--format", "ris")[1].startswith("TY  - ")
 
