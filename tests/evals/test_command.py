@@ -144,7 +144,11 @@ def test_a_row_that_lint_stops_at_is_not_asked(evaluated, here):
     (here / "gold.lock").unlink()
     lint.accept(gold.load(here / "gold.jsonl"), here / "gold.lock")
     code, out, err = evaluated()
-    assert (code, out, err.splitlines()) == (2, "", ["rag: problem: zz000: no paper 0123456789ab in the library"])
+    assert (code, out, err.splitlines()) == (
+        2,
+        "",
+        ["rag: problem: gold.jsonl:1: zz000: no paper 0123456789ab in the library"],
+    )
     assert not (here / "runs").exists()
 
 
@@ -194,6 +198,7 @@ def test_another_answerer_is_not_compared(evaluated, here, server):
         (["bless", "--reason", "x", "--id", "zz000"], "a baseline is of the whole gold set"),
         (["compare", "default"], "B"),
         (["compare", "default", "nowhere"], "'nowhere' is no run, file or setting"),
+        (["compare", "default", "k=1", "--model", "m"], "what is compared stands in A and B"),
         (["compare", "default", "kk=1"], "a setting is NAME=VALUE"),
         (["compare", "default", "k=many"], "k=many: not a number"),
         (["compare", "default", "k=0"], "k is 0"),
@@ -343,6 +348,9 @@ def test_help_needs_nothing_of_the_extra(evaluated, monkeypatch, capsys):
 
 def test_two_settings_are_paired_with_what_they_cost(evaluated, own, server):
     mine = ("--gold", own, "--library", "mine", "--split", "gate")
+    code, out, _ = evaluated("compare", "default", f"model=m,base_url={server.url}", *mine, "--dry-run")
+    assert (code, out.splitlines()[0], server.asked) == (0, "default: no calls", [])
+    assert "14 calls of m to send, 0 to replay" in out.splitlines()[1]
     code, out, _ = evaluated("compare", "default", f"model=m,base_url={server.url}", *mine)
     assert code == 0
     assert out.splitlines()[:3] == [
