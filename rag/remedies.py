@@ -78,6 +78,17 @@ class Remedy(Enum):
     )
     CHECK_NETWORK = Words("check base_url and the network", "check --base-url and the network")
     CHECK_RUNNING = Words("is the server running? check base_url", "is the server running? check --base-url")
+    START_OLLAMA = Words("is Ollama running? At a terminal type: ollama serve", "is Ollama running? Type: ollama serve")
+    START_LMSTUDIO = Words(
+        "is LM Studio's server running? At a terminal type: lms server start",
+        "is LM Studio's server running? Type: lms server start",
+    )
+    START_LLAMACPP = Words(
+        "is llama.cpp's server running? At a terminal type: llama-server -m FILE.gguf",
+        "is llama.cpp's server running? Type: llama-server -m FILE.gguf",
+    )
+    START_VLLM = Words("is vLLM running? At a terminal type: vllm serve NAME", "is vLLM running? Type: vllm serve NAME")
+    PULL = Words("at a terminal type: ollama pull {model}", "type: ollama pull {model}")
     CHECK_V1 = Words("check that base_url ends in /v1", "check that --base-url ends in /v1")
     CHECK_HTTPS = Words("should base_url begin with http://?", "should --base-url begin with http://?")
     CHECK_PROXY = Words("check that, or name the host in NO_PROXY", "check that, or name the host in NO_PROXY")
@@ -104,6 +115,7 @@ class Remedy(Enum):
     VALID_KEY = Words(
         "set RAG_API_KEY or OPENAI_API_KEY to a valid one", "set RAG_API_KEY or OPENAI_API_KEY to a valid one"
     )
+    SERVER_KEY = Words("set RAG_API_KEY to its key", "set RAG_API_KEY to its key")
     KEY_OR_LOCAL = Words(
         'set OPENAI_API_KEY, or name a local server: base_url="ollama"',
         "set OPENAI_API_KEY, or name a local server: --base-url ollama",

@@ -178,7 +178,7 @@ def models(arguments: argparse.Namespace) -> int:
     """List the models that a server offers."""
     from rag.models.chat import list_models
     from rag.models.deadline import Deadline
-    from rag.models.servers import shown, url_of
+    from rag.models.servers import kind_of, shown, url_of
     from rag.text import printable
 
     settings = common.settings_of(arguments, "extractive")
@@ -189,7 +189,9 @@ def models(arguments: argparse.Namespace) -> int:
         for name in names:
             print(printable(name))
     if not names:
-        print(f"rag: {shown(url_of(settings.base_url))} offers no model; load one there first", file=sys.stderr)
+        url = url_of(settings.base_url)
+        what = "type: ollama pull NAME" if kind_of(url) == "ollama" else "load one there first"
+        print(f"rag: {shown(url)} offers no model; {what}", file=sys.stderr)
     return 0
 
 

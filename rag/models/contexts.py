@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from rag.models.deadline import Deadline, within
 from rag.models.network import http_client
-from rag.models.servers import OPENAI, key_of
+from rag.models.servers import is_openai, key_of
 
 PATIENCE = 1.0  # seconds that all questions about one model may take
 UNTOLD = 4096  # what Ollama and LM Studio give a model that is not loaded, unless told otherwise
@@ -58,7 +58,7 @@ def _families() -> dict[str, int]:
 
 
 def _told(model: str, url: str) -> int | None:
-    if urlsplit(url).hostname == urlsplit(OPENAI).hostname:
+    if is_openai(url):
         return None
     try:
         with http_client(url) as http:

@@ -10,6 +10,7 @@ from rag.errors import ModelError, RagError
 from rag.models.deadline import Deadline, wished
 from rag.models.network import proxy_of
 from rag.models.replies import said_in
+from rag.models.servers import NO_KEY, STARTS, is_openai, key_of, kind_of
 from rag.remedies import Remedy
 
 
@@ -28,7 +29,8 @@ def translated(
     pause = wished(error) if getattr(error, "status_code", None) is not None else None
     problem, remedy = _problem(error, model, url, deadline, pause, begun)
     remedies = (remedy, Remedy.WITHOUT_MODEL) if model else (remedy,)
-    return ModelError(f"{where} {problem}", *remedies, server=where, seconds=f"{math.ceil(pause or 0):,}")
+    told = {"server": where, "model": model or "", "seconds": f"{math.ceil(pause or 0):,}"}
+    return ModelError(f"{where} {problem}", *remedies, **told)
 
 
 def _problem(
@@ -36,7 +38,7 @@ def _problem(
 ) -> tuple[str, Remedy]:
     kind, status = type(error).__name__, getattr(error, "status_code", None)
     if status is not None and url:
-        return _of_status(status, error, model, pause)
+        return _of_status(status, error, model, url, pause)
     if type(error.__cause__).__name__ == "ConnectTimeout" and url:
         return _unreached(error, url, Remedy.CHECK_NETWORK)
     if isinstance(error, TimeoutError) or kind == "APITimeoutError":
@@ -46,7 +48,7 @@ def _problem(
         said = f" ({_detail(error)})" if kind in _TOLD else ""
         return f"broke off in the middle of its answer{said}", Remedy.AGAIN
     if kind == "APIConnectionError" and url:
-        return _unreached(error, url, Remedy.CHECK_RUNNING)
+        return _unreached(error, url, STARTS.get(kind_of(url) or "", Remedy.CHECK_RUNNING))
     if kind in _TOLD:
         return _failed("", error)
     if url and is_odd(error):
@@ -57,18 +59,25 @@ def _problem(
 _TOLD = ("ServerSaid", "APIError")  # errors inside a reply that has the status of a good one
 
 
-def _of_status(status: int, error: Exception, model: str | None, pause: float | None) -> tuple[str, Remedy]:
+def _of_status(status: int, error: Exception, model: str | None, url: str, pause: float | None) -> tuple[str, Remedy]:
     if status in (401, 403):
-        return f"refused the key (HTTP {status})", Remedy.VALID_KEY
+        return _of_key(status, url)
     if status == 404 and model is None:
         return "lists no models (HTTP 404)", Remedy.CHECK_V1
     if status == 404:
-        return f"has no model {model!r} (HTTP 404)", Remedy.OFFERED_MODEL
+        pulls = kind_of(url) == "ollama" or "pull" in _detail(error)
+        return f"has no model {model!r} (HTTP 404)", Remedy.PULL if pulls else Remedy.OFFERED_MODEL
     if status == 429 and pause and pause > 1:
         return "says too many requests (HTTP 429)", Remedy.AGAIN_IN
     if status == 429:
         return "says too many requests or no credit left (HTTP 429)", Remedy.AGAIN_LATER
     return _failed(f"HTTP {status}: ", error)
+
+
+def _of_key(status: int, url: str) -> tuple[str, Remedy]:
+    remedy = Remedy.VALID_KEY if is_openai(url) else Remedy.SERVER_KEY
+    unset = ", for none is set" if key_of(url) == NO_KEY else ""
+    return f"refused the key (HTTP {status}){unset}", remedy
 
 
 def _failed(status: str, error: Exception) -> tuple[str, Remedy]:

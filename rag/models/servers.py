@@ -27,6 +27,12 @@ SERVERS = {  # short names, with the ports that these servers listen on unless t
     "vllm": "http://localhost:8000/v1",
 }
 HERE = "this process"
+STARTS = {  # what to do when nothing answers at the place where such a server listens
+    "ollama": Remedy.START_OLLAMA,
+    "lmstudio": Remedy.START_LMSTUDIO,
+    "llamacpp": Remedy.START_LLAMACPP,
+    "vllm": Remedy.START_VLLM,
+}
 NO_KEY = "not-needed"  # what servers without keys are sent: the client insists on some key
 
 
@@ -48,6 +54,12 @@ def url_of(server: str | None) -> str:
         hint = f"did you mean {near[0]}? Or " if near else ""
         raise UsageError(f"base URL {server!r} is none; {hint}give one like http://localhost:11434/v1")
     return re.sub(r"/(?:(?:chat/)?completions|models|responses|embeddings)$", "", url.rstrip("/"))
+
+
+def kind_of(url: str) -> str | None:
+    """The short name of a server that listens on this machine where one of its kind does; None is any other."""
+    port = None if is_remote(url) else urlsplit(url).port
+    return next((name for name in STARTS if urlsplit(SERVERS[name]).port == port), None)
 
 
 def file_of(model: str, base_url: str | None) -> Path | None:
@@ -84,10 +96,15 @@ def is_remote(server: str | None) -> bool:
     return not (address.is_loopback or address.is_unspecified)
 
 
+def is_openai(url: str) -> bool:
+    """Is it OpenAI's own server?"""
+    return urlsplit(url).hostname == urlsplit(OPENAI).hostname
+
+
 def key_of(url: str) -> str:
     """The key to send to a server. Raises ModelError when OpenAI's own is named and none is set."""
     own, general = ((os.environ.get(name) or "").strip() for name in ("RAG_API_KEY", "OPENAI_API_KEY"))
-    if urlsplit(url).hostname != urlsplit(OPENAI).hostname:
+    if not is_openai(url):
         return own or NO_KEY
     if not (own or general):
         raise ModelError("OpenAI's models need a key", Remedy.KEY_OR_LOCAL)

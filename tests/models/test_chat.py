@@ -211,6 +211,9 @@ def test_a_passage_in_the_answer_cannot_put_marks_of_its_own(server):
     assert set(re.findall(r"\[(.*?)\]", answer.text)) == cited
 
 
+NOT_PULLED = refusal('model "test" not found, try pulling it first', 404)
+
+
 # --- servers that fail --------------------------------------------------------------------------
 
 
@@ -221,6 +224,7 @@ def test_a_passage_in_the_answer_cannot_put_marks_of_its_own(server):
         (401, 1, ["refused the key", "RAG_API_KEY"]),
         (403, 1, ["refused the key", "RAG_API_KEY"]),
         (404, 1, ["no model 'test'", "rag models --base-url http://localhost"]),
+        (NOT_PULLED, 1, ["has no model 'test' (HTTP 404); at a terminal type: ollama pull test, or leave model out"]),
         (429, 3, ["too many requests", "try again"]),
         (500, 3, ["HTTP 500", "try again"]),
         (503, 3, ["HTTP 503", "try again"]),

@@ -12,6 +12,7 @@ from running import called, typed
 
 from rag.cli.main import main
 from rag.errors import ModelError, UsageError
+from rag.models import servers
 from rag.models.servers import NO_KEY, OPENAI, SERVERS, is_remote, key_of, shown, url_of
 from rag.settings import load, speaks_of_model
 
@@ -166,7 +167,11 @@ def test_a_server_without_models_says_so(capsys, offers, body):
 @pytest.mark.parametrize(
     ("body", "status", "why"),
     [
-        ({"error": {"message": "no"}}, 401, "refused the key (HTTP 401); set RAG_API_KEY"),
+        (
+            {"error": {"message": "no"}},
+            401,
+            "refused the key (HTTP 401), for none is set; set RAG_API_KEY to its key\n",
+        ),
         ("not found", 404, "lists no models (HTTP 404); check that --base-url ends in /v1"),
         ("boom", 500, "failed (HTTP 500: boom); try again"),
         ("<html>", 200, "not as an OpenAI-compatible server does"),
@@ -187,17 +192,34 @@ def test_a_listing_that_fails_is_one_line(capsys, offers, body, status, why):
     [
         ([], "OPENAI_API_KEY, or name a local server: --base-url ollama"),
         (["--base-url", "http://127.0.0.1:9/v1"], "cannot be reached; is the server running?"),
+        (["--base-url", "ollama"], "cannot be reached; is Ollama running? Type: ollama serve\n"),
+        (["--base-url", "lmstudio"], "cannot be reached; is LM Studio's server running? Type: lms server start\n"),
         (["--base-url", "olama"], "did you mean ollama?"),
         (["--base-url", "ollama", "--deadline", "0"], "the deadline is 0.0; it counts seconds"),
         (["--base-url", "ollama", "--deadline", "nan"], "the deadline is nan; it counts seconds"),
         (["--base-url", "ollama", "--deadline", "soon"], "invalid float value: 'soon'; type: rag models --help"),
     ],
 )
-def test_a_server_that_cannot_be_asked_is_one_line(capsys, argv, why):
+def test_a_server_that_cannot_be_asked_is_one_line(capsys, argv, why, monkeypatch):
+    with socket.socket() as free, socket.socket() as other:  # where nobody listens, whatever runs on this machine
+        for name, bound in (("ollama", free), ("lmstudio", other)):
+            bound.bind(("127.0.0.1", 0))
+            monkeypatch.setitem(servers.SERVERS, name, f"http://localhost:{bound.getsockname()[1]}/v1")
+    _is_one_line(capsys, argv, why)
+
+
+def _is_one_line(capsys, argv, why):
     code, out, err = listed(capsys, *argv)
     assert code in (1, 2)
     assert (out, err.count("\n")) == ("", 1)
     assert why in err
+
+
+@pytest.mark.parametrize("body", [models(), {"data": None}])
+def test_ollama_without_models_says_how_to_get_one(capsys, offers, body, monkeypatch):
+    url = offers(body)
+    monkeypatch.setitem(servers.SERVERS, "ollama", url)
+    assert listed(capsys, "--base-url", "ollama")[2] == f"rag: {url} offers no model; type: ollama pull NAME\n"
 
 
 # --- what the terminal says of a model ----------------------------------------------------------
