@@ -17,7 +17,7 @@ params.port = 0
 params.n_ctx = CONTEXT
 params.n_parallel = 1
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # with more, a busy machine comes to a halt
-params.cache_ram_mib = 0
+params.cache_ram_mib = 256
 params.verbosity = 0
 params.offline = True
 params.sampling.temp = 0.0
