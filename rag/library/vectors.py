@@ -22,11 +22,11 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rag.errors import LibraryError
+from rag.library.chroma import Reader, open_client, open_reader
 from rag.library.digests import digest_of_file
 from rag.places import private_folder
 
@@ -190,8 +190,7 @@ class Chroma:
         with self._lock:
             collection = self._opened()
             with _stale(self._place):
-                found = collection.query(vector[None, :], n_results=wanted, include=["distances"])
-        ids, distances = found["ids"][0], found["distances"][0]
+                ids, distances = collection.query(vector, wanted)
         if len(ids) < wanted:
             raise Stale(f"{self._place}: {len(ids)} of {wanted} rows within reach")
         return [(id, 1.0 - float(distance)) for id, distance in zip(ids, distances, strict=True)]
@@ -203,7 +202,7 @@ class Chroma:
         with self._lock:
             collection = self._opened()
             with _stale(self._place):
-                return set(collection.get(include=[])["ids"])
+                return set(collection.ids())
 
     def close(self) -> None:
         """Let go of the files; the next call opens them again."""
@@ -214,31 +213,31 @@ class Chroma:
         """Never free what it holds, in this process."""
         self._client.keep()
 
-    def _opened(self) -> Any:
-        if self._client.collection is None:
+    def _opened(self) -> Reader:
+        if (collection := self._client.collection) is None:
             if problem := self._manifest.problem(self._place):
                 raise Stale(f"{self._place}: {problem}")
             try:
                 with _stale(self._place):
-                    held = self._client.open(self._place, link=self.rows >= LEAST).count()
+                    collection = self._client.open(self._place, link=self.rows >= LEAST)
+                    held = collection.count()
                 if held != self.rows:
                     raise Stale(f"{self._place}: {held:,} of {self.rows:,} rows")
             except Stale:
                 self._client.close()
                 raise
-        return self._client.collection
+        return collection
 
 
 class _Client:
-    """Chroma's client over a private folder, which goes when it is closed, or with its process."""
+    """Chroma over a private folder, which goes when it is closed, or with its process."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
-        self._client: Any = None
         self._folder: Path | None = None
-        self.collection: Any = None
+        self.collection: Reader | None = None
 
-    def open(self, place: Path, *, link: bool) -> Any:
+    def open(self, place: Path, *, link: bool) -> Reader:
         """The collection, from a copy of its database and links to its index; without `link` copies of that too."""
         self._folder = Path(tempfile.mkdtemp(prefix="abstracts-rag-"))
         for path in place.iterdir():
@@ -246,19 +245,18 @@ class _Client:
                 _linked(path, self._folder / path.name) if link else shutil.copytree(path, self._folder / path.name)
             else:
                 shutil.copy(path, self._folder / path.name)
-        self._client = _chroma(str(self._folder))
-        self.collection = self._client.get_collection(NAME, embedding_function=None)
+        self.collection = open_reader(self._folder, NAME)
         return self.collection
 
     def close(self) -> None:
         """Let go of it; in a child process only forget it, since it is the parent's."""
-        client, folder = self._client, self._folder
-        self._client = self._folder = self.collection = None
+        collection, folder = self.collection, self._folder
+        self._folder = self.collection = None
         if self._process != os.getpid():
             return
-        if client is not None:
+        if collection is not None:
             try:
-                client.close()
+                collection.close()
             except BaseException as error:
                 if not _is_fault(error):
                     raise
@@ -269,7 +267,7 @@ class _Client:
         """Never free it."""
         import ctypes
 
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._client))
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.collection))
 
 
 _open: weakref.WeakValueDictionary[tuple[int, Path, Manifest], Chroma] = weakref.WeakValueDictionary()
@@ -295,8 +293,8 @@ def _is_fault(error: BaseException) -> bool:
 def _after_fork() -> None:
     """In a child no thread of the parent goes on: what one of them held is never given back.
 
-    To free a client there waits for its threads without end, at the latest when the child exits. So a reference
-    that nobody holds keeps each client until the process is gone.
+    To free Chroma there waits for its threads without end, at the latest when the child exits. So a reference
+    that nobody holds keeps it until the process is gone.
     """
     global _opening
     _opening = threading.Lock()
@@ -312,7 +310,7 @@ def _fill(place: Path, rows: int, batches: Iterable[Batch]) -> None:
     """Put rows into a new database in that folder; its index is written once, when the last of them is there."""
     configuration = {"hnsw": {"space": "cosine", "ef_search": BREADTH, "ef_construction": 200,
                               "sync_threshold": max(LEAST, rows), "batch_size": max(LEAST, min(100, rows))}}  # fmt: skip
-    client = _chroma(str(place))
+    client = open_client(str(place))
     try:
         collection = client.create_collection(NAME, embedding_function=None, configuration=configuration)
         for ids, vectors, papers in batches:
@@ -333,34 +331,3 @@ def _linked(folder: Path, link: Path) -> None:
         link.symlink_to(folder, target_is_directory=True)
     except OSError:
         shutil.copytree(folder, link)
-
-
-def _chroma(path: str) -> Any:
-    """A client of Chroma in that folder."""
-    try:
-        return _chromadb().PersistentClient(path=path, settings=_settings().model_copy())
-    except BaseException:
-        from chromadb.api.shared_system_client import SharedSystemClient
-
-        SharedSystemClient._identifier_to_system.pop(path, None)  # Chroma keeps even what failed to start
-        raise
-
-
-@cache
-def _settings() -> Any:
-    """Chroma's settings, which take 50 ms to make."""
-    return _chromadb().config.Settings(_env_file=None, anonymized_telemetry=False)
-
-
-def _chromadb() -> Any:
-    """The package. Importing it reads a .env file of the current folder, whatever that holds: not here."""
-    here = Path.cwd() if Path(".env").exists() else None
-    try:
-        if here:
-            os.chdir(Path(__file__).parent)
-        import chromadb
-        import chromadb.config
-    finally:
-        if here:
-            os.chdir(here)
-    return chromadb
