@@ -162,16 +162,9 @@ def _match(words: Sequence[str]) -> dict[str, Any]:
 
 def rows_in(file: Path) -> tuple[Question, ...]:
     """The rows of a file that may hold none yet, or not be there. Raises GoldError."""
-    if not file.exists() or not any(gold.says(line) for line in _lines(file)):
+    if not file.exists() or not any(gold.says(line) for line in gold.lines_in(file)):
         return ()
     return gold.load(file)
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise GoldError(f"{file}: cannot be read: {error}") from error
 
 
 def next_id(rows: Iterable[Question], lock: Path) -> str:

@@ -115,14 +115,22 @@ class Question(_Row):
 
 def load(path: Path = GOLD) -> tuple[Question, ...]:
     """The questions of a gold file. Raises GoldError naming the first line that is wrong."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise GoldError(f"{path}: cannot be read: {error}") from error
+    lines = lines_in(path)
     questions = tuple(_question(path, number, line) for number, line in enumerate(lines, 1) if says(line))
     if not questions:
         raise GoldError(f"{path}: holds no question; add some with: rag gold add {path}")
     return questions
+
+
+def lines_in(path: Path) -> list[str]:
+    """The lines of a file, as an editor counts them: a text may hold characters that Python takes for a line's end.
+
+    Raises GoldError when it cannot be read.
+    """
+    try:
+        return path.read_text("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GoldError(f"{path}: cannot be read: {error}") from error
 
 
 def question_of(line: str) -> Question:
@@ -133,7 +141,7 @@ def question_of(line: str) -> Question:
 def lines_of(path: Path) -> dict[str, int]:
     """The line of each row by its id, the first one where it stands twice; only of a file that `load` takes."""
     found: dict[str, int] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(lines_in(path), 1):
         if says(line):
             found.setdefault(json.loads(line)["id"], number)
     return found

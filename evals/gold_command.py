@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import rag
-from rag.errors import PaperNotFound, UsageError
+from rag.errors import PaperNotFound, RagError, UsageError
 from rag.records import EXTRACTIVE, Answer, Paper
 from rag.text import printable, readable
 
-from . import author, command, gold
+from . import author, command, gold, run
 from .author import Marks, Said
 from .options import count
 from .place import Place, place_of
@@ -53,6 +53,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     except gold.GoldError as error:
         raise UsageError(str(error)) from error
+    except run.RunError as error:
+        raise RagError(str(error)) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -275,7 +275,7 @@ def latest(runs: Path, model: str, id: str) -> Run | None:
     for folder in sorted(written, key=lambda folder: written[folder], reverse=True):
         try:
             manifest = _manifest(folder)
-            lines = (folder / "records.jsonl").read_text("utf-8").splitlines() if manifest.model == model else []
+            lines = (folder / "records.jsonl").read_text("utf-8").split("\n") if manifest.model == model else []
             found = [row for line in lines if (row := _row(line)) and row.id == id]
         except (RunError, OSError, UnicodeDecodeError):
             continue

@@ -116,6 +116,32 @@ def test_the_end_of_what_is_typed_keeps_every_row_made(typing, tmp_path):
     assert [row.kind for row in rows(tmp_path).values()] == ["unanswerable"]
 
 
+def test_a_file_of_another_editor_is_read_and_kept(typing, tmp_path):
+    """A byte order mark, CR LF, and a character in a text that Python takes for the end of a line."""
+    typing("add", "What is the capital\u2028of Peru?", lines=("n", ""))
+    text = (tmp_path / "g.jsonl").read_text("utf-8")
+    (tmp_path / "g.jsonl").write_bytes(b"\xef\xbb\xbf# mine\r\n" + text.replace("\n", "\r\n").encode())
+    assert typing("lint")[:2] == (0, "1 questions, 0 problems, 0 warnings\n")
+    typing("add", "What is the capital of Laos?", lines=("n", ""))
+    assert list(rows(tmp_path)) == ["qa001", "qa002"]
+    assert typing("lint")[0] == 0
+
+
+def test_what_is_no_file_is_one_line(typing, tmp_path):
+    (tmp_path / "g.jsonl").mkdir()
+    for name in ("add", "lint", "suggest", "init"):
+        code, out, err = typing(name)
+        assert (code, out, len(err.splitlines())) == (2, "", 1), name
+    (tmp_path / "g.jsonl").rmdir()
+    (tmp_path / "g.jsonl").write_bytes(b"\xff\xfe")
+    code, out, err = typing("add")
+    assert (code, out, "cannot be read" in err) == (2, "", True)
+    (tmp_path / "g.jsonl").unlink()
+    (tmp_path / "g.evals").write_text("a file in the way")
+    code, out, err = typing("add", "What is the capital of Laos?", lines=("n", ""))
+    assert (code, len(err.splitlines())) == (1, 1)
+
+
 def test_an_id_that_was_deleted_is_not_used_again(typing, tmp_path):
     for city in ("Peru", "Chad"):
         typing("add", f"What is the capital of {city}?", lines=("n", ""))
