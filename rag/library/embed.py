@@ -4,7 +4,7 @@ Two embedders answer to one interface. `MiniLM` is the shipped all-MiniLM-L6-v2:
 that needs no network and no key; `rag/weights/PROVENANCE.md` says how it was made. The graph takes
 one text at a time: batches were never faster on a CPU, and this way a vector depends on its text
 alone, whatever it was embedded with, in whatever order. Several texts share the cores instead.
-`Endpoint` is any server with OpenAI's /embeddings interface.
+`Endpoint` is any server with OpenAI's /embeddings interface, reached by the rules of `rag.models.network`.
 
 Nothing heavy is imported, read or connected to before it is needed, and counting tokens needs the
 tokenizer only. Whatever the packages or the network raise becomes one EmbedError line.
@@ -21,8 +21,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from rag.errors import Cancelled, EmbedError, UsageError
+from rag.errors import Cancelled, EmbedError, RagError, UsageError
 from rag.models.servers import NO_KEY, OPENAI, url_of
+from rag.remedies import Remedy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -179,11 +180,8 @@ class Endpoint:
         self.name = name
         self.max_tokens = max_tokens
         self.base_url = url_of(base_url)
-        self._options: dict[str, Any] = {
-            "api_key": (api_key or "").strip() or NO_KEY,
-            "timeout": timeout,
-            "max_retries": max_retries,
-        }
+        self._key = (api_key or "").strip() or NO_KEY
+        self._options = {"timeout": timeout, "max_retries": max_retries}
         self._dimensions = 0
         self._lock = Lock()
         self._client: Any = None
@@ -229,6 +227,8 @@ class Endpoint:
         try:
             reply = self._open().embeddings.create(model=self.name, input=texts, encoding_format="float")
             vectors = _unit_rows(reply.data, len(texts))
+        except RagError as error:
+            raise _as_ours(error) from error
         except openai.OpenAIError as error:
             raise _translated(error, self.name, self.base_url) from error
         except Exception as error:  # the client passes on whatever reading a strange reply raises
@@ -246,11 +246,11 @@ class Endpoint:
         return vectors
 
     def _open(self) -> Any:
-        from openai import OpenAI
+        from rag.models.network import openai_client
 
         with self._lock:
             if self._client is None:
-                self._client = OpenAI(base_url=self.base_url, **self._options)
+                self._client = openai_client(self.base_url, self._key, **self._options)
         return self._client
 
 
@@ -372,7 +372,14 @@ def _unit_rows(data: Any, size: int) -> Vectors:
 
 def _translated(error: Exception, name: str, where: str) -> EmbedError:
     """Any error of the openai package as one line that says what to do."""
+    from rag.models.failures import unreached
+
+    if isinstance(error.__cause__, RagError):  # a redirect that was not followed
+        return _as_ours(error.__cause__)
     status, kind = getattr(error, "status_code", None), type(error).__name__
+    if kind == "APIConnectionError":
+        problem, remedy = unreached(error, where, Remedy.CHECK_RUNNING)
+        return EmbedError(f"{where} {problem}", remedy)
     if status in (401, 403):
         problem = f"refused the key (HTTP {status}); set RAG_API_KEY to one that is valid there"
     elif status == 404:
@@ -385,11 +392,14 @@ def _translated(error: Exception, name: str, where: str) -> EmbedError:
         problem = f"failed (HTTP {status}: {_line(error)}); try again, or look at the server's log"
     elif kind == "APITimeoutError":
         problem = "did not answer in time; try again, or look at the server's log"
-    elif kind == "APIConnectionError":
-        problem = "cannot be reached; start the server, or check the base URL"
     else:
         problem = f"gave no usable answer ({kind}: {_line(error)}); check the base URL"
     return EmbedError(f"{where} {problem}")
+
+
+def _as_ours(error: RagError) -> EmbedError:
+    """What is wrong with the way to a server."""
+    return EmbedError(error.message, *error.remedies, **error.values)
 
 
 def _line(error: Exception) -> str:

@@ -40,7 +40,7 @@ def _problem(
     if status is not None and url:
         return _of_status(status, error, model, url, pause)
     if type(error.__cause__).__name__ == "ConnectTimeout" and url:
-        return _unreached(error, url, Remedy.CHECK_NETWORK)
+        return unreached(error, url, Remedy.CHECK_NETWORK)
     if isinstance(error, TimeoutError) or kind == "APITimeoutError":
         limit = "in time" if math.isinf(deadline.seconds) else f"within {deadline.seconds:g} s"
         return f"did not {'finish' if begun else 'answer'} {limit}", Remedy.GIVE_LONGER
@@ -48,7 +48,7 @@ def _problem(
         said = f" ({_detail(error)})" if kind in _TOLD else ""
         return f"broke off in the middle of its answer{said}", Remedy.AGAIN
     if kind == "APIConnectionError" and url:
-        return _unreached(error, url, STARTS.get(kind_of(url) or "", Remedy.CHECK_RUNNING))
+        return unreached(error, url, STARTS.get(kind_of(url) or "", Remedy.CHECK_RUNNING))
     if kind in _TOLD:
         return _failed("", error)
     if url and is_odd(error):
@@ -86,7 +86,7 @@ def _failed(status: str, error: Exception) -> tuple[str, Remedy]:
     return f"failed ({status}{_detail(error)})", Remedy.AGAIN
 
 
-def _unreached(error: Exception, url: str, otherwise: Remedy) -> tuple[str, Remedy]:
+def unreached(error: Exception, url: str, otherwise: Remedy) -> tuple[str, Remedy]:
     """Why no connection came about: a certificate, a proxy, or nobody there."""
     causes = [error.__cause__] if error.__cause__ else []
     while causes and (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:

@@ -28,15 +28,16 @@ DONE = "rag.done"  # in a response's extensions: the stream said that it is whol
 _LOCAL = ("local", "lan", "internal", "intranet", "corp", "home", "localdomain", "localhost", "arpa", "test", "invalid")
 
 
-def openai_client(url: str, key: str | None = None) -> Any:
-    """The openai client for a base URL, with the key of the environment if none is given.
+def openai_client(url: str, key: str | None = None, **options: Any) -> Any:
+    """The openai client for a base URL, with the key of the environment if none is given. It retries only if told to.
 
     Raises UsageError or ModelError for what cannot be used.
     """
     from openai import OpenAI
 
     _check_secure(url)
-    return OpenAI(base_url=url, api_key=key or key_of(url), max_retries=0, http_client=http_client(url))
+    options = {"max_retries": 0} | options
+    return OpenAI(base_url=url, api_key=key or key_of(url), http_client=http_client(url), **options)
 
 
 def http_client(url: str) -> Any:

@@ -357,6 +357,31 @@ def test_endpoint_explains_a_server_that_is_not_there() -> None:
     one_line(error)
 
 
+def test_endpoint_is_reached_as_chat_models_are(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Texts go to no other host, to none by http:// in the open, over no proxy that cannot be used."""
+    away = json_response({}, 307, {"Location": "http://127.0.0.1:9/v1/embeddings"})
+    httpserver.expect_request("/v1/embeddings").respond_with_response(away)
+    with pytest.raises(
+        EmbedError, match=r"sends its callers on to http://127\.0\.0\.1:9/v1/?.*, which was not followed"
+    ):
+        endpoint(httpserver).encode(["text"])
+    with pytest.raises(
+        EmbedError, match=r"http://embed\.example\.org/v1 is http://, which anybody on the way can read"
+    ):
+        Endpoint("m", "http://embed.example.org/v1").encode(["text"])
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://x")
+    with pytest.raises(EmbedError, match="HTTPS_PROXY=nonsense://x cannot be used"):
+        Endpoint("m", "https://embed.example.org/v1").encode(["text"])
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    with pytest.raises(EmbedError, match=r"cannot be reached through HTTPS_PROXY=http://127\.0\.0\.1:9"):
+        Endpoint("m", "https://embed.example.org/v1", max_retries=0).encode(["text"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    with pytest.raises(EmbedError, match="SSL_CERT_FILE names no file"):
+        Endpoint("m", "https://embed.example.org/v1").encode(["text"])
+
+
 def test_endpoint_explains_a_slow_server(httpserver: HTTPServer) -> None:
     import time
 
