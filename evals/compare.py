@@ -146,8 +146,6 @@ def compare(
         *_not_identical(baseline, candidate),
     ]
     small = len(both) < LEAST_PAIRS
-    if small:  # shown, and not tested
-        measured = tuple(replace(d, fell=False, low=False) if d.fell else d for d in measured)
     turned, found = _hard_breaks(changed), [d for d in measured if not small and (d.fell or d.low)]
     least = _noticed(old, known, confirm is not None) if small else _detectable(old, new, known)
     fallen = [_fall(d) for d in _in_order(found, old, new, known)]
@@ -337,12 +335,13 @@ def _listed(ids: Sequence[str], most: int = 6) -> str:
 
 
 def deltas(old: Scores, new: Scores, known: Mapping[str, Question]) -> tuple[Delta, ...]:
-    """Every guarded metric on the pairs, over all questions and, for SLICED, by kind."""
+    """Every guarded metric on the pairs, over all questions and, for SLICED, by kind. Of too few pairs none `fell`."""
     kinds = sorted({known[id].kind for id in new})
     wanted = [(name, "all") for names in STAGES.values() for name in names]
     wanted = [(name, part) for name, all_ in wanted for part in ((all_, *kinds) if name in SLICED else (all_,))]
     made = (_delta(name, part, old, new, known, _level(name, part, len(wanted))) for name, part in wanted)
-    return tuple(delta for delta in made if delta)
+    tested = len(old.keys() & new.keys()) >= LEAST_PAIRS
+    return tuple(delta if tested else replace(delta, fell=False) for delta in made if delta)
 
 
 def _level(name: str, part: str, looks: int) -> float:

@@ -117,9 +117,10 @@ def beside(
     result = gate.Comparison("pass", (), gate.deltas(old, new, known), (), len(paired))
     summary = summarize(a, b, result, questions, papers, typed=typed)
     why = f"The baseline of this page is {names[0]}, the candidate {names[1]}; {len(paired)} questions are paired."
-    level = " and ".join(f"{_right(side)} right" for side in (summary.baseline, summary.candidate) if side)
+    sides = [side for side in (summary.baseline, summary.candidate) if side]
+    level = "; ".join(f"{name}: {_right(side)} right" for name, side in zip(names, sides, strict=True))
     words = Words(
-        "not judged", None, f"{names[1]} beside {names[0]}", level, why, (), "look at one question",
+        "not judged", None, "two settings", level, why, (), "look at one question",
         f"rag eval show {paired[0]} {typed}".strip(),
     )  # fmt: skip
     return replace(summary, words=words)

@@ -360,7 +360,7 @@ def test_two_settings_are_paired_with_what_they_cost(evaluated, own, server):
     assert table["correct"][1:4] == ["1.000", "1.000", "+0.000"]
     assert (table["calls"][1], int(table["calls"][2]) >= 14, table["USD"][1:]) == ("0", True, ["0.0000", "0.0000"])
     page = (own.with_suffix(".evals") / "runs" / "compare.html").read_text("utf-8")
-    assert "beside default" in page
+    assert f"default: 14 of 14 right; model=m,base_url={server.url}: 14 of 14 right" in page
     calls = len(server.asked)
     assert json.loads(evaluated("compare", f"model=m,base_url={server.url}", "k=1", "--json", *mine).out)["pairs"] == 14
     assert len(server.asked) == calls  # replayed
