@@ -9,6 +9,8 @@ else names it by {"id", "title"}, and `Answer.from_dict` gives back an equal Ans
 
 Offsets are code points into `Paper.abstract`, half open. A Citation that does not quote its
 abstract verbatim cannot be made: the constructor raises.
+
+The file is long because these values are one chain: `Answer.from_dict` must know them all.
 """
 
 from __future__ import annotations

@@ -5,6 +5,8 @@ into characters; shown and indexed) and folded (case, accents of typography and 
 compared). The last two come with offsets back into the first, so that whatever is found in a view
 can be quoted verbatim. `printable` is the only door to a terminal: text from files, models and
 servers passes through it, so that no control sequence survives.
+
+The file is long because each view is made from the one before, with the same tables of characters.
 """
 
 from __future__ import annotations
