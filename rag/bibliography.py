@@ -255,6 +255,18 @@ def unescaped(text: str) -> str:
     return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], inside)
 
 
+def in_one_pair(value: str) -> bool:
+    """Does one pair of braces hold all of a value?"""
+    if not (value.startswith("{") and value.endswith("}")):
+        return False
+    depth = 0
+    for at, char in enumerate(value):
+        depth += (char == "{") - (char == "}")
+        if not depth:
+            return at == len(value) - 1
+    return False
+
+
 def is_harmless(value: str) -> bool:
     """May a value stand in a BibTeX file as it is? Its braces are in pairs, and none of its commands does more than show text."""
     depth = 0

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag import bibliography
-from rag.bibliography import is_harmless, key, keys, known_keys
+from rag.bibliography import in_one_pair, is_harmless, key, keys, known_keys
 from rag.formats import CITED, PAPERS
 from rag.readers import gather, read
 from rag.readers.bibtex_entries import entries
@@ -78,6 +78,34 @@ def test_an_entry_leaves_as_it_came_by_any_format(form, folder):
     assert said(write_papers(PAPERS["bibtex"], between)) == said(ENTRY)
 
 
+TITLES = [
+    "Attention Is All You Need", "{BERT}: Pre-training of Deep {T}ransformers", r"On {\"O}l and $x_{i}$ in {DNA}", "{{All} of It}", "{All} of {It}",
+    r"50\% of \emph{it}", "A: B", r"What \input{x} does", r"Only one \{ of them",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("form", ["bibtex", "jsonl"])
+def test_a_title_leaves_as_it_came_or_in_braces_and_is_read_as_the_same(title, form, folder):
+    (first,) = taken(ENTRY.replace("{Piers}", f"{{{title}}}"), folder)
+    (again,) = taken(write_papers(PAPERS[form], [first]), folder, f"title.{form}")
+    assert (again.id, again.authors) == (first.id, first.authors)
+    ((_, _, fields),) = said(write_papers(PAPERS["bibtex"], [again]).replace("title = ", "titled = "))
+    came = is_harmless(title) and not in_one_pair(title)
+    assert fields["titled"] == title if came else fields["titled"].startswith("{")
+    assert "\\input" not in fields["titled"]
+
+
+def test_authors_leave_with_their_accents_as_they_were_written(folder):
+    names = r"G{\"o}del, K. and {\"O}zg{\"u}l, A. and {Salt and Sons} and Moli{\`e}re and others"
+    (paper,) = taken(ENTRY.replace("Gull, Ada and {Salt and Sons} and others", names), folder)
+    assert paper.authors == ("Gödel, K.", "Özgül, A.", "Salt and Sons", "Molière")
+    for form in ("bibtex", "csl", "ris", "jsonl"):
+        (again,) = taken(write_papers(PAPERS[form], [paper]), folder, f"names.{form}")
+        assert again.authors == paper.authors
+        assert said(write_papers(PAPERS["bibtex"], [again]))[0][2]["author"] == names
+
+
 def test_what_is_pasted_lacks_what_is_ones_own_files(folder):
     ((kind, name, fields),) = said(write_citations(CITED["bibtex"], taken(ENTRY, folder)))
     assert (kind, name) == ("inproceedings", "gull2017piers")
@@ -94,7 +122,11 @@ PIECES = ["1", "12", "{Dock}", "and", "&", r"\&", r"\url{x_y}", r"G{\"o}teborg",
           "2017", r"\emph{so}", "a@b", "~", r"\'e", "`", "''", ",", "=", '"', "(", "שלום", "Proc.", "10.5555/A"]  # fmt: skip
 VALUES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map(" ".join).filter(str.isascii)
 PEOPLE = st.lists(
-    st.sampled_from(["Gull, Ada", "Tern, I.", "{Salt and Sons}", "de la Dock, M."]), min_size=1, max_size=3
+    st.sampled_from(
+        ["Gull, Ada", "Tern, I.", "{Salt and Sons}", "de la Dock, M.", r"{\"O}zg{\"u}l, A.", r"{\'E}t{\'e}"]
+    ),
+    min_size=1,
+    max_size=3,
 )
 EDITORS = st.builds(lambda names, more: " and ".join([*names, *more]), PEOPLE, st.sampled_from([[], ["others"]]))
 FIELDS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6)
@@ -241,7 +273,7 @@ def test_one_paper_from_two_files_is_known_by_both_keys(folder):
     (paper,) = read([folder / "two.bib"], known=first).papers
     assert known_keys(paper)[:3] == ["gull17", "Gull:2017", f"gull17-{paper.id}"]
     assert said(write_papers(PAPERS["bibtex"], [paper]))[0][:2] == ("article", "gull17")
-    assert bibliography.fields(paper.extra) == {"pages": "1--2", "ids": "Gull:2017", "file": "x"}
+    assert bibliography.fields(paper.extra) == {"title": "Piers", "pages": "1--2", "ids": "Gull:2017", "file": "x"}
 
 
 def test_a_preprints_pages_are_not_those_of_the_journal(folder):

@@ -20,7 +20,7 @@ _INHERITED = set(
     "year date publisher editor booktitle eventtitle series volume address location isbn issn month".split()
 )
 _OWN = set(  # what a Paper says itself, or an entry says by its place
-    "title subtitle author abstract url keywords author_keywords language pmid ragid".split()
+    "subtitle abstract url keywords language pmid ragid".split()
 )
 VENUE_FIELDS = (
     "journal",
@@ -108,12 +108,12 @@ def _record(entry: Entry, fields: Mapping[str, str], source: str) -> Record | Sk
     }
     id = fields.get("ragid", "")
     plain = bibliography.unescaped if is_id(id) else unbraced
-    title, subtitle = plain(fields.get("title", "")), plain(fields.get("subtitle", ""))
+    title, subtitle = (given(fields.get(name, ""), is_id(id)) for name in ("title", "subtitle"))
     return gathered(
         source,
         f"{title}: {subtitle}" if title and subtitle else title,
         plain(fields.get("abstract", "")),
-        authors=[plain(name) for name in bibliography.people(fields.get("author", ""))],
+        authors=[given(name, is_id(id)) for name in bibliography.people(fields.get("author", ""))],
         year=fields.get("year") or fields.get("date"),
         venue=unbraced(_venue(fields)),
         doi=fields.get("doi") or _said(fields),
@@ -139,8 +139,19 @@ def _is_kept(name: str, value: str, fields: Mapping[str, str]) -> bool:
     if name == "year":
         return value != str(year_in(value))
     if name == "doi":
-        return value != doi_in(value) and value.lower() == doi_in(value)  # in capitals
+        return (
+            value != doi_in(value) and re.fullmatch(r"10\.\d{4,9}/\S+", value) is not None
+        )  # in capitals, or with "<"
+    if name == "author":
+        return any(mark in value for mark in "\\{~")
+    if name == "author_keywords":
+        return "keywords" in fields
     return name not in _OWN and not (name == "link" and "url" not in fields)
+
+
+def given(text: str, own: bool) -> str:
+    """A title or a name; what an export of ours escaped stands in a second pair of braces."""
+    return bibliography.unescaped(text) if own and bibliography.in_one_pair(text) else unbraced(text)
 
 
 def unbraced(text: str) -> str:

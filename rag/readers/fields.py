@@ -93,7 +93,7 @@ def gathered(
         kept[RETRACTED] = "yes"
     if doi and (preprint := _ARXIV_DOI.search(doi)):  # one paper has one arXiv number, whoever wrote it as a DOI
         kept.setdefault("arxiv", arxiv_id(preprint[1]) or preprint[1])
-    people, since = _people(authors), year_in(year) or (None if doi or venue else arxiv_year(kept.get("arxiv")))
+    people, since = persons(authors), year_in(year) or (None if doi or venue else arxiv_year(kept.get("arxiv")))
     if is_id(id) and kept.get(KEY, "").endswith(f"-{id}"):  # an export of a library made the key, or made it differ
         kept[KEY] = "" if kept[KEY] == made_key(id, named, people, since) else kept[KEY].removesuffix(f"-{id}")
     return Record(
@@ -148,7 +148,8 @@ def is_id(text: str) -> bool:
     return bool(_ID.fullmatch(text))
 
 
-def _people(authors: Iterable[str]) -> tuple[str, ...]:
+def persons(authors: Iterable[str]) -> tuple[str, ...]:
+    """Names as a Paper has them: on one line, readable, without what programs write where there is none."""
     names = (line(readable(author)).strip(" ,;") for author in authors)
     return tuple(_person(name) for name in names if name and not is_nothing(name) and not _NO_AUTHOR.fullmatch(name))
 

@@ -30,8 +30,8 @@ from rag import bibliography
 from rag.bibliography import LOCAL
 from rag.errors import RagError
 from rag.formats import Format
-from rag.readers.bibtex import MONTHS, VENUE_FIELDS, unbraced
-from rag.readers.fields import is_nothing, year_in
+from rag.readers.bibtex import MONTHS, VENUE_FIELDS, given, unbraced
+from rag.readers.fields import doi_in, is_nothing, persons, year_in
 from rag.readers.fields import kept as kept_as
 from rag.records import Answer, Paper
 from rag.remedies import Remedy
@@ -101,8 +101,8 @@ def _entry(paper: Paper, key: str, whole: bool) -> str:
     said = paper.extra.get(bibliography.TYPE, "").lower()
     kind = row.bibtex if row else said if re.fullmatch("[a-z]+", said) else "article" if paper.doi else "misc"
     fields = [
-        ("title", f"{{{latex(paper.title)}}}"),  # a second pair of braces keeps capitals as they are
-        ("author", _authors(paper)),
+        ("title", _title(paper, kept.get("title", ""))),
+        ("author", _authors(paper, kept.get("author", ""))),
         *_dated(paper, kept),
         *_published(paper, kept, kind if row else ""),
         *_numbered(paper, kept),
@@ -130,7 +130,21 @@ def _value(kept: str) -> str:
     return kept if bibliography.is_harmless(kept) else latex(kept)
 
 
-def _authors(paper: Paper) -> str:
+def _title(paper: Paper, kept: str) -> str:
+    """As it came; else its text, in a second pair of braces, which keeps capitals as they are and marks our escapes."""
+    is_marked = bibliography.in_one_pair(kept)
+    as_it_came = (
+        bool(kept) and not is_marked and bibliography.is_harmless(kept) and _line(unbraced(kept)) == paper.title
+    )
+    return kept if as_it_came else f"{{{latex(paper.title)}}}"
+
+
+def _authors(paper: Paper, kept: str) -> str:
+    if kept and bibliography.is_harmless(kept):
+        names = bibliography.people(kept)
+        others = bibliography.ends_in_others(kept) is (bibliography.OTHERS in paper.extra)
+        if others and all(persons(given(name, own) for name in names) == paper.authors for own in (True, False)):
+            return kept
     names = [bibliography.in_braces(latex(author)) for author in paper.authors]
     return " and ".join([*names, *(["others"] if names and bibliography.OTHERS in paper.extra else [])])
 
@@ -159,7 +173,7 @@ def _numbered(paper: Paper, kept: Mapping[str, str]) -> list[tuple[str, str]]:
     """What a paper is known by."""
     arxiv, doi = paper.extra.get("arxiv"), kept.get("doi", "")
     fields = [
-        ("doi", _address(doi if doi.lower() == paper.doi else paper.doi or "")),
+        ("doi", _address(doi if doi and doi_in(doi) == paper.doi else paper.doi or "")),
         ("url", _address(paper.url or "")),
         ("pmid", latex(paper.extra.get("pmid", ""))),
     ]
@@ -247,6 +261,8 @@ def _untagged(extra: Mapping[str, str]) -> str:
     row = bibliography.type_of(extra)
     told = {field.bibtex for field in _PLAIN}
     left = {name: value for name, value in extra.items() if name not in _TAGGED}
+    if "{" not in left.get(title := f"{bibliography.FIELD}title", ""):
+        left.pop(title, None)
     for name in [name for name in left if name.removeprefix(bibliography.FIELD) in told]:
         if name.endswith(("isbn", "issn")) and bibliography.is_issn(left[name]) is name.endswith("isbn"):
             continue

@@ -221,7 +221,7 @@ def _more(paper: Paper) -> list[tuple[str, str]]:
     cited = {
         name: bibliography.in_plain(name, value)
         for name, value in fields.items()
-        if not bibliography.LOCAL.fullmatch(name)
+        if name not in ("title", "author") and not bibliography.LOCAL.fullmatch(name)
     }
     return [*kept.items(), *cited.items()]
 
