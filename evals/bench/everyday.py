@@ -32,6 +32,7 @@ NAMES = 85  # names that are asked about one by one
 DETAILS = 40  # names that are asked for details
 LISTS = 40  # names of which it is asked which papers have them
 LISTED = (2, 12)  # papers that have a name of which a list is asked for
+COMMON = 0.05  # share of the papers that may have a name which one introduces: "DNA" is nobody's
 SHARE = 0.5  # of a sentence that a quote must hold to show it
 
 COMPARE = (
@@ -133,17 +134,19 @@ Score = dict[str, float]
 
 
 def subjects(library: Library) -> list[Introduction]:
-    """One name for each paper that introduces one: the surest that it says twice and no other paper introduces."""
+    """One name for each paper that introduces one: the surest that it says twice, that no other paper introduces, and that few have."""
     introduced = list(library.names)
     papers: dict[str, set[str]] = {}
     for one in introduced:
         papers.setdefault(name_key(one.name), set()).add(one.paper)
     texts = {paper.id: _text(paper) for paper in library}
-    chosen: dict[str, Introduction] = {}
+    most, chosen = max(LISTED[1], COMMON * len(texts)), dict[str, Introduction]()
     for one in sorted(introduced, key=lambda one: (HOWS.index(one.how), not strong(one.name))):
         twice = len(spelling(one.name).findall(texts[one.paper])) > 1
         if one.span and one.how != "title" and twice and len(papers[name_key(one.name)]) == 1:
-            chosen.setdefault(one.paper, one)
+            written = spelling(one.name)
+            if one.paper not in chosen and sum(bool(written.search(text)) for text in texts.values()) <= most:
+                chosen[one.paper] = one
     return list(chosen.values())
 
 

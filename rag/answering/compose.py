@@ -152,8 +152,8 @@ def _line(one: Subject, named: Sequence[Subject], aspect: str, figures: bool, of
     if paper is None:
         return None
     first = introducing(one, of)
-    if not aspect and not figures:
-        return _telling(one, paper, first, of) if first else None
+    if first and not aspect and not figures:
+        return _telling(one, paper, first, of)
     alone_in = all(other.paper != paper for other in named if other is not one)
 
     size = figures and not terms(_SIZE.sub(" ", _JOINS.sub(" ", aspect.lower())))

@@ -82,8 +82,11 @@ class Detailed(Drafting):
         plain = named and not (detail.of_data and all(sets_scene(case.query, one) for one in named))
         if case.only or case.meant.papers or plain:
             return None
-        met = (one for one in case.subjects if not one.papers and not _measures(case.query, one))
-        return next((one for one in met if not _UNIT.fullmatch(one.name)), None)
+        met = [one for one in case.subjects if not one.papers and not _UNIT.fullmatch(one.name)]
+        if detail.of_data:
+            return next((one for one in met if not _measures(case.query, one)), None)
+        rest = details.without(case.query)  # "Sample Size" is what is asked
+        return next((one for one in met if spelling(one.name).search(rest)), None)
 
     def _detail_met(self, case: Case, one: Subject, named: Sequence[Subject], detail: details.Detail) -> Draft | None:
         """A detail of what papers only mention: a sentence that has it beside its name, or that none does."""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from textwrap import shorten
 from typing import Any, NamedTuple
 
-from rag.answering import cues
+from rag.answering import cues, details
 from rag.answering.acts import act
 from rag.answering.asked import Query, Subject, Turn, leading, sets_scene, words_without
 from rag.answering.shape import shape, strangers
@@ -392,6 +392,8 @@ def _continues(question: str, papers: Sequence[Paper], fits: Fits) -> bool:
     nearest, held = max(fit.cosine for fit in found), max(fit.words for fit in found)
     if own >= OWN_TERMS and held < WHOLE and not points and shape(question).listing and not cues.OPENS.search(question):
         return False
+    if own <= OWN_TERMS and details.wanted(" ".join(question.lower().split())):
+        return True
     if own <= OWN_TERMS:
         elsewhere = bool(cues.NAME.search(question)) and best.words - held >= ELSEWHERE
         return points or bool(cues.OPENS.search(question)) or (max(nearest, held) >= NO_FIT and not elsewhere)

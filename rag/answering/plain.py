@@ -19,7 +19,7 @@ from rag.answering.detailed import Detailed, known, label_of, titled
 from rag.answering.drafting import Drafting
 from rag.answering.metadata import Wanted
 from rag.answering.search import Search, Within
-from rag.answering.shape import Shape, asks_verdict, joined, sides, strangers
+from rag.answering.shape import Shape, asks_verdict, joined, shape, sides, strangers
 from rag.answering.synthesize import extract
 from rag.answering.wording import (
     counted,
@@ -68,15 +68,16 @@ class Plain(Drafting):
 
     def _others(self, case: Case, named: Sequence[Subject]) -> Draft | None:
         """The other papers that have the name which was asked about; None where none was."""
-        named = named or case.subjects[:1]
-        if not named:
+        before = shape(case.query, [one.span for one in case.subjects])
+        looked_for = _looked_for(before, case.subjects) or [one.name for one in named or case.subjects[:1]]
+        if not looked_for:
             return None
-        names, told = self._library.names, " or ".join(markless(one.name) for one in named)
-        ids = list(dict.fromkeys(id for one in named for id in names.mentioning(one.name)))
+        names, told = self._library.names, markless(" or ".join(looked_for))
+        ids = list(dict.fromkeys(id for name in looked_for for id in names.mentioning(name)))
         ids = [id for id in ids if id not in case.meant.without and (case.within is None or id in case.within.ids)]
         if not ids:
             return Draft((), case.evidence, "refused", EXTRACTIVE, lead=no_other_mentions(told))
-        patterns = [spelling(form) for one in named for form in names.spellings(one.name)]
+        patterns = [spelling(form) for name in looked_for for form in names.spellings(name)]
         papers = self._library.papers(ids[: self._settings.k or MENTIONS])
         picks = compose.showing(list(papers.values()), patterns, self._of)
         return self._drafted(case, picks, others_mention(len(picks), told))
@@ -217,7 +218,7 @@ class Plain(Drafting):
 
     def _mentioning(self, case: Case) -> Draft | None:
         wanted, names = case.wanted, self._library.names
-        looked_for = [case.subjects[at].name for at in wanted.of] or [wanted.literal]
+        looked_for = _looked_for(wanted, case.subjects)
         found = [names.mentioning(name) for name in looked_for]
         ids = [
             id
@@ -327,6 +328,11 @@ class Plain(Drafting):
 
     def _at(self, paper: Paper, start: int) -> list[Span]:
         return [sentence.span for sentence in self._of(paper) if sentence.span.start <= start < sentence.span.end]
+
+
+def _looked_for(wanted: Shape, named: Sequence[Subject]) -> list[str]:
+    """What papers are to have, in a list of those that mention something."""
+    return [named[at].name for at in wanted.of] or ([wanted.literal] if wanted.literal else [])
 
 
 def _line(text: str) -> Draft:

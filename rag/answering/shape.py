@@ -181,6 +181,7 @@ _COMPARES = re.compile(
     r"\b(?:compar\w+|vs|versus|apart|relative to|stacks? up|pros and cons|advantages?|contrast\w*|overlap\w*|relation\w*|as opposed to|rather than|instead of|come first|came first|v|differ\w*|distinguish\w*|than|in common|simil\w*|same|alike|both|either|each|or|beats?|outperforms?|"
     r"better|worse|as (?:good|large|fast|big|many|much) as|trade-?offs?|respectively|two|what about|against)\b"
 )
+_OPPOSES = re.compile(r"\b(?:compar\w+|vs|versus|differ|differences?|contrast\w*|better than)\b")
 _PLAIN = re.compile(  # words of a comparison that name no aspect
     r"\b(?:compar\w+|comparison|vs|versus|differ\w*|distinguish\w*|than|in common|simil\w*|same|alike|both|either|each|better|worse|"
     r"beats?|outperforms?|relat\w+|between|have|which|one|what|v|should|best|choose|pick|recommend\w*|prefer|use|i|about|thing|things|good|to|with|against|the|main|"
@@ -333,8 +334,10 @@ def joined(question: str, one: Span, names: Sequence[Span]) -> bool:
 
 def _is_comparison(said: str, sure: int) -> bool:
     """Are two names or more compared? A long question is rather one of several parts."""
-    if said.count("@") < 2 or not sure or len(said.split()) > LONGEST_COMPARISON:
+    if said.count("@") < 2 or len(said.split()) > LONGEST_COMPARISON:
         return False
+    if not sure:
+        return bool(_OPPOSES.search(said)) and not terms(_PLAIN.sub(" ", said.replace("@", " ")))
     if _COMPARES.search(said) or (sure > 1 and _FIGURES.search(said)):
         return True
     return sure > 1 and _ASKING.issuperset(re.findall(r"[\w']+", said))

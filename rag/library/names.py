@@ -183,15 +183,18 @@ class Names:
         typed = text[span.start : span.end]
         plain = typed == typed.capitalize() and not text[: span.start].strip()  # any word begins a question so
         if any(typed == name for _, name, *_ in rows) and typed != typed.lower() and text != text.upper() and not plain:
-            return True
+            return HOWS[rows[0][2]] in ("both", "title") or self._rare(typed, typed)  # "DNA" is nobody's
         return _framed(text, span) and (named(typed) or self._rare(typed))
 
-    def _rare(self, word: str) -> bool:
-        """Is a word in few papers? Counted no further than it takes to know."""
+    def _rare(self, word: str, written: str = "") -> bool:
+        """Is a word in few papers, `written` like that? Counted no further than it takes to know."""
         newest = int(self._db.rows("SELECT coalesce(max(number), 0) FROM papers")[0][0])  # some more than there are
         few = max(FEW, int(RARE * newest))
-        query = "SELECT count(*) FROM (SELECT 1 FROM passages WHERE passages MATCH ? LIMIT ?)"
-        return int(self._db.rows(query, " OR ".join(_phrases(word)), few + 1)[0][0]) <= few
+        query = (
+            "SELECT count(*) FROM (SELECT 1 FROM passages WHERE passages MATCH ? "
+            "AND (? = '' OR instr(title || ' ' || abstract, ?)) LIMIT ?)"
+        )
+        return int(self._db.rows(query, " OR ".join(_phrases(word)), written, written, few + 1)[0][0]) <= few
 
     def _mentioned(self, text: str, tokens: Sequence[Token]) -> Iterator[Named]:
         """Tokens of a question that the papers write as a name which none of them introduces ("gpt 4" is one)."""
