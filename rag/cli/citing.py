@@ -100,13 +100,13 @@ def _read(file: Path) -> Draft:
 def _decoded(raw: bytes, name: str) -> str:
     if len(raw) > LONGEST_DRAFT:
         raise RagError(f"{name} has more than {LONGEST_DRAFT >> 20} MB; give a chapter at a time")
+    if raw.startswith((b"%PDF", b"PK\x03\x04", b"\xd0\xcf\x11\xe0")) or b"\0" in raw:
+        raise RagError(f"{name} is no text (a PDF, a Word file?); name a draft in LaTeX or Markdown")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise RagError(f"{name}:{line} is not UTF-8 text; save the draft as UTF-8") from None
-    if "\0" in text:
-        raise RagError(f"{name} is not text; name a draft in LaTeX or Markdown")
     return text
 
 

@@ -242,7 +242,8 @@ def test_a_draft_whose_citations_hold_is_well(rag, tmp_path):
         (["cite", "no/such.tex"], 1, "no/such.tex: cannot be read (No such file or directory)"),
         (["cite", "folder"], 1, "folder: cannot be read (Is a directory)"),
         (["cite", "latin.tex"], 1, "latin.tex:2 is not UTF-8 text; save the draft as UTF-8"),
-        (["cite", "binary.md"], 1, "binary.md is not text"),
+        (["cite", "binary.md"], 1, "binary.md is no text"),
+        (["cite", "paper.pdf"], 1, "paper.pdf is no text (a PDF, a Word file?)"),
         (["cite", "--check", "a claim of mine"], 2, "--check takes a draft; type: rag cite draft.tex --check"),
         (["cite", "--bib", "x.bib", "a claim of mine"], 2, "--bib takes a draft"),
         (["cite", "--in-place", "--check", "good.md"], 2, "--check changes nothing"),
@@ -255,6 +256,7 @@ def test_mistakes_are_one_line_and_change_nothing(rag, tmp_path, argv, code, sai
     (tmp_path / "folder").mkdir()
     (tmp_path / "latin.tex").write_bytes(b"One.\nCaf\xe9 [CITE].")
     (tmp_path / "binary.md").write_bytes(b"One\0two [CITE].")
+    (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.4 caf\xe9")
     (tmp_path / "good.md").write_text(f"{TRUE[:-1]} [CITE].", "utf-8")
     before = {one: one.read_bytes() for one in tmp_path.iterdir() if one.is_file()}
     got, _, err = rag(*argv)
