@@ -66,7 +66,7 @@ class Query:
     `text` is the stand-alone form, `own` the question as asked. The answer is expected in `papers`, the
     likeliest first (none: anywhere; two: both, they are compared) and not in those whose ids are in `without`.
     `shown` is one readable question that says what is searched; `subjects` are the names in it, where they are known;
-    `listing` says that a list is wanted, whatever the words say.
+    `listing` says that a list is wanted, whatever the words say; `leans`, that it was made with the help of earlier turns.
     """
 
     text: str
@@ -76,6 +76,7 @@ class Query:
     shown: str = ""
     subjects: tuple[Subject, ...] = ()
     listing: bool = False
+    leans: bool = False
 
 
 @dataclass(frozen=True, slots=True)

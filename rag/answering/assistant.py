@@ -343,7 +343,7 @@ class Assistant:
         if not self._model or case.told:
             return case
         named = self.library.names.names_in(case.own)
-        stands = case.meant.text == case.meant.own and not (case.turns and followup.leans(case.own))
+        stands = not case.meant.leans and not (case.turns and followup.leans(case.own))
         best = case.evidence[0].paper.id if case.evidence else ""
         if stands and plan.is_clear(case.own, named, best, case.wanted):
             return self._sighted(case, plan.as_typed(case.own, case.wanted))
@@ -363,11 +363,12 @@ class Assistant:
         with case.clock("retrieve", f"searching {len(texts) + 1} queries" if made.queries else ""):
             others = self._search.each(texts, case.within, meant.without)
         with case.clock("rerank"):
-            searches = [case.ranked, *others]
+            searches, named = [case.ranked, *others], case.named
             rankings = [search.hits for search in searches]
+            rankings[0] = self._search.joined(rankings[0], named)
             order = fused(rankings, first=case.first)
             most = self.settings.k or (PAPERS if made.kind == "fact" else MANY_PAPERS)
-            shown = in_sight(order, rankings, most)
+            shown = in_sight(order, rankings, most, named)
             rest = [hit for hit in order if hit not in shown][:most]
             both = [hit.paper.id for hit in (*shown, *rest)]
             sentences = Sentences(self.library.sentences(both), followup.quoted(case.turns))
@@ -413,7 +414,8 @@ class Assistant:
     ) -> Generator[str, None, tuple[Case, Draft, Verifier]]:
         """A model that found no answer is shown the next papers, once, if they may hold one; then it is believed.
 
-        Papers that were chosen by their number are all there are. A model that fails now has found no answer.
+        The papers that the question names are shown again beside them: the next papers are measured by what it asks of
+        those. Papers that were chosen by their number are all there are. A model that fails now has found no answer.
         """
         if self.settings.k or not self._model:
             return case, draft, verifier
@@ -424,14 +426,15 @@ class Assistant:
             unseen = [e for e in (*wider.evidence, *wider.more) if e.paper not in seen][:MANY_PAPERS]
             if max((e.score for e in unseen), default=0.0) < self.settings.least_support:
                 return case, draft, verifier
-            wider = replace(wider, evidence=tuple(unseen))
+            named = [passage for passage in draft.passages if passage.paper in case.named]
+            wider = replace(wider, evidence=(*named, *unseen)[:MANY_PAPERS])
             again = self._verifier(wider, wider.evidence, failed=verifier)
             second = yield from _checked(self._draft(wider), again, case.clock, self._reading(wider))
         except ModelError:
             if again.text:
                 raise
             return case, draft, verifier
-        both = (*draft.passages, *second.passages)
+        both = tuple({passage.paper: passage for passage in (*draft.passages, *second.passages)}.values())
         second = replace(second, passages=second.passages if again.text else both, usage=draft.usage + second.usage)
         return replace(wider, evidence=both), second, again
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from rag.answering.contrary import contrary
+from rag.answering.contrary import ALIKE, contrary, denied
 from rag.answering.quotes import Borne, Judge, Judgement, Located, locate
 from rag.answering.support import Encode, Quote, judged, kept, missing_names, names_of, stated
 from rag.numbers import COUNTED, asked_numbers, gives_number, missing_numbers, placed_numbers, worked_out
@@ -256,7 +256,7 @@ def _holding(piece: str, abstract: str) -> list[Span]:
 
 def quotes_for(claim: str, papers: Sequence[Paper]) -> list[tuple[Paper, Span]]:
     """The sentences that a claim may rest on: of each paper those that hold most of its words, and of all papers
-    those that give a number which these lack, the one with most of its words for each."""
+    those that give a number, or deny a word, which these do not, the one with most of its words for each."""
     located = {paper: supporting(claim, paper.abstract) for paper in papers}
     wanted = set(terms(claim))
     for number in asked_numbers(claim):
@@ -273,7 +273,21 @@ def quotes_for(claim: str, papers: Sequence[Paper]) -> list[tuple[Paper, Span]]:
         if giving:
             _, paper, span = max(giving, key=lambda one: one[0])
             located[paper] = sorted([*located[paper], span])
+    if said := denied(claim) - {stem for p, spans in located.items() for s in spans for stem in _denied(p, s)}:
+        denying = [
+            (len(wanted & own), paper, span)
+            for paper in papers
+            for span, own in _sentence_terms(paper.abstract)
+            if said & _denied(paper, span) and len(wanted & own) >= ALIKE
+        ]
+        if denying:
+            _, paper, span = max(denying, key=lambda one: one[0])
+            located[paper] = sorted([*located[paper], span])
     return [(paper, span) for paper, spans in located.items() for span in spans]
+
+
+def _denied(paper: Paper, span: Span) -> frozenset[str]:
+    return denied(readable(paper.abstract[span.start : span.end]))
 
 
 def supporting(claim: str, abstract: str) -> list[Span]:

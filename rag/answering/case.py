@@ -123,9 +123,15 @@ class Case:
         return self.meant.papers[0] if len(self.meant.papers) == 1 else None
 
     @property
+    def named(self) -> tuple[Paper, ...]:
+        """The papers that the question names, or means in its conversation: a chat model is shown them at every try."""
+        subjects = (one.paper for one in self.subjects if one.paper)
+        return tuple(dict.fromkeys([*self.first, *self.meant.papers, *subjects]))
+
+    @property
     def asked(self) -> str:
         """The question as a chat model is shown it: as it was typed, and what it means in a conversation, if it leans on it."""
-        itself = self.meant.text == self.meant.own and self.query == self.meant.shown and not self.meant.without
+        itself = not self.meant.leans and self.query == self.meant.shown
         if not self.turns or itself or self.query == self.own:
             return self.own
         return f"{self.own}\n(In the conversation this means: {self.query})"

@@ -19,6 +19,7 @@ from rag.text import STOPWORDS, Span, folded, readable, stem
 
 NEAR = 7  # words on each side of an opposite in which both sides must share one
 DENIED = 3  # words after a denial that it denies
+ALIKE = 4  # words that a claim shares with a sentence, besides denials, that may deny the same as it does
 BESIDE = 6  # words beside a figure that may say what it is of
 LONGEST = 400  # words of a sentence that are compared: each is held against each of the other side
 FIGURES = 30  # of a claim, at most, that are compared with each other
@@ -101,11 +102,16 @@ def contrary(claim: str, quotes: Sequence[str]) -> str:
     everything = [word for words in heard for word in words]
     for told in (
         *_turned(said, nearest, everything),
-        *_denied(said, nearest, everything),
+        *_denied(said, nearest, heard),
         *_widened(said, nearest, everything),
     ):
         return told
     return next(_swapped(claim, quotes), "") or _miscounted(claim)
+
+
+def denied(text: str) -> frozenset[str]:
+    """The stems of the words with meaning that a text denies."""
+    return frozenset(word.stem for word in _words(text) if word.denied and word.text not in STOPWORDS)
 
 
 def _words(text: str) -> list[_Word]:
@@ -189,16 +195,20 @@ def _before(words: Sequence[_Word], at: int) -> frozenset[tuple[int, int]]:
 # --- denials and scopes -------------------------------------------------------------------------
 
 
-def _denied(said: Sequence[_Word], nearest: Sequence[_Word], everything: Sequence[_Word]) -> Iterator[str]:
+def _denied(said: Sequence[_Word], nearest: Sequence[_Word], heard: Sequence[Sequence[_Word]]) -> Iterator[str]:
     """A word that one side denies each time it stands there, where the other has it without any denial at all."""
+    alike = [words for words in heard if len(_content(said) & _content(words)) >= ALIKE]
     for denying, plain in ((said, nearest), (nearest, said)):
         words = {word.text for word in denying if word.text in _DENIALS}
         turned, straight = (
             {w.stem for w in denying if w.denied is one and w.text not in STOPWORDS} for one in (True, False)
         )
         denied = turned - straight
-        if denied & {word.stem for word in plain if word.denied or word.replaced} or _moved(denying, plain):
+        others = (nearest, *alike) if denying is said else (said,)
+        if denied & {word.stem for words in others for word in words if word.denied or word.replaced}:
             continue  # both deny the same
+        if _moved(denying, plain):
+            continue
         if plain is said and any(word.text in _DENIALS for word in said):
             continue
         soft = any(_sides(word.text) or word.text in _SOFT for word in plain) and words != {"without"}

@@ -89,10 +89,12 @@ def resolve(question: str, history: Sequence[Turn], fits: Fits, naming: Naming |
         _check_marks(question, " ".join(cues.NAMED.sub(" ", question).split()), history)
         return Query(question, question, shown=question)
     _check_marks(question, " ".join(cues.NAMED.sub(" ", question).split()), history)
-    if naming and (found := _by_name(question, history, naming)):
-        return found
-    query = _by_place(question, history, fits)
-    return replace(query, shown=_readable(question, query, naming))
+    query = naming and _by_name(question, history, naming)
+    if not query:
+        query = _by_place(question, history, fits)
+        query = replace(query, shown=_readable(question, query, naming))
+    itself = query.text in (question, cues.OPENING.sub("", question))
+    return replace(query, leans=bool(not itself or query.papers or query.without))
 
 
 def others(history: Sequence[Turn]) -> Query | None:
@@ -102,7 +104,7 @@ def others(history: Sequence[Turn]) -> Query | None:
         return None
     given = frozenset(paper.id for turn in history for _, paper in turn.papers)
     text = last.query or last.question
-    return Query(text, text, (), given, text, listing=True)
+    return Query(text, text, (), given, text, listing=True, leans=True)
 
 
 def _by_name(question: str, history: Sequence[Turn], naming: Naming) -> Query | None:

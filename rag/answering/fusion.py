@@ -30,11 +30,15 @@ def fused(rankings: Sequence[Sequence[Hit]], first: Collection[Paper] = ()) -> t
     return tuple(replace(hits[paper], rank=rank) for rank, paper in enumerate(ordered, 1))
 
 
-def in_sight(order: Sequence[Hit], rankings: Sequence[Sequence[Hit]], most: int) -> tuple[Hit, ...]:
-    """The `most` hits to be read, in their order: the best, among them the best few of each search."""
+def in_sight(
+    order: Sequence[Hit], rankings: Sequence[Sequence[Hit]], most: int, named: Sequence[Paper] = ()
+) -> tuple[Hit, ...]:
+    """The `most` hits to be read, in their order: the best, among them those of papers that are `named` and the best few
+    of each search.
+    """
     few = max(1, most // (2 * max(1, len(rankings))))
     kept = [ranking[at].paper for at in range(few) for ranking in rankings if at < len(ranking)]
-    sure = set(list(dict.fromkeys(kept))[:most])
+    sure = set(list(dict.fromkeys([*named, *kept]))[:most])
     others = [hit.paper for hit in order if hit.paper not in sure][: most - len(sure)]
     chosen = sure | set(others)
     return tuple(hit for hit in order if hit.paper in chosen)

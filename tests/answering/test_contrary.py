@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rag.answering.bearing import quotes_for
 from rag.answering.contrary import contrary
+from rag.records import Paper
 
 SCALE = "Larger models require less aggressive filtering, and training on the small set is harder than before."
 RATES = "Labeling error rates are 14% in RefA, 24% in RefA+, and 5% in RefAg."
@@ -90,3 +92,23 @@ def test_what_is_turned_round_is_told(claim, quote):
 )
 def test_what_is_true_is_not_held_for_turned_round(claim, quote):
     assert contrary(claim, [quote, "Nothing else is said of it."]) == ""
+
+
+STAFFED = "Existing wards are made for patients with a fixed nurse, which means that one nurse sees each patient."
+UNSTAFFED = "Patients with two nurses or with no fixed nurse were left out so far."
+
+
+@pytest.mark.parametrize("claim", ["Existing wards leave out patients who have two nurses or no fixed nurse."])
+def test_what_another_sentence_denies_as_well_is_not_held_for_turned_round(claim):
+    assert contrary(claim, [STAFFED, UNSTAFFED]) == ""
+    assert contrary(claim, [STAFFED, "No fixed price was asked."])  # denies it of something else
+
+
+def test_a_sentence_that_denies_what_a_claim_denies_is_among_its_quotes():
+    paper = Paper("p", "Wards", f"{STAFFED} It has 20 wards. {UNSTAFFED}")
+    told = [paper.abstract[at.start : at.end] for _, at in quotes_for("Existing wards leave out patients who have two "
+            "nurses or no fixed nurse.", [paper])]  # fmt: skip
+    assert UNSTAFFED in told
+    assert told == [one for one in (STAFFED, UNSTAFFED) if one in told]
+    turned = quotes_for("Existing wards are made for patients with a fixed nurse.", [paper])
+    assert [paper.abstract[at.start : at.end] for _, at in turned] == [STAFFED]

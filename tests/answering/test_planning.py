@@ -234,6 +234,16 @@ def test_a_long_answer_is_told_to_its_limit_and_cut_after_a_word(server):
     assert len(told) <= LONGEST_TURN
 
 
+def test_a_follow_up_that_names_another_paper_is_told_with_what_it_means(server):
+    first = server.says(GOOD).ask("How many scenarios does PokerBench contain?")
+    answer = server.says(plan("scenarios", question="How many scenarios does Ref-L4 contain?"), NOTHING, NOTHING).ask(
+        "and Ref-L4's?", history=[first]
+    )
+    asked = server.bodies[2]["messages"][1]["content"]
+    assert answer.query == "How many scenarios does Ref-L4 contain?"
+    assert f"Question: and Ref-L4's?\n(In the conversation this means: {answer.query})" in asked
+
+
 # --- a model that finds nothing -----------------------------------------------------------------
 
 
@@ -249,10 +259,28 @@ def test_a_model_that_finds_nothing_is_shown_the_next_papers_once(server):
 
 
 def test_who_named_a_paper_and_finds_nothing_is_looked_for_by_a_plan(server):
-    answer = server.says(NOTHING, plan("poker scenarios", "games"), "A game is played [1].", NOTHING).ask()
+    answer = server.says(NOTHING, plan("poker scenarios", "games"), "A game is played [2].", NOTHING).ask()
     assert server.bodies[1]["messages"][0]["content"] == PROMPT.system
     assert answer.usage.calls == 4  # the last is the appeal of the sentence that failed
     assert len(server.bodies) == 4
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which language models of which size did PokerBench train?",
+        "Which GPUs did PokerBench and FlashAttention use, and for how long?",
+    ],
+)
+def test_the_papers_that_a_question_names_are_shown_at_every_try(server, question):
+    answer = server.says(plan("training of language models"), NOTHING, NOTHING).ask(question)
+    tries = [shown(body) for body in server.bodies if "numbered passages" in body["messages"][0]["content"]]
+    named = [title for title in tries[0] if title.startswith(("PokerBench:", "FlashAttention:"))]
+    assert len(named) == 1 + ("and" in question)
+    assert [title for title in tries[-1][:2] if title in named] == named
+    assert len(tries) == 2
+    assert len(tries[1]) > 2
+    assert len({e.paper for e in answer.evidence}) == len(answer.evidence)
 
 
 def test_a_server_that_fails_while_it_is_asked_again_costs_no_refusal(server):
