@@ -32,8 +32,8 @@ from rag.models.chat import ChatModel, open_chat
 from rag.models.contexts import of_family
 from rag.models.deadline import Deadline, Retries, wished
 from rag.models.prices import price_of, priced
+from rag.models.servers import file_of, url_of
 from rag.models.servers import key_of as key_of_server
-from rag.models.servers import url_of
 from rag.models.streamed import Part, Streamed
 from rag.records import Reply, Usage
 from rag.settings import load
@@ -50,6 +50,7 @@ GIVE_UP = 3  # calls in a row for which the server could not be reached
 HOPELESS = (401, 403, 404)  # the next call would fare the same
 
 PRICED = "give it in settings.toml, as prompts/README.md says"
+NEAR = "http://localhost"  # stands for this machine, where a GGUF file is run: no key, no price
 STOPPED = "stopped; finished rows are kept, run the same again to go on"
 
 # --- what is kept -------------------------------------------------------------------------------
@@ -353,7 +354,8 @@ class Calls:
     def client(self, model: str, base_url: str | None, *, reply_tokens: int | None = None) -> Client:
         """The client of a model; the same one for the same model. Settings give server and parameters."""
         settings = load(model=model, base_url=base_url)
-        key = model, url_of(settings.base_url), reply_tokens or settings.reply_tokens
+        url = NEAR if file_of(model, settings.base_url) else url_of(settings.base_url)
+        key = model, url, reply_tokens or settings.reply_tokens
         if key not in self._clients:
             self._clients[key] = Client(
                 model,

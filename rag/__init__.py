@@ -6,7 +6,7 @@
     a.citations[0].quote          # verbatim: a.citations[0].paper.abstract[start:end]
     add("my.bib", library="mine")                             # a library of your own; answer(q, library="mine")
 
-`library` is a path, a name or None for the shipped abstracts; `model` a chat model's name or a
+`library` is a path, a name or None for the shipped abstracts; `model` a chat model's name, a GGUF file or a
 llama-index LLM object, `base_url` its server; `k` how many papers may be drawn on; `prompt_tokens`
 how many tokens of passages the model is shown, None for what its context has room for; `history` earlier
 Answers (or their dicts, or (question, text) pairs), oldest first; `where` which papers may be looked
@@ -312,9 +312,12 @@ def _filter(where: str | None) -> Filter:
 def _assistant(
     library: str | None, model: Any, base_url: str | None, k: int | None, prompt_tokens: int | None = None
 ) -> Assistant:
+    from os import PathLike, fspath
+
     from rag.answering.opening import shared_assistant
     from rag.settings import load
 
+    model = fspath(model) if isinstance(model, PathLike) else model
     name = model if isinstance(model, str) else None
     named = str(library) if library is not None else None
     settings = load(library=named, model=name, base_url=base_url, k=k, prompt_tokens=prompt_tokens)

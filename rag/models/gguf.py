@@ -129,7 +129,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _read_through(file: Path, size: int, progress: Progress) -> None:
     """Read a file once, so that the system has it at hand when it is loaded; a stage with a capital stands alone."""
-    stage, buffer = f"Loading {file.name}, MB", bytearray(CHUNK)
+    stage, buffer = f"Loading {file.name}", bytearray(CHUNK)
     with file.open("rb", buffering=0) as source:
         for done in range(0, size, CHUNK):
             progress(stage, done // MB, max(1, size // MB))

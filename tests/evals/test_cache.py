@@ -28,6 +28,7 @@ from rag.errors import ModelError, RagError, UsageError
 from rag.models import prices
 from rag.models.chat import ChatModel
 from rag.models.client import MORE_ROOM
+from rag.models.prices import Price
 from rag.records import Reply, Usage
 from rag.settings import load
 
@@ -402,6 +403,12 @@ def test_stopping_wakes_who_waits_and_leaves_calls_behind():
 
 
 # --- money --------------------------------------------------------------------------------------
+
+
+def test_a_model_s_own_file_needs_no_key_and_costs_nothing(tmp_path):
+    (tmp_path / "m.gguf").touch()
+    client = Calls("off", max_usd=0).client(str(tmp_path / "m.gguf"), None).ready()
+    assert client.price == Price(0, 0)
 
 
 def test_an_unknown_price_is_said_aloud_and_no_limit_is_promised(server, priced, capsys):

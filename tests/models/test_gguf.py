@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+import rag
 from rag import ModelError, UsageError
 from rag.cli.main import main
 from rag.models import gguf
@@ -88,13 +89,18 @@ def test_a_file_that_is_not_there_is_told(tmp_path, capsys):
     assert said(capsys) == ("", [f"rag: {file}: there is no such file"])
 
 
+def test_a_path_is_a_file_in_python(tmp_path):
+    with pytest.raises(UsageError, match=r"m\.gguf: there is no such file"):
+        rag.answer("What is S4?", model=tmp_path / "m.gguf")
+
+
 def test_a_file_that_cannot_be_loaded_is_told(tmp_path, capsys):
     pytest.importorskip("xllamacpp")
     file = tmp_path / "m.gguf"
     file.write_bytes(WHOLE + bytes(1000))
     assert main(["ask", "What is S4?", "--model", str(file)]) == 1
     assert said(capsys) == ("", [
-        "Loading m.gguf, MB",
+        "Loading m.gguf",
         f"rag: {file}: cannot be loaded; it is damaged, of a kind that xllamacpp does not know, or too large; "
         "get it again, or name another file, or leave --model out",
     ])  # fmt: skip
