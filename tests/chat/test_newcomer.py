@@ -9,6 +9,8 @@ from pathlib import Path
 import newcomer
 import pytest
 
+import rag
+
 CULTURE, TEAMING, FLASH, VQ = "d50cef565d59", "3568d1745706", "ab71d384aa75", "c7a335cf5bb9"
 S4, HIPPO, KV = "005efae14363", "64244dfecf81", "abf5bfe6adfe"
 
@@ -80,3 +82,10 @@ def test_the_picture_shows_this_chat():
     picture = html.unescape(newcomer.PICTURE.read_text("utf-8")).replace("\xa0", " ")
     assert [line for line in newcomer.LINES if line not in picture] == [], "type: python tests/newcomer.py"
     assert "1,227" in picture
+
+
+def test_the_readme_shows_what_is_printed():
+    page = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    shown = re.findall(r'^\$ rag ask "([^"]*)" \| (?:cat|head -1)\n(.*)', page, re.MULTILINE)
+    assert len(shown) >= 3
+    assert shown == [(question, rag.answer(question, model="extractive").text) for question, _ in shown]
