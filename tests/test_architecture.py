@@ -32,7 +32,7 @@ ROOMS = rooms()
 TOP = "rag"  # the modules beside the rooms
 TYPES = {"numpy", "rich"}  # packages that any room may name in an annotation
 ORDER = {
-    "answering": {"assistant", "plain", "detailed", "drafting", "survey", "search", "opening"}
+    "answering": {"assistant", "finding", "writing", "plain", "detailed", "drafting", "survey", "search", "opening"}
 }  # in a room of stages, the modules that know their order
 NAMES = set(
     """answer aanswer answer_many stream search cite table Cell Row Table add Added Attribution Bearing Library open_library
@@ -219,6 +219,23 @@ def test_functions_stay_short():
     }
     assert {name: lines for name, lines in lengths.items() if lines > 80} == {}
     assert statistics.median(lengths.values()) < 16
+
+
+def test_classes_and_modules_stay_small():
+    methods = {
+        f"{module}.{node.name}": sum(isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) for part in node.body)
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    assert {name: count for name, count in methods.items() if count > 25} == {}
+    long = {
+        module: lines
+        for module, tree in MODULES.items()
+        if (lines := max(node.end_lineno or 0 for node in tree.body)) > 470
+        and " long because " not in ast.get_docstring(tree)
+    }
+    assert long == {}, "part it, or say in its header why it is long"
 
 
 @pytest.mark.parametrize("command", ["ruff check .", "ruff format --check .", "mypy"], ids=["lint", "format", "types"])

@@ -64,10 +64,10 @@ SEARCHING: Mapping[str, Mapping[str, Any]] = {  # what is left out: the names pa
     "mended typing": {"rag.answering.followup.respelled": lambda text, spelled: text},
 }
 ANSWERING: Mapping[str, Mapping[str, Any]] = {
-    "dropping orders and background": {"rag.answering.assistant.asking": lambda text: text},
-    "lists": {"rag.answering.assistant.shape": _no_list},
-    "parts": {"rag.answering.assistant.shape": _whole},
-    "names": {"rag.answering.plain.subjects": lambda *rest: ()},
+    "dropping orders and background": {"rag.answering.finding.asking": lambda text: text},
+    "lists": {"rag.answering.finding.shape": _no_list},
+    "parts": {"rag.answering.finding.shape": _whole},
+    "names": {"rag.answering.drafting.subjects": lambda *rest: ()},
     "learned relevance (cosine instead)": {
         "rag.answering.relevance.likelihood": lambda signal: max(0.0, signal.cosine)
     },
