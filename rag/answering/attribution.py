@@ -2,7 +2,7 @@
 
 First, does it speak of what is claimed: a logistic of how near its nearest sentence is in meaning, how much of the
 claim's wording its title and one sentence hold, how likely its quotes support the claim (`rag.answering.support`) and
-whether a name is missing; fitted by `evals/bench/claims.py`. Then, does it say the same: a figure that its quotes give
+whether a name is missing; fitted on every other claim of `evals/claims.jsonl`. Then, does it say the same: a figure that its quotes give
 otherwise, or a word that they turn round, makes the paper differ; a figure or name that it lacks leaves it unclear.
 """
 
