@@ -14,7 +14,7 @@ import pytest
 from made import FLASH, POKER, S4
 
 from evals import gold
-from evals.bench import ablation, fuzz, refusal, startup, support, verification
+from evals.bench import ablation, cells, fuzz, refusal, startup, support, verification
 
 BENCH = Path(gold.__file__).parent / "bench"
 NEEDS = {"relevance", "support", "retrieval", "search_speed"}  # a folder of data sets
@@ -122,6 +122,12 @@ def test_drafts_are_scored(run, monkeypatch):
     )
     assert run("verification", "claims") == ""  # each has its label
     assert "right answers" in run("verification", "score")
+
+
+def test_cells_of_tables_are_judged(run, monkeypatch):
+    few = cells.gold()[:3]
+    monkeypatch.setattr(cells, "gold", lambda: few)
+    assert re.search(r"seen +task +\d of \d right", run("cells"))
 
 
 def test_exports_are_broken():
