@@ -12,7 +12,7 @@ import rag
 from rag.errors import UsageError
 from rag.records import EXTRACTIVE, Answer, Paper
 
-from . import baseline, gold, plain, run
+from . import baseline, gold, plain, replies, run
 from .records import Manifest, Run
 
 
@@ -25,10 +25,19 @@ def questions_of(arguments: argparse.Namespace) -> tuple[gold.Question, ...]:
         if (arguments.split in ("all", question.split))
         and (not arguments.kind or question.kind in arguments.kind)
         and (not arguments.id or question.id in arguments.id)
+        and (not (kept := recorded(arguments)) or question.id in kept.ids)
     )
     if not chosen:
         raise UsageError("no question fits --split, --kind and --id; type: rag eval lint")
     return chosen
+
+
+def recorded(arguments: argparse.Namespace) -> replies.Replies | None:
+    """The recorded replies that are replayed; None where they are not, or there are none."""
+    if arguments.cache != "only" or not is_chat(arguments):
+        return None
+    found: replies.Replies | None = arguments.place.recorded(arguments.model)
+    return found
 
 
 def is_chat(arguments: argparse.Namespace) -> bool:
@@ -56,7 +65,10 @@ def labelled() -> tuple[Any, ...]:
 def ran(arguments: argparse.Namespace, questions: Sequence[gold.Question]) -> tuple[Run, Path]:
     """The questions asked as the options say; the run and its folder."""
     ask, workers = asker(arguments), arguments.concurrency if is_chat(arguments) else 1
-    return executed(arguments, _manifest(arguments, questions), run.tasks(questions, arguments.samples), ask, workers)
+    todo = run.tasks(questions, arguments.samples)
+    if recorded(arguments):
+        todo = [task for task in todo if task.variant == 0]  # what was recorded
+    return executed(arguments, _manifest(arguments, questions), todo, ask, workers)
 
 
 def executed(

@@ -39,6 +39,7 @@ from rag.records import Reply, Usage
 from rag.settings import load
 
 from .money import Ledger, tokens_of
+from .replies import Replies, Stale, step_of
 from .run import Stop
 
 FOLDER = Path(__file__).parent / "cache"
@@ -201,7 +202,7 @@ class Client:
 
     def __init__(
         self, model: str, base_url: str, *, mode: Mode, store: Store | None, ledger: Ledger, gate: Gate,
-        reply_tokens: int, temperature: float | None,
+        reply_tokens: int, temperature: float | None, recorded: Replies | None = None,
     ) -> None:  # fmt: skip
         self.model, self.base_url, self.reply_tokens = model, base_url, reply_tokens
         self._prices = load().prices
@@ -209,6 +210,7 @@ class Client:
         self._mode, self._store, self._ledger, self._gate = mode, store, ledger, gate
         self._parameters = {"reply_tokens": reply_tokens, "temperature": temperature}
         self._temperature = temperature
+        self._recorded = recorded if mode == "only" else None
         self._chat: ChatModel | None = None
         self._guard = threading.Lock()
         self._unreached = 0
@@ -225,7 +227,10 @@ class Client:
         """The reply that would be replayed."""
         if self._store is None or self._mode in ("refresh", "off"):
             return None
-        found = self._store.get(self._key(system, user, sample))
+        text = self._recorded and self._recorded.to(system, user)
+        found = self._store.get(self._key(system, user, sample)) if not text else None
+        if text:
+            found = Reply(text, Usage(1, tokens_of(system + user), tokens_of(text)), "stop")
         return found and replace(found, usage=priced(found.usage, self.price))
 
     def ask(self, system: str, user: str, sample: int) -> Reply:
@@ -241,6 +246,8 @@ class Client:
             self._ledger.count("replayed", found.usage, self.price)
             yield Part(found.text, found.finish, found.usage)
             return
+        if self._recorded:
+            raise Stale(f"no recorded reply to this prompt: {step_of(system)}")
         if self._mode == "only":
             raise ModelError(f"this call of {self.model} is not in evals/cache/; run once with --cache use")
         deadline = Deadline(DEADLINE, self._gate.stopped.is_set)
@@ -340,13 +347,20 @@ class Calls:
     """All calls of one command: one store and one ledger, a gate for each server."""
 
     def __init__(
-        self, mode: Mode, *, max_usd: float | None = None, concurrency: int = 4, folder: Path | None = None
+        self,
+        mode: Mode,
+        *,
+        max_usd: float | None = None,
+        concurrency: int = 4,
+        folder: Path | None = None,
+        replies: Callable[[str], Replies | None] = lambda model: None,
     ) -> None:
         if max_usd is not None and not max_usd >= 0:
             raise UsageError(f"--max-usd is {max_usd:g}; give an amount such as 2.50")
         self.ledger = Ledger(max_usd)
         self._mode = mode
         self._concurrency = concurrency
+        self._replies = replies
         self._store = None if mode == "off" else Store((folder or FOLDER) / "calls.sqlite")
         self._gates: dict[str, Gate] = {}
         self._clients: dict[tuple[str, str, int], Client] = {}
@@ -366,6 +380,7 @@ class Calls:
                 gate=self._gates.setdefault(key[1], Gate(self._concurrency)),
                 reply_tokens=key[2],
                 temperature=settings.temperature,
+                recorded=self._replies(model),
             )
         return self._clients[key]
 
@@ -379,7 +394,10 @@ def calls_of(arguments: argparse.Namespace) -> Calls:
     """The calls of a command, the same for its answers, its confirmations and its judge: one budget."""
     if getattr(arguments, "calls", None) is None:
         folder, most = arguments.place.cache, arguments.max_usd
-        arguments.calls = Calls(arguments.cache, max_usd=most, concurrency=arguments.concurrency, folder=folder)
+        arguments.calls = Calls(
+            arguments.cache, max_usd=most, concurrency=arguments.concurrency, folder=folder,
+            replies=arguments.place.recorded,
+        )  # fmt: skip
     return arguments.calls  # type: ignore[no-any-return]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from rag.errors import RagError, UsageError
 from rag.records import EXTRACTIVE, Paper
 
-from . import baseline, gold, lint, options, run, studies
+from . import baseline, gold, lint, options, replies, run, studies
 from .asking import (
     asker,
     asking,
@@ -32,6 +32,7 @@ from .asking import (
     questions_of,
     ran,
     read_run,
+    recorded,
 )
 from .compare import Comparison, compare, too_few
 from .place import place_of
@@ -71,6 +72,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         return 2
     accepted = blessed(arguments)  # before a run is paid for that has nothing to be compared with
     candidate, folder = ran(arguments, questions)
+    if not (candidate := _unstale(candidate)).records:
+        return EXIT["invalid"]
     abstracts = {id: paper.abstract for id, paper in papers.items()}
     fresh, whole = _confirm(arguments, questions), is_whole(arguments)
     result = compare(accepted, candidate, questions, abstracts, fresh, whole=whole)
@@ -93,6 +96,8 @@ def run_only(arguments: argparse.Namespace) -> int:
     questions = questions_of(arguments)
     papers = papers_of(arguments)
     candidate, folder = ran(arguments, questions)
+    if not (candidate := _unstale(candidate)).records:
+        return EXIT["invalid"]
     _report(arguments, None, candidate, None, questions, papers, folder)
     _judge(arguments, candidate, questions, folder)
     if reason := too_few(candidate.records):
@@ -109,11 +114,13 @@ def bless(arguments: argparse.Namespace) -> int:
         raise UsageError("a baseline is moved only with a reason: rag eval bless --reason ...")
     if arguments.split != "all" or not is_whole(arguments):
         raise UsageError("a baseline is of the whole gold set; leave --split, --kind and --id out")
-    questions = arguments.place.questions()
+    questions = questions_of(arguments)
     papers = papers_of(arguments)
     if _linted(arguments, questions, papers, all_of_it=True):
         return 2
     candidate, _ = ran(arguments, questions)
+    if not (candidate := _unstale(candidate)).records:
+        return EXIT["invalid"]
     abstracts = {id: paper.abstract for id, paper in papers.items()}
     path = baseline_path(arguments)
     baseline.bless(candidate, arguments.reason, headline(candidate, questions, abstracts), path)
@@ -223,11 +230,19 @@ def _judge(
         print(f"rag: judge {arguments.judge}: no figure: {error}", file=sys.stderr)
 
 
+def _unstale(candidate: Run) -> Run:
+    """A run without the questions whose recorded replies are stale, which are named."""
+    kept, stale = replies.parted(candidate)
+    if stale:
+        print(f"rag: {replies.told(stale, len(candidate.records))}", file=sys.stderr)
+    return kept
+
+
 def _confirm(
     arguments: argparse.Namespace, questions: Sequence[gold.Question]
 ) -> Callable[[Sequence[str], int], list[Record]] | None:
     """Fresh samples for questions that look broken; None where answers do not vary."""
-    if not is_chat(arguments):
+    if not is_chat(arguments) or recorded(arguments):
         return None
 
     def confirm(ids: Sequence[str], samples: int) -> list[Record]:

@@ -23,7 +23,7 @@ from rag.errors import UsageError
 from rag.places import home
 from rag.settings import load
 
-from . import baseline, cache, gold, run
+from . import baseline, cache, gold, replies, run
 
 LOCK = "gold.lock"
 IGNORED = "runs/\ncache/\n"
@@ -72,6 +72,10 @@ class Place:
     def baseline(self, model: str) -> Path:
         """Where the baseline of an answerer lies."""
         return baseline.path_for(model, self.baselines)
+
+    def recorded(self, model: str) -> replies.Replies | None:
+        """The recorded replies of a model to the shipped questions. Raises RunError."""
+        return replies.load(model) if self.file == gold.GOLD else None
 
     @property
     def accepting(self) -> str:

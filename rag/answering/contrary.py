@@ -83,7 +83,7 @@ _MOVED = ("no", frozenset("not never cannot".split()))  # "no N is V" says what 
 _REPLACES = re.compile(r"replac|substitut|supersed")
 _REPLACED_BY = frozenset("with by".split())
 _IDLE = re.compile(  # deny nothing: "it instead selects", "including but not limited to"
-    r"\b(?:instead(?! of\b)|rather(?! than\b)|not (?:only|just|merely|solely|simply|limited to)\b)"
+    r"\b(?:with (?:and|or) without|instead(?! of\b)|rather(?! than\b)|not (?:only|just|merely|solely|simply|limited to)\b)"
 )
 _IN_PLACE = re.compile(r"\bin (?:place|lieu) of\b|\bas opposed to\b")
 

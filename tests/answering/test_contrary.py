@@ -87,6 +87,8 @@ def test_what_is_turned_round_is_told(claim, quote):
             "On SetB (length 64K) they beat chance, with 63.1% accuracy.",
             "The first to beat chance on SetA (length 16K, 61.4% accuracy) and SetB (length 64K, 63.1% accuracy).",
         ),
+        ("It is timed with and without caching of keys.", "Each system is timed with caching of keys."),
+        ("It runs with or without a teacher model.", "It runs alone or beside a teacher model."),
         ("", "Nothing."),
     ],
 )
