@@ -39,7 +39,7 @@ from rag.library.spellings import TOKEN, spelling, strong
 from rag.library.store import Library
 from rag.records import EXTRACTIVE, Draft, Paper
 from rag.settings import Settings
-from rag.text import STOPWORDS, Span, readable, terms
+from rag.text import STOPWORDS, Span, looks_english, readable, terms
 
 MET = 12  # papers that have a name, which may say what it is
 LISTED = 8  # papers of a library that are shown where it is asked which there are
@@ -84,7 +84,7 @@ class Plain(Drafting):
 
     def _unheard(self, case: Case) -> Draft | None:
         """The refusal of a question about what stands in no paper, a name or all that is asked; None for any other."""
-        if case.meant.papers:
+        if case.meant.papers or not looks_english(case.own):
             return None
         strange, said = self._strange(case), set(terms(case.query))
         if not strange or not said <= {term for word in strange for term in terms(word)}:
