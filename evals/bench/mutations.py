@@ -47,7 +47,7 @@ from evals.compare import Comparison, compare  # noqa: E402
 from evals.records import Manifest, Run  # noqa: E402
 from rag.records import Answer  # noqa: E402
 
-FAST = 4  # `--fast` asks every fourth question
+FAST = 8  # `--fast` asks every eighth question
 FEW = 2  # and tries so many faults, and changes that are none
 
 

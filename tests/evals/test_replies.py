@@ -27,13 +27,14 @@ def asking(client):
     return lambda question, history, sample: rag.answer(question, history=history, model=model, library=library)
 
 
+@pytest.mark.slow
 def test_recorded_replies_replay_the_whole_path(client):
-    """A question of some kinds; all of them: rag eval --model capable --cache only."""
+    """All sixty, as `rag eval --model capable --cache only` asks them."""
     questions = {question.id: question for question in gold.load()}
-    every = {questions[id].kind: questions[id] for id in replies.load(MODEL).ids}
-    assert len(every) >= 8
-    chosen = {kind: every[kind] for kind in ("single", "multi", "followup", "comparison")}
-    found = [run.ask_one(run.Task(question, 0, 0), asking(client)) for question in chosen.values()]
+    chosen = [questions[id] for id in dict.fromkeys(replies.load(MODEL).ids)]
+    assert len(chosen) == 60
+    assert len({question.kind for question in chosen}) >= 8
+    found = [run.ask_one(run.Task(question, 0, 0), asking(client)) for question in chosen]
     kept, stale = replies.parted(Run(baseline.load(baseline.path_for(MODEL)).manifest, tuple(found)))
     assert [record.error for record in kept.records if record.error] == []
     if not kept.records:
