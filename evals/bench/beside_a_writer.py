@@ -16,6 +16,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -50,6 +51,7 @@ def main() -> None:
     if given.child:
         {"ask": ask, "write": work}[given.child](given.folder, given.seed, given.changes)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its processes end with it
     with tempfile.TemporaryDirectory(prefix="beside.") as name:
         place = Path(name)
         times: dict[str, list[float]] = {phase: [] for phase in PHASES}
@@ -141,7 +143,10 @@ def _start(what: str, folder: Path, seed: int, touched: int) -> subprocess.Popen
 
 
 def _ended(process: subprocess.Popen[str]) -> Any:
-    out, err = process.communicate(timeout=600)
+    try:
+        out, err = process.communicate(timeout=600)
+    finally:
+        process.kill()  # nothing, if it has ended
     assert process.returncode == 0, f"exit code {process.returncode}: {err[-2000:]}"
     return json.loads(out.splitlines()[-1])
 
