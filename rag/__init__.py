@@ -225,6 +225,7 @@ def add(
 ) -> Added:
     """Read files, folders and archives into a library of your own, made if it is not there; what became of each record.
 
+    A text such as "doi:10.1000/xyz", "arxiv:2205.14135" or "pmid:12345" is fetched from its public service.
     `format` (such as "ris") overrides what the content says, `columns` says what a field is called in a table
     or JSON ({"title": "Headline"}), `dry_run` stores nothing, `progress` is told (stage, done, of how many).
     Raises ReadError when no paper could be read at all.
@@ -239,7 +240,7 @@ def add(
     name = load(library=str(library) if library is not None else None, model="extractive").library
     if name is None:
         raise UsageError("the shipped library is never changed", Remedy.NAME_LIBRARY)
-    files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    files = [paths] if isinstance(paths, str | Path) else list(paths)
     report = added(files, name, open_embedder(), Way(format, columns or {}), dry_run=dry_run, progress=progress)
     if report.problem:
         raise report.problem

@@ -77,6 +77,7 @@ class Remedy(Enum):
         "type: rag models --base-url {server}, choose one of those",
     )
     CHECK_NETWORK = Words("check base_url and the network", "check --base-url and the network")
+    CHECK_CONNECTION = Words("check the network", "check the network")
     CHECK_RUNNING = Words("is the server running? check base_url", "is the server running? check --base-url")
     START_OLLAMA = Words("is Ollama running? At a terminal type: ollama serve", "is Ollama running? Type: ollama serve")
     START_LMSTUDIO = Words(

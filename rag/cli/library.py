@@ -143,6 +143,8 @@ def _file_line(file: dict[str, Any], library: str) -> str:
         f"read {file['read']}, {file['state']}"
     )
     again = f"; type: rag sync --library {quote(library)}" + " --prune" * (file["state"] == "no longer there")
+    if file["state"] == "its copy is lost":
+        again = f"; type: rag add {quote(file['file'])} --library {quote(library)}"
     return line + (again if file["state"] != "unchanged since" else "")
 
 
@@ -179,19 +181,20 @@ def _status(settings: Settings) -> dict[str, Any]:
 
 
 def add(arguments: argparse.Namespace) -> int:
-    """Read files into a library of one's own."""
-    from pathlib import Path
-
+    """Read files into a library of one's own, or what addresses name."""
     from rag.library import changes
     from rag.library.embed import open_embedder
     from rag.show.progress import Bar
+    from rag.sources import asked
 
     way = changes.Way(arguments.format, _columns(arguments.map))
-    name, files = _own_library(arguments), [Path(os.path.expanduser(file)) for file in arguments.files]
+    name, named = _own_library(arguments), [os.path.expanduser(file) for file in arguments.files]
+    if hosts := asked(named):
+        print(f"rag: asking {common.one_line(hosts)}", file=sys.stderr)
     with Bar("Adding", quiet=True) as bar:
-        report = changes.add(files, name, open_embedder(), way, dry_run=arguments.dry_run, progress=bar)
+        report = changes.add(named, name, open_embedder(), way, dry_run=arguments.dry_run, progress=bar)
     code = _reported(report, arguments)
-    return code if all(map(os.path.exists, files)) else 1
+    return 1 if {piece.source for piece in report.skipped}.intersection(named) else code
 
 
 def sync(arguments: argparse.Namespace) -> int:

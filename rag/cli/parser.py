@@ -185,7 +185,8 @@ def _reading(commands: Any) -> None:
 
 def _changing(commands: Any) -> None:
     command = _command(commands, "add", "read files of papers into a library of your own")
-    command.add_argument("files", nargs="+", metavar="FILE", help="a file, an archive, or a folder of them")
+    text = "a file, an archive, a folder of them; or doi:10.1000/xyz, arxiv:2205.14135, pmid:12345, which are fetched"
+    command.add_argument("files", nargs="+", metavar="FILE", help=text)
     text = f"what the files are (default: seen from their content): {', '.join(formats.OWN_NAMES)}"
     command.add_argument("--format", metavar="NAME", help=text)
     text = "what a field is called in a table or JSON, such as title=Headline; may be repeated"

@@ -30,6 +30,7 @@ from rag.places import home
 from rag.readers import Way
 from rag.records import Paper
 from rag.remedies import Remedy
+from rag.sources import brought
 
 __all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
 
@@ -38,7 +39,7 @@ Agree = Callable[[Sequence[Paper]], bool]  # are these papers to be removed?
 
 
 def add(
-    paths: Sequence[Path],
+    paths: Sequence[Path | str],
     name: str,
     embedder: Embedder,
     way: Way | None = None,
@@ -48,11 +49,13 @@ def add(
 ) -> Added:
     """Read files into the library of that name, made if it is not there; only what is new is embedded.
 
+    A text may be an address (`rag.addresses`): what it names is fetched, kept, and read from there ever after.
     Raises UsageError, LibraryError or EmbedError. When no paper could be read nothing is stored or made,
     and `problem` of the report says why.
     """
-    look = partial(named, paths, way or Way())
-    folder = own_folder(name)
+    way, folder = way or Way(), own_folder(name)
+    files, missed = brought(paths)
+    look = partial(named, files, way, missed)
     is_new = not os.path.isfile(folder / FILE)
     first = planned(name, look(Origins()), None, progress) if is_new else None
     if first and (dry_run or first.report.problem):
@@ -80,6 +83,7 @@ def sync(
     With `prune`, papers that none of their files holds any more are removed if `agree` says so; every file is
     read for that. A paper of a file of which anything was refused is never pruned, nor is one that names no file.
 
+    What came from a public service is not asked for again.
     Raises LibraryError, also when no file is known, or EmbedError.
     """
     folder = own_folder(name)

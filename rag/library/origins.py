@@ -11,8 +11,10 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag.addresses import address_at
 from rag.readers import Way, file_named, file_of, version
 
 if TYPE_CHECKING:
@@ -206,7 +208,7 @@ def sources(library: Library) -> list[dict[str, Any]]:
 def state(source: Source) -> str:
     """What became of a file since it was read."""
     if not source.is_there:
-        return "no longer there"
+        return "its copy is lost" if address_at(Path(source.path)) else "no longer there"
     return "unchanged since" if digest(source.path) == source.sha256 else "changed since"
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rag.addresses import address_at
 from rag.errors import LibraryError, ReadError
 from rag.library.origins import Origin, Origins, Source, digest, way_dict
 from rag.library.report import Added
@@ -53,29 +54,37 @@ class Looked:
         return {*self.before.names.values(), *(file.name for file, _ in self.read.values())}
 
 
-def named(paths: Sequence[Path], way: Way, before: Origins) -> Looked:
-    """What to do for files and folders that were named."""
+def named(paths: Sequence[Path], way: Way, missed: Sequence[Skipped], before: Origins) -> Looked:
+    """What to do for files and folders that were named; `missed` is what could not be brought."""
     listing, missing = listed(paths)
     before, turned = _turned(listing, before)
-    found = _called([(file, way) for file in listing], before)
+    found = _called([(file, _way(file.path, way)) for file in listing], before)
     by_hand = {name for names in before.removed.values() for name in names}
     known = {path: origin for path, origin in before.files.items() if path in found}
     kept = {path: one for path, one in known.items()
-            if one.source.way == way and one.source.file not in by_hand and one.source.is_as_read()}  # fmt: skip
-    given = {os.path.abspath(path): way for path in paths if os.path.exists(path)}
+            if one.source.way == found[path][1] and one.source.file not in by_hand and one.source.is_as_read()}  # fmt: skip
+    given = {os.path.abspath(path): _way(path, way) for path in paths if os.path.exists(path)}
     return Looked(
         read={path: one for path, one in found.items() if path not in kept},
         rest=there(before, set(found) - set(kept)),
         kept=tuple(kept.values()),
-        missing=tuple(missing),
+        missing=(*missed, *missing),
         given=tuple({"path": p, **way_dict(w)} for p, w in given.items() if before.given.get(p) != w),
         before=before,
         turned=turned,
     )
 
 
+def _way(path: Path, way: Way) -> Way:
+    """How a file is read: what was brought from an address says itself what it is."""
+    return Way() if address_at(path) else way
+
+
 def every(before: Origins, prune: bool) -> Looked:
-    """What to do for all that was ever named: what is there, what changed, what is gone."""
+    """What to do for all that was ever named: what is there, what changed, what is gone.
+
+    What was brought from an address is never gone: when its file is lost, it can be brought again.
+    """
     if not before.files:
         raise LibraryError("no file is known to have made this library", Remedy.ADD_FILES_AGAIN)
     named = {given: way for given, way in before.given.items() if os.path.exists(given)}
@@ -93,7 +102,7 @@ def every(before: Origins, prune: bool) -> Looked:
         read={p: found[p] for p in sorted(found, key=lambda p: order.get(p, len(order))) if p not in as_were},
         rest={path: found[path] for path in as_were},
         kept=tuple(kept),
-        gone=tuple(one.source for path, one in before.files.items() if path not in found),
+        gone=tuple(one.source for p, one in before.files.items() if p not in found and not address_at(Path(p))),
         before=before,
         sync=True,
         prune=prune,

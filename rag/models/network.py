@@ -35,7 +35,7 @@ def openai_client(url: str, key: str | None = None, **options: Any) -> Any:
     """
     from openai import OpenAI
 
-    _check_secure(url)
+    check_secure(url)
     options = {"max_retries": 0} | options
     return OpenAI(base_url=url, api_key=key or key_of(url), http_client=http_client(url), **options)
 
@@ -69,7 +69,7 @@ def _limits() -> Any:
 # --- http and https -----------------------------------------------------------------------------
 
 
-def _check_secure(url: str) -> None:
+def check_secure(url: str) -> None:
     """Raises UsageError for http:// to a public host, unless that was said twice."""
     if urlsplit(url).scheme == "http" and is_public(url) and os.environ.get(INSECURE, "") not in ("1", "true", "yes"):
         raise UsageError(f"{shown(url)} is http://, which anybody on the way can read", Remedy.USE_HTTPS)

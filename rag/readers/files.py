@@ -21,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from rag.addresses import address_at
 from rag.readers.record import Skipped
 
 FILE_BYTES = 512 * 2**20  # of one file, unpacked; the yearly PubMed files have up to 300 MB
@@ -53,7 +54,8 @@ class Refused(Exception):
 def listed(paths: Iterable[Path]) -> tuple[list[File], list[Skipped]]:
     """The files of paths and folders in sorted order, each once, and the paths that do not exist.
 
-    A file is shown under its name, or its path in the folder; where two would be the same, under its whole path.
+    A file is shown under its name, or its path in the folder; where two would be the same, under its whole path. One
+    that was brought from an address is shown as that.
     """
     found: dict[str, File] = {}
     missing: list[Skipped] = []
@@ -62,11 +64,11 @@ def listed(paths: Iterable[Path]) -> tuple[list[File], list[Skipped]]:
             inside = [file for file in _inside(path, missing) if _is_shown(file, path)]
             files = [File(file, file.relative_to(path).as_posix(), False) for file in inside]
         elif os.path.exists(path):
-            files = [File(path, path.name, True)]
+            files = [File(path, address_at(path) or path.name, True)]
         else:
             is_web = re.match(r"https?:/", str(path))
             why = (
-                "nothing is fetched; save the page or export as a file"
+                "pages are not fetched; save it as a file, or name the paper: doi:..., arxiv:... or pmid:..."
                 if is_web
                 else "no such file or folder; check the spelling"
             )
