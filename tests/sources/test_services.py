@@ -120,7 +120,7 @@ def test_an_address_has_one_form_and_a_file_that_leads_back_to_it(text, address,
 def test_a_number_that_cannot_be_is_told_and_nobody_is_asked(text, at):
     with pytest.raises(BadAddress):
         address_of(text)
-    code, out, err = called("add", text, "--library", "mine")
+    code, _out, err = called("add", text, "--library", "mine")
     assert (code, err.count("\n")) == (1, 1)
     assert err.startswith(f"rag: {text}: is ") if len(text) < 100 else err.startswith("rag: doi:10.1000/xxx")
     assert at.log == []
@@ -131,7 +131,7 @@ def test_a_number_that_cannot_be_is_told_and_nobody_is_asked(text, at):
 
 def test_a_doi_is_a_paper_whose_source_it_is(at):
     crossref(at)
-    code, out, err = called("add", f"doi:{DOI}", "--library", "mine")
+    code, _out, err = called("add", f"doi:{DOI}", "--library", "mine")
     assert (code, err) == (0, f"rag: asking {at.host}:{at.port} (or {at.host}:{at.port})\n")
     (one,) = paper()
     assert (one.title, one.year, one.venue, one.doi) == (WORK["title"][0], 2021, "Journal of Wet Computing", DOI)
@@ -201,7 +201,7 @@ def test_several_preprints_are_one_request_and_each_keeps_its_own(at):
                ENTRY.format(id="math/0703001v1", title="Kites", abstract="Kites fly for 3 days.")]  # fmt: skip
     at.expect_request("/arxiv/api/query").respond_with_data(FEED.format(entries="".join(entries)))
     named = ["arxiv:2105.00001", "https://arxiv.org/abs/math/0703001", "arxiv:2105.99999"]
-    code, out, err = called("add", *named, "--library", "mine")
+    code, out, _err = called("add", *named, "--library", "mine")
     assert code == 1, "one is not there"
     assert "arxiv:2105.99999: " in out
     assert "knows no such preprint; check the number" in out
@@ -273,7 +273,7 @@ PAGE = Response("<!DOCTYPE html><html><title>Log in</title></html>", content_typ
 )  # fmt: skip
 def test_what_fails_is_one_line(at, reply, said):
     at.expect_request(f"/crossref/works/{DOI}").respond_with_response(reply)
-    code, out, err = called("add", f"doi:{DOI}", "--library", "mine")
+    code, _out, err = called("add", f"doi:{DOI}", "--library", "mine")
     assert (code, err.count("\n")) == (1, 2)
     assert err.splitlines()[1].startswith(f"rag: doi:{DOI}: {at.host}:{at.port} ")
     assert said in err
