@@ -225,7 +225,8 @@ def add(
 ) -> Added:
     """Read files, folders and archives into a library of your own, made if it is not there; what became of each record.
 
-    A text such as "doi:10.1000/xyz", "arxiv:2205.14135" or "pmid:12345" is fetched from its public service.
+    A text such as "doi:10.1000/xyz", "arxiv:2205.14135" or "pmid:12345" is fetched from its public service;
+    "zotero:" and "zotero:COLLECTION" read Zotero's database.
     `format` (such as "ris") overrides what the content says, `columns` says what a field is called in a table
     or JSON ({"title": "Headline"}), `dry_run` stores nothing, `progress` is told (stage, done, of how many).
     Raises ReadError when no paper could be read at all.

@@ -1,6 +1,6 @@
 """Papers that lie in no file of one's own are named by an address; what was brought from there is kept as a file.
 
-    doi:10.1000/xyz   arxiv:2205.14135   pmid:12345
+    doi:10.1000/xyz   arxiv:2205.14135   pmid:12345   zotero:   zotero:Collection/Subcollection
 
 The pages that show a DOI, a preprint or a PubMed record are addresses too. A kept file is read, compared and
 forgotten as any other; only its name, which sources of papers use, is the address.
@@ -15,9 +15,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from rag.places import home
 
-ENDINGS = {"doi": ".json", "arxiv": ".atom", "pmid": ".xml"}  # scheme -> what is kept
+ZOTERO = "zotero"
+ENDINGS = {"doi": ".json", "arxiv": ".atom", "pmid": ".xml", ZOTERO: ".json"}  # scheme -> what is kept
 LONGEST = 240  # bytes of a file's name, which most file systems take
-_SCHEME = re.compile(r"(doi|arxiv|pmid):", re.IGNORECASE)
+_SCHEME = re.compile(r"(doi|arxiv|pmid|zotero):", re.IGNORECASE)
 _ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(.+)", re.IGNORECASE)
 _FORMS = {
     "doi": (re.compile(r"10\.\d{4,9}(?:\.\d+)*/[^\s\x00-\x20\x7f]+"), "is no DOI, which looks like doi:10.1000/xyz"),
@@ -26,6 +27,7 @@ _FORMS = {
         "is no number of arXiv, which looks like arxiv:2205.14135 or arxiv:math/0703001",
     ),
     "pmid": (re.compile(r"[1-9]\d{0,8}"), "is no number of PubMed, which looks like pmid:12345"),
+    ZOTERO: (re.compile(r"[^\x00-\x1f\x7f]*"), "is no name of a collection"),
 }
 
 
@@ -95,7 +97,7 @@ def _checked(scheme: str, id: str) -> Address:
     """The address, in the one form of all that name the same."""
     if scheme == "doi" and (preprint := _ARXIV_DOI.fullmatch(id)):
         scheme, id = "arxiv", preprint[1]
-    id = id.lower() if scheme == "doi" else id
+    id = id.strip("/ ") if scheme == ZOTERO else id.lower() if scheme == "doi" else id
     form, wrong = _FORMS[scheme]
     if not form.fullmatch(id):
         raise BadAddress(wrong)

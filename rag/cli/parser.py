@@ -185,7 +185,10 @@ def _reading(commands: Any) -> None:
 
 def _changing(commands: Any) -> None:
     command = _command(commands, "add", "read files of papers into a library of your own")
-    text = "a file, an archive, a folder of them; or doi:10.1000/xyz, arxiv:2205.14135, pmid:12345, which are fetched"
+    text = (
+        "a file, an archive, a folder of them; doi:10.1000/xyz, arxiv:2205.14135 or pmid:12345, which are fetched; "
+        "zotero: or zotero:COLLECTION"
+    )
     command.add_argument("files", nargs="+", metavar="FILE", help=text)
     text = f"what the files are (default: seen from their content): {', '.join(formats.OWN_NAMES)}"
     command.add_argument("--format", metavar="NAME", help=text)

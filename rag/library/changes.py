@@ -27,10 +27,10 @@ from rag.library.report import Added
 from rag.library.store import Library, writer
 from rag.library.vectors import collections_folder
 from rag.places import home
-from rag.readers import Way
+from rag.readers import Skipped, Way
 from rag.records import Paper
 from rag.remedies import Remedy
-from rag.sources import brought
+from rag.sources import brought, refreshed
 
 __all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
 
@@ -83,18 +83,26 @@ def sync(
     With `prune`, papers that none of their files holds any more are removed if `agree` says so; every file is
     read for that. A paper of a file of which anything was refused is never pruned, nor is one that names no file.
 
-    What came from a public service is not asked for again.
+    What came from a public service is not asked for again; Zotero is.
     Raises LibraryError, also when no file is known, or EmbedError.
     """
     folder = own_folder(name)
     if dry_run:
-        return _tried(folder, name, partial(every, prune=prune), progress)
+        with closing(Library.open(folder)) as library:
+            look = partial(every, prune=prune, missed=_refreshed(library))
+            return replace(_plan(name, look, library, progress).report, dry_run=True)
     with _writing(folder, embedder, create=False) as library:
-        plan = _plan(name, partial(every, prune=prune), library, progress)
+        missed = _refreshed(library)
+        plan = _plan(name, partial(every, prune=prune, missed=missed), library, progress)
         if plan.report.removed and not agree(list(library.papers(plan.report.removed).values())):
-            plan = _plan(name, partial(every, prune=False), library, progress)
+            plan = _plan(name, partial(every, prune=False, missed=missed), library, progress)
         _store(library, plan, "sync", embedder, progress)
         return plan.report
+
+
+def _refreshed(library: Library) -> tuple[Skipped, ...]:
+    """Bring Zotero's part up to date; what of it could not be had."""
+    return refreshed(origins(library.journal()).files)
 
 
 def _tried(folder: Path, name: str, look: Callable[[Origins], Looked], progress: Progress | None) -> Added:

@@ -80,8 +80,8 @@ def _way(path: Path, way: Way) -> Way:
     return Way() if address_at(path) else way
 
 
-def every(before: Origins, prune: bool) -> Looked:
-    """What to do for all that was ever named: what is there, what changed, what is gone.
+def every(before: Origins, prune: bool, missed: Sequence[Skipped] = ()) -> Looked:
+    """What to do for all that was ever named: what is there, what changed, what is gone; `missed` could not be brought.
 
     What was brought from an address is never gone: when its file is lost, it can be brought again.
     """
@@ -102,6 +102,7 @@ def every(before: Origins, prune: bool) -> Looked:
         read={p: found[p] for p in sorted(found, key=lambda p: order.get(p, len(order))) if p not in as_were},
         rest={path: found[path] for path in as_were},
         kept=tuple(kept),
+        missing=tuple(missed),
         gone=tuple(one.source for p, one in before.files.items() if p not in found and not address_at(Path(p))),
         before=before,
         sync=True,
