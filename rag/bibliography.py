@@ -192,6 +192,14 @@ def family_name(author: str) -> str:
     return author.split(",")[0] if "," in author else author.split()[-1] if author.split() else ""
 
 
+def byline(paper: Paper) -> str:
+    """Who wrote it and when, as short as one says it: "Reef et al. 2021"; "" if neither is known."""
+    names = [readable(family_name(author)) for author in paper.authors]
+    and_others = len(names) > 2 or paper.extra.get(OTHERS) == "yes"
+    who = f"{names[0]} et al." if names and and_others else " and ".join(names)
+    return " ".join(filter(None, [who, str(paper.year or "")]))
+
+
 def _ascii(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 

@@ -30,6 +30,7 @@ PRUNED_SHOWN = 20  # papers named before they are removed
 def list_papers(arguments: argparse.Namespace) -> int:
     """Print the papers of the library, a line each."""
     from rag import filters
+    from rag.bibliography import byline
     from rag.show.render import shown
 
     said = " ".join(arguments.filter)
@@ -38,11 +39,18 @@ def list_papers(arguments: argparse.Namespace) -> int:
     ids = library.subsets.selected(where).ids if where else None
     papers = [paper for paper in library if ids is None or paper.id in ids]
     if arguments.json:
-        common.print_json([{"id": paper.id, "title": paper.title, "sources": list(paper.sources)} for paper in papers])
+        common.print_json([_listed(paper) for paper in papers])
     else:
-        common.print_pairs([(paper.id, shown(paper.headline)) for paper in papers])
+        common.print_pairs(
+            [(paper.id, shown("  ".join(filter(None, [byline(paper), paper.headline])))) for paper in papers]
+        )
     common.say_where(library, where)
     return 0
+
+
+def _listed(paper: Paper) -> dict[str, Any]:
+    known = {"authors": list(paper.authors), "year": paper.year}
+    return {"id": paper.id, "title": paper.title, **known, "sources": list(paper.sources)}
 
 
 def show(arguments: argparse.Namespace) -> int:

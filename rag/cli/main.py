@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rag.cli import citing, common, library, tabulating
+from rag.cli import citing, common, library, shelf, tabulating
 from rag.cli.parser import parsed
 from rag.errors import RagError, UsageError
 from rag.text import may_be_cut
@@ -324,7 +324,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "sync": library.sync,
     "remove": library.remove,
     "undo": library.undo,
+    "library": shelf.library,
     "doctor": library.doctor,
+    "completion": shelf.completion,
     "models": models,
     "eval": evaluate,
     "gold": gold,

@@ -14,11 +14,14 @@ from functools import partial
 from typing import Any, NoReturn
 
 from rag import formats
+from rag.cli.examples import EXAMPLES
 from rag.errors import UsageError
 from rag.formats import Format
 
 CHANGING = ("add", "sync", "remove", "undo")  # commands that change a library
 EVALS = ("eval", "gold")
+SHELLS = ("bash", "zsh", "fish")
+LIBRARIES = "libraries"  # what a completion asks for: the names of the libraries there are
 
 
 def parsed(argv: Sequence[str]) -> argparse.Namespace:
@@ -30,9 +33,11 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     """
     alone = not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help", "--version"))
     words = ["chat", *argv] if alone else list(argv)
+    if words[0] == "help" and words[1:2] != ["--help"]:
+        words = [*words[1:], "--help"]
     if words[0] in EVALS:
         return argparse.Namespace(command=words[0], rest=words[1:])
-    parser = _parser()
+    parser = build()
     if is_question(words[0]):
         return parser.parse_args(["ask", *words])
     return parser.parse_args(words)
@@ -74,7 +79,15 @@ class OneLineParser(argparse.ArgumentParser):
         return f"; did you mean {near[0]}?" if near else ";"
 
 
-def _parser() -> OneLineParser:
+class _WithExamples(argparse.HelpFormatter):
+    """Leaves the lines of the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("examples:") else super()._fill_text(text, width, indent)
+
+
+def build() -> OneLineParser:
+    """The parser of all commands but EVALS."""
     parser = OneLineParser(
         prog="rag",
         description="Ask a library of paper abstracts; every sentence of an answer is a verbatim quote or checked against one.",
@@ -204,6 +217,17 @@ def _changing(commands: Any) -> None:
     command = _command(commands, "remove", "take a paper out of a library of your own")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, a title, or a citation key")
     _command(commands, "undo", "take back the last change of a library of your own")
+    command = _command(commands, "library", "list, rename or remove libraries of your own", library=False)
+    does = command.add_subparsers(metavar="list|rename|remove", dest="does", required=True, prog="rag library")
+    does.add_parser("list", help="list the libraries that were made by name", allow_abbrev=False)
+    one = does.add_parser("rename", help="give a library another name", allow_abbrev=False)
+    one.add_argument("name", metavar="OLD", help="its name now")
+    one.add_argument("to", metavar="NEW", help="its name from now on")
+    one = does.add_parser("remove", help="delete a library; the files it was made of stay", allow_abbrev=False)
+    one.add_argument("name", metavar="NAME", help="its name or folder")
+    one.add_argument("--yes", action="store_true", help="without asking")
+    for one in does.choices.values():
+        one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
 def _checking(commands: Any) -> None:
@@ -211,6 +235,11 @@ def _checking(commands: Any) -> None:
     command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
     command = _command(commands, "models", "list the chat models that a server offers", library=False)
     _server_option(command)
+    text = "print a script that completes commands, options and names of libraries in a shell"
+    command = _command(commands, "completion", text, library=False, as_json=False)
+    command.add_argument("shell", choices=(*SHELLS, LIBRARIES), metavar="|".join(SHELLS), help="the shell it is for")
+    command = _command(commands, "help", "say how a command is used, with examples", library=False, as_json=False)
+    command.add_argument("of", nargs="?", metavar="COMMAND", help="one of: rag --help")
     commands.add_parser("gold", help="make and check a gold set of your own")
     commands.add_parser("eval", help="ask gold questions, and judge the answers against a baseline")
 
@@ -227,7 +256,12 @@ def _command(
     as_json: bool = True,
 ) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        epilog="\n  ".join(["examples:", *EXAMPLES[name]]),
+        formatter_class=_WithExamples,
+        allow_abbrev=False,
     )
     command.set_defaults(command=name)
     if library:
