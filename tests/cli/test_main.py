@@ -622,7 +622,7 @@ def dated(tmp_path_factory) -> str:
 )
 def test_list_takes_filters_and_says_what_they_left(rag, dated, options, titles):
     code, out, err = rag("list", "--library", dated, *options)
-    assert (code, [line.split("  ")[1] for line in out.splitlines()]) == (0, titles)
+    assert (code, [line.split("  ")[-1] for line in out.splitlines()]) == (0, titles)
     assert re.fullmatch(r"rag: (Only papers with .* of 3.*\)\.|no paper of this library has .*)\n", err)
     assert [paper["title"] for paper in json.loads(rag("list", "--json", "--library", dated, *options).out)] == titles
 
