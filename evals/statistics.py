@@ -68,15 +68,14 @@ def _means(values: tuple[float, ...], groups: tuple[str, ...]) -> np.ndarray:
     sums = np.zeros((len(at), 2))  # of the values, and how many
     for value, group in zip(values, groups, strict=True):
         sums[at[group]] += value, 1
-    total = _draws(len(at)) @ sums
+    total = _draws(len(at)).astype(float) @ sums
     return total[:, 0] / total[:, 1]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)  # a comparison has a number of groups for each metric and kind
 def _draws(groups: int) -> np.ndarray:
     """How often each group is drawn, per resample; seeded, so the same for every metric of as many groups."""
-    drawn = np.random.default_rng(SEED).multinomial(groups, [1 / groups] * groups, RESAMPLES)
-    return drawn.astype(float)
+    return np.random.default_rng(SEED).multinomial(groups, [1 / groups] * groups, RESAMPLES).astype(np.int16)
 
 
 def sign_test(worse: int, better: int) -> float:
