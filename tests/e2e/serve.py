@@ -19,7 +19,7 @@ params.n_parallel = 1
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1  # with more, a busy machine comes to a halt
 params.cache_ram_mib = 256
 params.verbosity = 0
-params.offline = True
+params.offline, params.warmup = True, False
 params.sampling.temp = 0.0
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)

@@ -9,7 +9,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from running import run
+from running import called, run
 
 import rag
 from rag import ModelError
@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 POKER = "How many poker scenarios does PokerBench contain?"
 LONG = Deadline(600)
+REPLY = 12  # tokens
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def key(served, monkeypatch):
 
 @pytest.fixture
 def chat(served, key):
-    return open_chat(served.model, served.url, reply_tokens=24, temperature=None)
+    return open_chat(served.model, served.url, reply_tokens=REPLY, temperature=None)
 
 
 def assistant(served, **numbers):
@@ -40,9 +41,8 @@ def assistant(served, **numbers):
 
 
 def test_the_model_is_listed(served, key):
-    assert list_models(served.url, deadline=Deadline(20)) == (served.model,)
-    code, out, err = run("models", "--base-url", served.url)
-    assert (code, out, err) == (0, f"{served.model}\n", "")
+    assert list_models(served.url, deadline=LONG) == (served.model,)
+    assert called("models", "--base-url", served.url) == (0, f"{served.model}\n", "")
 
 
 @pytest.mark.parametrize("wrong", [None, "sk-wrong"])
@@ -51,7 +51,7 @@ def test_a_wrong_key_is_told(served, monkeypatch, wrong):
     chat = open_chat(served.model, served.url, reply_tokens=5, temperature=None)
     for call in (chat.ask, lambda *said, deadline: list(chat.stream(*said, deadline=deadline))):
         with pytest.raises(ModelError, match="refused the key"):
-            call("You answer.", "What?", deadline=Deadline(20))
+            call("You answer.", "What?", deadline=LONG)
 
 
 def test_a_reply_and_its_stream_are_the_same(chat):
@@ -62,7 +62,7 @@ def test_a_reply_and_its_stream_are_the_same(chat):
     assert len(pieces) > 5
     assert stream.reply.text == "".join(pieces) == whole.text
     assert stream.reply.finish == whole.finish == "length"
-    assert stream.reply.usage.completion_tokens == whole.usage.completion_tokens == 24
+    assert stream.reply.usage.completion_tokens == whole.usage.completion_tokens == REPLY
     assert whole.usage.prompt_tokens > 10
 
 
@@ -77,8 +77,15 @@ def test_a_model_that_takes_too_long_is_not_waited_for(chat):
     assert chat.ask("You answer.", "Say yes.", deadline=LONG).text
 
 
-def test_an_answer_is_verified(served, key):
-    answer = assistant(served, reply_tokens=30).answer(POKER)
+@pytest.fixture(scope="module")
+def answer(served):
+    """What the model answered to a question, with itself as the judge; some tests look at it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAG_API_KEY", served.key)
+        return assistant(served, reply_tokens=40, judge="same").answer(POKER)
+
+
+def test_an_answer_is_verified(served, answer):
     assert answer.status in ("answered", "partial", "refused")
     assert answer.usage.calls >= 1
     assert answer.usage.prompt_tokens > 200
@@ -86,6 +93,11 @@ def test_an_answer_is_verified(served, key):
     assert all(claim.verdict in ("quoted", "supported") and claim.citations for claim in answer.claims)
     assert all(c.paper.abstract[c.start : c.end] == c.quote for c in answer.citations)
     assert rag.Answer.from_dict(json.loads(json.dumps(answer.to_dict()))) == answer
+
+
+def test_a_judge_is_asked_about_what_was_found_supported(answer):
+    paraphrased = [claim for claim in answer.claims if claim.verdict == "supported"]
+    assert all("the model that judges" in claim.reason for claim in paraphrased)
 
 
 def test_when_nothing_can_be_verified_the_abstracts_answer(served, key):
@@ -107,27 +119,19 @@ def test_what_is_streamed_is_the_answer(served, key):
     assert all(claim.verdict in ("quoted", "supported") for claim in pieces[0].claims)
 
 
-def test_a_judge_is_asked_about_what_was_found_supported(served, key):
-    answer = assistant(served, reply_tokens=40, judge="same").answer(POKER)
-    paraphrased = [claim for claim in answer.claims if claim.verdict == "supported"]
-    assert all("the model that judges" in claim.reason for claim in paraphrased)
-
-
-def test_a_follow_up_is_put_into_words_that_were_said(served, key):
-    asking = assistant(served, reply_tokens=24)
-    first = asking.answer(POKER)
-    answer = asking.answer("And who made it?", [first])
-    assert answer.usage.calls >= 2
-    assert len(answer.query) < 1000
+def test_a_follow_up_is_put_into_words_that_were_said(served, key, answer):
+    followed = assistant(served, reply_tokens=24).answer("And who made it?", [answer])
+    assert followed.usage.calls >= 2
+    assert len(followed.query) < 1000
 
 
 def test_the_command_ends_in_an_answer_or_one_line_in_time(served, key):
     """Which of the two depends on the machine: the reply may have 500 tokens."""
-    argv = ["-k", "1", "--json", "--model", served.model, "--base-url", served.url, "--deadline", "6"]
+    argv = ["-k", "1", "--json", "--model", served.model, "--base-url", served.url, "--deadline", "2"]
     code, out, err = run("ask", POKER, *argv)
     if code == 1:
         assert (out, err.count("\n")) == ("", 1)
-        assert "did not answer within 6 s" in err
+        assert "did not answer within 2 s" in err
     else:
         assert (code in (0, 3), err) == (True, "")
         assert json.loads(out)["usage"]["calls"] >= 1

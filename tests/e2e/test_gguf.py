@@ -9,6 +9,7 @@ import pytest
 from fetch_model import place
 
 from rag import ModelError
+from rag.models import gguf
 from rag.models.chat import facts, open_chat
 from rag.models.deadline import Deadline
 from rag.models.gguf import CONTEXT, _loaded, loaded
@@ -26,7 +27,28 @@ def file():
     return place()
 
 
-def test_a_file_is_loaded_once_asked_stopped_and_let_go(file, monkeypatch):
+ONE_THREAD = """
+import runpy, xllamacpp
+serve = xllamacpp.Server
+
+def served(params):
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    return serve(params)
+
+xllamacpp.Server = served
+runpy.run_path({process!r}, run_name="__main__")
+"""
+
+
+@pytest.fixture
+def one_thread(tmp_path, monkeypatch):
+    """Models run on one thread: several wait for each other by turning round, and a busy machine comes to a halt."""
+    script = tmp_path / "one_thread.py"
+    script.write_text(ONE_THREAD.format(process=str(gguf._PROCESS)))
+    monkeypatch.setattr(gguf, "_PROCESS", script)
+
+
+def test_a_file_is_loaded_once_asked_stopped_and_let_go(file, one_thread, monkeypatch):
     monkeypatch.setenv("RAG_API_KEY", "sk-of-another-server")
     shown = []
     progress = lambda *step: shown.append(step)  # noqa: E731
