@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from answering.test_followup import answer
 from made import S4
-from running import environment
+from running import LONGEST_WAIT, environment
 
 from rag.chat.prompt import History
 from rag.chat.store import FILE, Chats
@@ -99,7 +99,7 @@ def test_several_processes_write_at_once_from_the_first_moment_on(tmp_path):
         subprocess.Popen([sys.executable, "-c", code, str(file)], env=environment(), stderr=subprocess.PIPE)
         for _ in range(3)
     ]
-    assert [process.communicate(timeout=60)[1] for process in running] == [b""] * 3
+    assert [process.communicate(timeout=LONGEST_WAIT)[1] for process in running] == [b""] * 3
     assert [len(chat.turns) for chat in Chats(file).find()] == [20] * 3
 
 

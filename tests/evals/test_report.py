@@ -567,7 +567,7 @@ def browse(tmp_path: Path) -> Callable[[str], tuple[str, list[str]]]:
         file = tmp_path / "page.html"
         file.write_text(text, "utf-8")
         command = [browser, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", file.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
     return run

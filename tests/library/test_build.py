@@ -196,9 +196,12 @@ def test_opening_it_again_builds_nothing(shipped):
     assert embedder.texts == []
 
 
+MISSING = 120  # vectors, of nearly as many papers: stored every few papers, so that there is time to kill
+
+
 @pytest.mark.slow
 def test_a_build_that_is_killed_goes_on_where_it_stopped(shipped, tmp_path, monkeypatch):
-    folder = begun(shipped, tmp_path, missing=300)
+    folder = begun(shipped, tmp_path, missing=MISSING)
     before = rows(folder)
     process = asking(RAG_HOME=tmp_path)
     try:
@@ -209,12 +212,12 @@ def test_a_build_that_is_killed_goes_on_where_it_stopped(shipped, tmp_path, monk
         process.send_signal(signal.SIGKILL)
         process.communicate()
     made_before = rows(folder)
-    assert before < made_before < before + 300
+    assert before < made_before < before + MISSING
     assert rows(folder, "papers") == 0
     monkeypatch.setenv("RAG_HOME", str(tmp_path))
     embedder = Counting()
     open_shipped(embedder).close()
-    assert len(embedder.texts) == before + 300 - made_before
+    assert len(embedder.texts) == before + MISSING - made_before
     assert whole(folder, shipped)
 
 

@@ -32,7 +32,7 @@ def test_nothing_is_lost_or_doubled(kills, tmp_path, what, capsys):
     file = tmp_path / "papers.jsonl"
     papers = [
         {"title": f"Paper number {n}", "abstract": " ".join(f"Fact {m} of paper {n} is {m * n}." for m in range(8))}
-        for n in range(200)
+        for n in range(100)
     ]
     file.write_text("".join(json.dumps(paper) + "\n" for paper in papers), "utf-8")
     kills.killed(what, file, tmp_path, 2 if what == "add" else 1, random.Random(7))
