@@ -33,6 +33,7 @@ from rag.readers import read
 from rag.records import Paper
 
 ROOT = Path(__file__).parents[1]
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait for work by turning round: half of the CPU time
 UNSET = ("RAG_MODEL", "RAG_BASE_URL", "RAG_LIBRARY", "RAG_API_KEY", "RAG_PROMPT_TOKENS", "OPENAI_API_KEY")
 
 hypothesis.settings.register_profile("rag", deadline=None, derandomize=True)
@@ -179,11 +180,12 @@ def _is_outside(host: Any) -> bool:
 @pytest.fixture
 def python(home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a piece of code in a fresh interpreter that finds `rag`, with this session's environment."""
+    from running import LONGEST_WAIT
 
     def run(code: str, *args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-c", code, *map(str, args)]
-        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LONGEST_WAIT)
 
     return run
 

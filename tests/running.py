@@ -26,7 +26,7 @@ from rag.cli.main import _say_how_to_add_a_model, main
 ROOT = Path(__file__).parents[1]
 PROMPT = "\x1b[?2004h"  # how a prompt says that it takes keys: it asks for pasted text to be marked
 CTRL_D = "\x04"
-LONGEST_WAIT = 120  # seconds a process may take on a machine that is busy with other work
+LONGEST_WAIT = 280  # seconds a process may take on a machine that is busy with other work
 RAG = [sys.executable, "-P", "-m", "rag"]  # -P: found through PYTHONPATH, not in the current folder
 
 
@@ -128,9 +128,13 @@ def _as_a_process(
 
 def start(*argv: str | bytes, **env: object) -> subprocess.Popen[bytes]:
     """`rag argv`, with pipes for all three streams. Ctrl-C works as if it had been typed at a terminal."""
+    return _started([*RAG, *argv], env)
+
+
+def _started(command: list[str | bytes], env: dict[str, object]) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        [*RAG, *argv], stdin=pipe, stdout=pipe, stderr=pipe, env=environment(**env), preexec_fn=_hear_ctrl_c
+        command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment(**env), preexec_fn=hear_ctrl_c
     )
 
 
@@ -145,6 +149,26 @@ def run(*argv: str | bytes, stdin: bytes = b"", **env: object) -> tuple[int, str
     return finish(start(*argv, **env), stdin)
 
 
+SEVERAL = """
+import sys
+from rag.cli.main import main
+given = sys.argv[1:]
+while given:
+    end = given.index(";")
+    print(end=f"\\0{main(given[:end])}\\0", flush=True)
+    del given[: end + 1]
+"""
+
+
+def several(*commands: tuple[str | bytes, ...], stdin: bytes = b"", **env: object) -> tuple[list[tuple[int, str]], str]:
+    """((exit code, stdout) of each, stderr of all) of `rag argv` after `rag argv`, in one process of their own."""
+    given = [word for argv in commands for word in (*argv, ";")]
+    code, out, err = finish(_started([*RAG[:2], "-c", SEVERAL, *given], env), stdin)
+    assert code == 0, err
+    said = out.split("\0")
+    return list(zip(map(int, said[1::2]), said[::2], strict=False)), err
+
+
 @contextmanager
 def silent_server() -> Iterator[tuple[str, socket.socket]]:
     """(base URL, listening socket) of a chat model that takes a question and never answers."""
@@ -153,5 +177,6 @@ def silent_server() -> Iterator[tuple[str, socket.socket]]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v1", server
 
 
-def _hear_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background is started deaf to it
+def hear_ctrl_c() -> None:
+    """What a process does before it begins: a test run in the background is started deaf to Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

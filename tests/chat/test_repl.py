@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from running import CTRL_D, LONGEST_WAIT, PROMPT, RAG, called, environment, silent_server, typed
+from running import CTRL_D, LONGEST_WAIT, PROMPT, RAG, called, environment, hear_ctrl_c, silent_server, typed
 
 from rag import open_library
 from rag.chat.repl import HELP
@@ -44,6 +45,7 @@ class Chat:
             dimensions=(rows, columns),
             encoding="utf-8",
             codec_errors="replace",
+            preexec_fn=hear_ctrl_c,
         )
         self.child.delaybeforesend = None
         self.written = ""
@@ -87,9 +89,17 @@ class Chat:
         """It ends by itself; its exit code."""
         with contextlib.suppress(pexpect.EOF):
             self._reads(lambda: False)
+        self.child.wait()
         self.child.close()
         assert "Traceback" not in self.text
         return int(self.child.exitstatus)
+
+    def stops(self) -> None:
+        """It is ended, whatever it does, if it has not ended."""
+        if self.child.isalive():
+            self.child.kill(signal.SIGKILL)
+            self.child.wait()  # pexpect itself waits .1 s for it, which a busy machine may not keep
+        self.child.close()
 
     def _reads(self, enough: Callable[[], bool]) -> None:
         until = time.monotonic() + LONGEST_WAIT
@@ -106,14 +116,23 @@ def rows(written: str) -> list[str]:
 
 
 @contextmanager
-def chatting(*argv: str, **how) -> Iterator[Chat]:
+def chatting(*argv: str, ahead: str = "", **how) -> Iterator[Chat]:
+    """A chat in a process of its own, once its prompt is there; `ahead` are keys typed before anything is."""
     chat = Chat(*argv, **how)
     try:
+        chat.types(ahead)
         chat.waits()
         yield chat
         assert "Traceback" not in chat.text
     finally:
-        chat.child.close(force=True)
+        chat.stops()
+
+
+@pytest.fixture
+def own(tmp_path) -> dict[str, object]:
+    """The environment of a home of its own that has the shipped library."""
+    (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
+    return {"RAG_HOME": tmp_path}
 
 
 @pytest.fixture(scope="module")
@@ -142,25 +161,20 @@ def test_a_conversation(terminal):
     assert "searched:" not in terminal.ask(QUESTION)
 
 
-def test_ctrl_c_clears_the_line_and_ctrl_d_leaves():
-    with chatting() as chat:
+def test_a_question_typed_before_anything_is_there_is_answered_ctrl_c_clears_the_line_and_ctrl_d_leaves():
+    with chatting(ahead=QUESTION + "\r") as chat:
+        chat.sees(SAID)
+        assert chat.text.count("? " + QUESTION) <= 2  # once where it was typed, once when it is sent
+        chat.waits()
+        at = len(chat.text)
         chat.types("half a quest")
         chat.sees("half a quest")
         chat.types("\x03")
         chat.sees("(Ctrl-D leaves)")
         chat.waits()
-        assert "answer" not in chat.text
+        assert "[1]" not in chat.text[at:], "it was answered"
         assert chat.leaves() == 0
         assert chat.text.endswith("\n"), "the shell's prompt begins its own line"
-
-
-def test_a_question_typed_before_anything_is_there_is_answered():
-    chat = Chat()
-    chat.types(QUESTION + "\r")
-    chat.sees(SAID)
-    assert chat.text.count("? " + QUESTION) <= 2  # once where it was typed, once when it is sent
-    chat.waits()
-    assert chat.leaves() == 0
 
 
 def test_a_question_typed_while_another_is_answered_waits_its_turn(terminal):
@@ -202,23 +216,18 @@ def test_commands_numbers_and_titles_complete(terminal):
     terminal.waits()
 
 
-def test_history_goes_on_over_runs(home):
-    with chatting() as chat:
-        chat.ask("What is PokerBench?")
-    with chatting() as chat:
-        chat.types("\x1b[A")
-        chat.sees("What is PokerBench?")
-
-
-def test_ctrl_c_stops_an_answer_and_not_the_chat():
-    with silent_server() as (url, server), chatting("--model", "m", "--base-url", url) as chat:
-        chat.types(QUESTION + "\r")
-        server.accept()
-        chat.child.sendintr()
-        chat.sees("stopped")
-        chat.waits()
-        assert "no answer yet" in chat.ask("/why")
-        assert chat.leaves() == 0
+def test_ctrl_c_stops_an_answer_and_not_the_chat(terminal):
+    terminal.ask("/new")
+    with silent_server() as (url, server):
+        terminal.ask(f"/model m {url}")
+        terminal.types(QUESTION + "\r")
+        connection, _ = server.accept()  # kept: one that is closed is an answer, too
+        terminal.child.sendintr()
+        terminal.sees("stopped")
+        terminal.waits()
+        assert "no answer yet" in terminal.ask("/why")
+        connection.close()
+    assert "no chat model" in terminal.ask("/model extractive")
 
 
 def test_a_terminal_that_changes_its_size(terminal):
@@ -244,16 +253,28 @@ def asked(*lines: str, columns: int, **env: object) -> tuple[str, list[list[str]
     return written, [rows(part + PROMPT) for part in parts]
 
 
-@pytest.mark.parametrize("columns", [60, 30])
-def test_a_narrow_screen_without_colour(columns):
+@pytest.fixture(scope="module")
+def known() -> set[str]:
+    """The words of such a chat where none need be broken."""
     _, wide = asked(*LINES, columns=200)
-    known = {word for shown in wide for word in re.findall(r"[a-z]{4,}", " ".join(shown))}
+    return {word for shown in wide for word in re.findall(r"[a-z]{4,}", " ".join(shown))}
+
+
+@pytest.mark.parametrize("columns", [60, 30])
+def test_a_narrow_screen_without_colour(columns, known):
     written, narrow = asked(*LINES, columns=columns, NO_COLOR=1)
     for line, shown in zip(LINES, narrow, strict=True):
         assert max(map(len, shown)) <= columns, line
         words = set(re.findall(r"[a-z]{4,}", " ".join(shown))) - set(re.findall(r"\w+", WAITING))
         assert words - known == set(), "a word was broken"
     assert not re.search(r"\x1b\[(\d+;)*3\d", written)
+
+
+def test_history_goes_on_over_runs(own):
+    typed("chat", lines=["What is PokerBench?"], **own)
+    code, written = typed("chat", lines=["\x1b[A"], **own)
+    assert code == 0
+    assert "? What is PokerBench?" in DRAWN.sub("", written)
 
 
 def test_a_dumb_terminal_that_drops_the_end_of_a_line_is_told():
@@ -288,19 +309,20 @@ def test_a_library_that_is_not_there_ends_it(tmp_path):
     assert "rag: no library at" in DRAWN.sub("", written)
 
 
-def test_kill_9_loses_nothing_but_the_line_being_typed(tmp_path):
-    (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
-    with chatting(RAG_HOME=tmp_path) as chat:
+def test_kill_9_loses_nothing_but_the_line_being_typed(own, tmp_path):
+    with chatting(**own) as chat:
         chat.ask(QUESTION)
         chat.types("and how fa")
         chat.sees("and how fa")
         chat.child.kill(signal.SIGKILL)
         chat.child.wait()
     assert [answer.question for answer in Chats(tmp_path / "data" / FILE).chat().answers] == [QUESTION]
-    with chatting("-c", RAG_HOME=tmp_path) as chat:
-        chat.sees(f"? {QUESTION}")
-        chat.sees(SAID)
-        assert "searched: how fast is FlashAttention?" in chat.ask("and how fast is it?")
+    code, written = typed("chat", "-c", lines=["and how fast is it?"], **own)
+    assert code == 0
+    resumed, _, went_on = DRAWN.sub("", written).partition("and how fast is it?")
+    assert f"? {QUESTION}" in resumed
+    assert SAID in " ".join(resumed.split())
+    assert "searched: how fast is FlashAttention?" in went_on
     assert len(Chats(tmp_path / "data" / FILE).chat().answers) == 2
 
 
@@ -310,10 +332,9 @@ def test_leaving_while_the_library_is_prepared(tmp_path):
         assert chat.leaves() == 0
 
 
-def test_a_home_that_cannot_be_written_is_told_and_answers_all_the_same(tmp_path):
-    (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
+def test_a_home_that_cannot_be_written_is_told_and_answers_all_the_same(own, tmp_path):
     (tmp_path / "data").write_text("")
-    code, written = typed("chat", lines=[QUESTION], RAG_HOME=tmp_path)
+    code, written = typed("chat", lines=[QUESTION], **own)
     assert code == 0
     text = " ".join(DRAWN.sub("", written).split())
     assert "this chat is not kept" in text
@@ -355,20 +376,18 @@ def test_a_chat_may_be_begun_with_a_filter():
     assert "all papers are asked" in err
 
 
-def test_a_filter_is_replayed_with_its_question(tmp_path):
-    (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
-    called("chat", "--year", "2020-", stdin=QUESTION.encode(), RAG_HOME=tmp_path)
-    (row,) = json.loads(called("replay", "1.1", "--json", RAG_HOME=tmp_path)[1])
+def test_a_filter_is_replayed_with_its_question(own):
+    called("chat", "--year", "2020-", stdin=QUESTION.encode(), **own)
+    (row,) = json.loads(called("replay", "1.1", "--json", **own)[1])
     assert row["old"]["where"] == row["new"]["where"] == "year>=2020"
 
 
-def test_the_last_chat_goes_on_from_a_pipe(tmp_path):
-    (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
-    assert called("chat", stdin=QUESTION.encode(), RAG_HOME=tmp_path)[0] == 0
-    code, out, _ = called("chat", "-c", "--json", stdin=b"and how fast is it?", RAG_HOME=tmp_path)
+def test_the_last_chat_goes_on_from_a_pipe(own):
+    assert called("chat", stdin=QUESTION.encode(), **own)[0] == 0
+    code, out, _ = called("chat", "-c", "--json", stdin=b"and how fast is it?", **own)
     assert code == 0
     assert "FlashAttention" in json.loads(out)["query"]
-    assert called("chat", "-c", "7", stdin=b"", RAG_HOME=tmp_path)[0::2] == (1, "rag: no chat 7; type: rag log\n")
+    assert called("chat", "-c", "7", stdin=b"", **own)[0::2] == (1, "rag: no chat 7; type: rag log\n")
 
 
 def _values(text: str) -> list[dict]:
@@ -384,13 +403,20 @@ def _values(text: str) -> list[dict]:
 # --- log and replay -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def kept(tmp_path) -> dict[str, object]:
-    """The environment of a home with one chat: two questions, one of them judged, one that failed."""
-    (tmp_path / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
+@pytest.fixture(scope="module")
+def chatted(tmp_path_factory) -> Path:
+    """A home with one chat: two questions, one of them judged, one that failed."""
+    home = tmp_path_factory.mktemp("chatted")
+    (home / "cache").symlink_to(Path(os.environ["RAG_HOME"]) / "cache")
     lines = f"{QUESTION}\nand how fast is it?\n/feedback bad no [bold]number\x1b[2J\n"
-    assert called("chat", stdin=lines.encode(), RAG_HOME=tmp_path)[0] == 0
-    return {"RAG_HOME": tmp_path}
+    assert called("chat", stdin=lines.encode(), RAG_HOME=home)[0] == 0
+    return home
+
+
+@pytest.fixture
+def kept(chatted, tmp_path) -> dict[str, object]:
+    """The environment of a copy of it."""
+    return {"RAG_HOME": shutil.copytree(chatted, tmp_path / "home", symlinks=True)}
 
 
 def test_the_log_lists_finds_and_prints_chats(kept):

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ import pytest
 from made import FLASH as IO_AWARE
 from made import POKER, S4, library
 from pytest_httpserver import HTTPServer
-from running import LONGEST_WAIT, RAG, ROOT, called, environment, finish, run, silent_server, start, typed
+from running import LONGEST_WAIT, RAG, ROOT, called, environment, finish, run, several, silent_server, start, typed
 
 from rag import Answer, FrozenMap, Paper, open_library
 from rag.cli.main import main
@@ -487,27 +486,34 @@ def test_quotes_have_marks_where_there_is_no_colour():
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}  # a locale without one letter beyond A to Z
 
 
-@pytest.mark.parametrize("how", [partial(called, encoding="latin-1"), partial(run, **ASCII)], ids=["stream", "locale"])
-def test_a_pipe_gets_utf8_whatever_the_locale(how, small):
-    code, out, err = how("show", "Löwen", "--library", str(small))
+def test_a_pipe_gets_utf8_whatever_its_encoding(small):
+    how = {"encoding": "latin-1"}
+    code, out, err = called("show", "Löwen", "--library", str(small), **how)
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "Löwen"
-    assert "Löwen" in how("export", "--library", str(small))[1]
-    code, out, err = how("chat", "--library", str(small), stdin="löwen?\n…?!\n".encode())
+    assert "Löwen" in called("export", "--library", str(small), **how)[1]
+    code, out, err = called("chat", "--library", str(small), stdin="löwen?\n…?!\n".encode(), **how)
     assert code == 1, "its second question is none"
     assert "Löwen hunt at night" in out
 
 
-def test_a_locale_without_letters_keeps_file_names(small, tmp_path):
-    exports = [tmp_path / "Löwen.md", tmp_path / "Zoë.bib"]
-    typed_ahead = f"löwen?\n/export {exports[0]}\n".encode()
-    assert run("chat", "--library", str(small), stdin=typed_ahead, **ASCII)[0] == 0
-    assert run("export", "-o", str(exports[1]).encode(), "--library", str(small), **ASCII)[0] == 0
-    assert sorted(os.listdir(os.fsencode(tmp_path))) == sorted(path.name.encode() for path in exports)
-    place = tmp_path / "own"
-    assert run("add", str(exports[1]).encode(), "--library", str(place), **ASCII)[0] == 0
-    assert "Zoë.bib: " in run("status", "--library", str(place), **ASCII)[1]
-    assert "Zoë.bib: " in run("status", "--library", str(place))[1]
+def test_a_locale_without_letters_keeps_texts_and_file_names(small, tmp_path):
+    exports, there = [tmp_path / "Löwen.md", tmp_path / "Zoë.bib"], ("--library", str(small))
+    file, own = str(exports[1]).encode(), ("--library", str(tmp_path / "own"))
+    typed_ahead = f"löwen?\n/export {exports[0]}\n…?!\n".encode()
+    (shown, exported, chatted, *others, status), err = several(
+        ("show", "Löwen", *there), ("export", *there), ("chat", *there),
+        ("export", "-o", file, *there), ("add", file, *own), ("status", *own), stdin=typed_ahead, **ASCII,
+    )  # fmt: skip
+    assert (shown[0], shown[1].splitlines()[0]) == (0, "Löwen")
+    assert (exported[0], "Löwen" in exported[1]) == (0, True)
+    assert chatted[0] == 1, "its last question is none"
+    assert "Löwen hunt at night" in chatted[1]
+    assert "the question '…?!' has no word in it" in err
+    assert [code for code, _ in others] == [0, 0]
+    assert {path.name.encode() for path in exports} < set(os.listdir(os.fsencode(tmp_path)))
+    assert "Zoë.bib: " in status[1]
+    assert "Zoë.bib: " in called("status", *own)[1]
 
 
 def test_a_question_with_colour_codes_is_text(small):
@@ -590,9 +596,9 @@ def test_ctrl_c_stops_a_first_build_and_two_runs_at_once_then_finish_it(fresh):
 def test_ctrl_c_stops_a_question():
     with silent_server() as (url, server):
         process = start("ask", QUESTION, "--model", "m", "--base-url", url)
-        server.accept()
-        process.send_signal(signal.SIGINT)
-        assert finish(process) == (130, "", "rag: stopped\n")
+        with server.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            assert finish(process) == (130, "", "rag: stopped\n")
 
 
 # --- filters ------------------------------------------------------------------------------------
