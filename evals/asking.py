@@ -115,7 +115,7 @@ def read_run(folder: Path) -> Run:
 def asker(arguments: argparse.Namespace, first_sample: int = 0, library: str | None = None) -> run.Ask:
     """How a question is asked: without a model, plainly, or through the call cache; of another library if one is given."""
     if arguments.model == plain.MODEL:
-        return plain.Plain(rag.open_library(library) if library else arguments.place.open_library()).ask
+        return plain.Plain((rag.open_library(library) if library else arguments.place.open_library()).store).ask
     if not arguments.model:
         return asking(arguments, lambda sample: EXTRACTIVE, library)
     from .cache import cached_models

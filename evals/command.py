@@ -179,7 +179,7 @@ def _linted(
 ) -> bool:
     """Print what lint finds; True when something stops the evaluation."""
     library = arguments.place.open_library()
-    ranked = (lambda text: [id for id, _ in library.words.lexical(text, 5)]) if all_of_it else None
+    ranked = (lambda text: [id for id, _ in library.store.words.lexical(text, 5)]) if all_of_it else None
     whole = arguments.place.questions()
     found = lint.lint(
         questions, papers, lexical=ranked, lock=arguments.place.lock, whole=whole, accepting=arguments.place.accepting

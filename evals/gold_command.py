@@ -332,7 +332,7 @@ class _Session:
         if name in near:
             return near[name]
         held = [paper for paper in self.papers.values() if name.casefold() in readable(paper.title).casefold()]
-        found: Paper = held[0] if len(held) == 1 else self._opened.paper(name)
+        found: Paper = held[0] if len(held) == 1 else self._opened.get(name)
         return found
 
     def _sentences(self, paper: Paper) -> tuple[Said, ...]:

@@ -67,7 +67,7 @@ class Place:
         texts = sorted(
             json.dumps([paper.id, paper.title, paper.abstract, paper.year, paper.authors]) for paper in library
         )
-        return hashlib.sha256("\n".join([library.embedder, *texts]).encode()).hexdigest()[:12]
+        return hashlib.sha256("\n".join([library.store.embedder, *texts]).encode()).hexdigest()[:12]
 
     def baseline(self, model: str) -> Path:
         """Where the baseline of an answerer lies."""

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-import rag
 from rag.library.embed import open_embedder
+from rag.library.store import Library
 from rag.records import Answer, Chunk, Citation, Claim, Evidence, FrozenMap, Paper, Traced, Usage
 
 MODEL = "plain"  # as `--model` and `Answer.model` name it
@@ -34,7 +34,7 @@ Ranked = list[tuple[str, float]]  # (paper id, score), best first
 class Plain:
     """A library asked plainly; its chunk vectors are held in memory (float32, one row a chunk)."""
 
-    def __init__(self, library: rag.Library) -> None:
+    def __init__(self, library: Library) -> None:
         """Raises ValueError for a library without papers."""
         self.library = library
         self.embedder = open_embedder()

@@ -105,7 +105,7 @@ def _made(arguments: argparse.Namespace, side: Setting, questions: Sequence[gold
     chosen, model = side.settings, side.settings.model
     ask: run.Ask
     if model == plain.MODEL:
-        ask = plain.Plain(arguments.place.open_library()).ask
+        ask = plain.Plain(arguments.place.open_library().store).ask
     elif model:
         from .cache import CachedModel, calls_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rag import bibliography
+from rag import bibliography, notebook
 from rag.records import Citation, Paper
 from rag.text import readable
 
@@ -59,6 +59,9 @@ class Attribution:
 
     def __repr__(self) -> str:
         return f"Attribution({self.claim[:56]!r}, {self.status!r}, {len(self.bearings)} papers)"
+
+    def _repr_html_(self) -> str:
+        return notebook.attribution_html(self)
 
     @property
     def supporting(self) -> tuple[Bearing, ...]:

@@ -90,12 +90,18 @@ def _sentences(paper: Paper) -> list[str]:
     return [harmless(readable(paper.abstract[start:end])) for start, end in sentences(paper.abstract)]
 
 
-def _cut(said: Sequence[str], tokens: int, count: Callable[[str], int]) -> str:
-    """The first sentences of a passage, at least one."""
+def fitting(said: Sequence[str], tokens: int, count: Callable[[str], int]) -> Sequence[str]:
+    """The first of some sentences, at least one, that have at most so many tokens."""
     kept: list[str] = []
     for sentence in said:
         tokens -= count(sentence)
         if tokens < 0 and kept:
-            return " ".join([*kept, CUT])
+            break
         kept.append(sentence)
-    return " ".join(kept)
+    return kept
+
+
+def _cut(said: Sequence[str], tokens: int, count: Callable[[str], int]) -> str:
+    """The first sentences of a passage, at least one."""
+    kept = fitting(said, tokens, count)
+    return " ".join(kept if len(kept) == len(said) else [*kept, CUT])

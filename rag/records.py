@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
+from rag import notebook
 from rag.errors import PromptError
 from rag.text import Span, readable
 
@@ -40,6 +41,7 @@ _RETRACTED_TITLE = re.compile(
     re.IGNORECASE,
 )
 EXTRACTIVE = "extractive"  # `Answer.model` when no chat model wrote it
+STRUCK = "~~"  # around a sentence that was taken out, where it is shown
 SHOWN = 56  # characters of a text in a repr
 
 
@@ -95,6 +97,9 @@ class Paper:
 
     def __repr__(self) -> str:
         return _brief(self, self.id, self.title, year=self.year, abstract=self.abstract)
+
+    def _repr_html_(self) -> str:
+        return notebook.paper_html(self)
 
     @property
     def is_retracted(self) -> bool:
@@ -451,6 +456,17 @@ class Answer:
     def __repr__(self) -> str:
         counts = {"claims": len(self.claims), "citations": len(self.citations)}
         return _brief(self, self.question, status=self.status, **counts, text=self.text)
+
+    def _repr_html_(self) -> str:
+        return notebook.answer_html(self)
+
+    def _repr_markdown_(self) -> str:
+        return notebook.answer_markdown(self)
+
+    @property
+    def verified(self) -> str:
+        """The text without what was taken out, which `keep_unverified` puts, struck through, after it."""
+        return self.text.partition(f"\n\n{STRUCK}")[0] if self.removed else self.text
 
     @property
     def numbers(self) -> dict[int, Paper]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rag import bibliography
+from rag import bibliography, notebook
 from rag.records import Citation, Paper
 from rag.text import readable
 
@@ -48,6 +48,12 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table({self.columns!r}, {len(self.rows)} papers)"
+
+    def _repr_html_(self) -> str:
+        return notebook.table_html(self)
+
+    def _repr_markdown_(self) -> str:
+        return notebook.table_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -354,7 +354,7 @@ def main() -> None:
     parser.add_argument("--questions", action="store_true", help="print the questions, ask none")
     chosen = parser.parse_args()
     try:
-        with closing(rag.open_library(chosen.library)) as library:
+        with closing(rag.open_library(chosen.library).store) as library:
             asked = _chosen(questions(library), chosen.shape, chosen.limit)
     except rag.RagError as error:
         raise SystemExit(str(error)) from error

@@ -30,6 +30,7 @@ from rag.answering.relevance import Question, Signals, question_of, sentence, si
 from rag.answering.search import OWN_SHARE
 from rag.answering.shape import asking
 from rag.library.embed import open_embedder
+from rag.library.store import Library
 from rag.records import Sentence
 from rag.text import Span, readable, terms
 
@@ -46,7 +47,7 @@ class Listing(NamedTuple):
     y: np.ndarray
 
 
-def own_listings(library: rag.Library) -> list[Listing]:
+def own_listings(library: Library) -> list[Listing]:
     """One listing a (question, supporting paper) of the dev split and the training questions."""
     made: list[Listing] = []
     for question in (*gold.load(), *gold.load(TRAIN)):
@@ -62,7 +63,7 @@ def own_listings(library: rag.Library) -> list[Listing]:
     return made
 
 
-def _compared(own: str, before: str, library: rag.Library) -> Question:
+def _compared(own: str, before: str, library: Library) -> Question:
     """As `rag.answering.assistant` compares it: a follow-up's own words, with what was asked before as context."""
     vectors = open_embedder().encode([own, f"{own} {before}"])
     vector = OWN_SHARE * vectors[0] + (1 - OWN_SHARE) * vectors[1] if before else vectors[0]
@@ -175,7 +176,7 @@ def main() -> None:
     file = parser.parse_args().datasets / "support" / "scifact_train.jsonl"
     if not file.is_file():
         raise SystemExit(f"{file} is missing: this needs the SciFact support set")
-    dev, scifact = own_listings(rag.open_library()), scifact_listings(file)
+    dev, scifact = own_listings(rag.open_library().store), scifact_listings(file)
     names, everything = Signals._fields, list(range(len(Signals._fields)))
     print(
         f"{len(dev)} listings of own questions, {len(scifact)} of SciFact; an answering sentence among the first 1, 2, 3"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rag import filters
 from rag.answering import batch
@@ -29,17 +29,16 @@ from rag.answering.shape import asking
 from rag.answering.survey import Progress, Reader, Survey
 from rag.answering.writing import Writing
 from rag.attributed import Attribution
-from rag.errors import RagError
+from rag.errors import RagError, UsageError
 from rag.filters import ALL, Filter
 from rag.library.embed import Embedder
 from rag.library.store import Library
 from rag.models.chat import ChatModel
+from rag.models.tokens import counter
+from rag.prompting import fitting
 from rag.records import EXTRACTIVE, Answer, Explained, Hit, Paper
 from rag.settings import Settings
 from rag.tabulated import Table
-
-if TYPE_CHECKING:
-    pass
 
 
 class Assistant:
@@ -66,6 +65,13 @@ class Assistant:
         self._writing = Writing(
             settings, library, search, plain, self._finding, self._model, self._judge, lambda: self.run
         )
+
+    def under(self, settings: Settings, model: ChatModel | None, judge: ChatModel | None) -> Assistant:
+        """An assistant over the same open library, with other numbers and models; closing one closes both."""
+        found = copy(self)
+        found.settings, found._model, found._judge = settings, model, judge
+        found._over(self.library, self._search)
+        return found
 
     @property
     def model(self) -> str:
@@ -101,11 +107,16 @@ class Assistant:
         with self._still() as still:
             return still._search.like(paper, k, where)
 
-    def cite(self, claims: Sequence[str], k: int, where: Filter = ALL) -> tuple[Attribution, ...]:
-        """For each claim the best `k` papers, each with what it says on it. Raises UsageError for what is no claim."""
+    def cite(
+        self, claims: Sequence[str], k: int, where: Filter = ALL, *, keep: bool = False
+    ) -> tuple[Attribution, ...]:
+        """For each claim the best `k` papers, each with what it says on it. Raises UsageError for what is no claim.
+
+        With `keep`, the reason of a paper says that a chat model believes it though what it copied does not stand there.
+        """
         wanted = [accepted(claim, "claim") for claim in claims]
         with self._still() as still:
-            return still._survey.cite(wanted, k, still._search.selected(where), self._opinion())
+            return still._survey.cite(wanted, k, still._search.selected(where), self._opinion(), keep=keep)
 
     def check(self, claims: Sequence[tuple[str, Sequence[Paper]]]) -> tuple[Attribution, ...]:
         """What papers of the library say on claims, for each claim its own papers, in their order."""
@@ -119,11 +130,13 @@ class Assistant:
         *,
         papers: Sequence[str] = (),
         most: int | None = None,
+        keep: bool = False,
         progress: Progress | None = None,
     ) -> tuple[Table, int]:
         """A row for each paper, or for those named, of at most the first `most`; on how many the chat model failed.
 
-        `columns` are several names, or one text with semicolons between them. Raises UsageError, PaperNotFound, and
+        `columns` are several names, or one text with semicolons between them. With `keep`, a cell has what the chat
+        model wrote though it does not stand in the abstract, and no quote. Raises UsageError, PaperNotFound, and
         ModelError when the model fails at once.
         """
         asked = columned(columns)
@@ -131,21 +144,46 @@ class Assistant:
             within = still._search.selected(where)
             chosen = list(dict.fromkeys(map(still.library.paper, papers))) or list(still.library)
             kept = [paper for paper in chosen if within is None or paper.id in within.ids][:most]
-            reader = self._reader()
+            reader = self._reader(keep)
             return still._survey.table(asked, kept, reader, progress), reader.failed if reader else 0
 
     def _opinion(self) -> Callable[[Asserted], Opinion] | None:
-        """Whom a claim that is only near to a paper is shown, with that paper: the chat model, if there is one."""
+        """Whom a claim that is only near to a paper is shown, with that paper: the chat model, if there is one.
+
+        A judge that is another model must agree.
+        """
         if not (model := self._model):
             return None
-        prompt = self.settings.prompt("judge")
-        return lambda said: opinion(said, prompt, Calls(self.settings.deadline, None).to(model))
+        prompt, room = self.settings.prompt("judge"), self._room()
 
-    def _reader(self) -> Reader | None:
+        def asked(said: Asserted) -> Opinion:
+            shown = said._replace(quotes=tuple(room(said.quotes)))
+            found = opinion(shown, prompt, Calls(self.settings.deadline, None).to(model))
+            if not (found.supported and self._judge) or self._judge is model:
+                return found
+            second = opinion(shown, prompt, Calls(self.settings.deadline, None).to(self._judge))
+            return found if second.supported else second
+
+        return asked
+
+    def _reader(self, keep: bool) -> Reader | None:
         """What reads cells with the chat model, each abstract within its own deadline."""
         if not (model := self._model):
             return None
-        return Reader(self.settings.prompt("table"), lambda: Calls(self.settings.deadline, None).to(model))
+        judge = self._judge
+
+        def agrees(said: Asserted) -> bool:
+            asked = Calls(self.settings.deadline, None)
+            return not judge or opinion(said, self.settings.prompt("judge"), asked.to(judge)).supported is not False
+
+        calls = partial(Calls, self.settings.deadline, None)
+        return Reader(self.settings.prompt("table"), lambda: calls().to(model), self._room(), agrees, keep=keep)
+
+    def _room(self) -> Callable[[Sequence[str]], Sequence[str]]:
+        """The first sentences of an abstract that a model is shown alone: as many as its room in a prompt allows."""
+        if self.settings.prompt_tokens is None:
+            return lambda said: said
+        return partial(fitting, tokens=self.settings.prompt_tokens, count=counter())
 
     def answer(
         self,
@@ -187,11 +225,12 @@ class Assistant:
         """An answer to each of several questions that know nothing of each other, or the error that it ended with.
 
         They are embedded together. Questions that lead to the same papers share calls of the chat model,
-        in several orders, and the drafts vote (see `rag.answering.batch`). Raises UsageError for what is no question.
+        in several orders, and the drafts vote (see `rag.answering.batch`).
         """
-        wanted = [accepted(question) for question in questions]
+        taken = [_accepted(question) for question in questions]
         with self._still() as still:
-            return still._answered(wanted, where, cancelled)
+            answers = iter(still._answered([one for one in taken if isinstance(one, str)], where, cancelled))
+            return tuple(next(answers) if isinstance(one, str) else one for one in taken)
 
     def _answered(
         self, wanted: Sequence[str], where: Filter, cancelled: Callable[[], bool] | None
@@ -239,3 +278,10 @@ class Assistant:
             found = copy(self)
             found._over(library, self._search.over(library))
             yield found
+
+
+def _accepted(question: str) -> str | UsageError:
+    try:
+        return accepted(question)
+    except UsageError as error:
+        return error

@@ -16,6 +16,7 @@ from rag.answering.acts import act
 from rag.answering.asked import Plan, Query, Subject, Turn, leading
 from rag.answering.case import Calls, Case, Clock
 from rag.answering.fusion import fused, in_sight
+from rag.answering.history import turns as turns_of
 from rag.answering.plain import Plain
 from rag.answering.relevance import Part, Question, Ranked, Sentences
 from rag.answering.rerank import confidence, gather
@@ -47,7 +48,7 @@ class Finding:
         """The question with its evidence."""
         search, calls = self._search, Calls(self._settings.deadline, clock.cancelled)
         with clock("followup"):
-            turns, (own, within) = followup.turns(history), search.parted(question, where)
+            turns, (own, within) = turns_of(history), search.parted(question, where)
             query, within, told = self._meant(own, turns, within)
         nothing = Part(NOTHING, {})
         case = Case(

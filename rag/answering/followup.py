@@ -10,19 +10,18 @@ title to what is searched, and is where the answer is looked for first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from textwrap import shorten
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rag.answering import cues, details
 from rag.answering.acts import act
 from rag.answering.asked import Query, Subject, Turn, leading, sets_scene, words_without
 from rag.answering.shape import shape, strangers
 from rag.errors import UsageError
-from rag.filters import split
 from rag.library.spellings import is_word, strong
-from rag.records import Answer, Paper
+from rag.records import Paper
 from rag.text import Span, folded, harmless, readable, terms
 
 REACH = 3  # turns gone back to find what a question leans on
@@ -36,29 +35,6 @@ ELSEWHERE = 0.5  # so much more of a short question's words in another paper: it
 LONGER = 4  # words of its own from which that is asked
 TOLD = 6  # turns that a chat model is shown
 LONGEST_TURN = 400  # characters of an answer that it is shown
-
-
-def turns(history: Sequence[Any]) -> tuple[Turn, ...]:
-    """Turns from Answers, their dicts, or (question, text) pairs, oldest first. Raises UsageError."""
-    if isinstance(history, (Answer, Mapping, str)):
-        raise UsageError(f"history is one {type(history).__name__}, not a list of turns; give history=[...]")
-    return tuple(_turn(item) for item in history)
-
-
-def _turn(item: Any) -> Turn:
-    try:
-        if isinstance(item, Mapping):
-            item = Answer.from_dict(item)
-        if isinstance(item, Answer):
-            quoted = tuple((citation.paper.id, citation.start) for citation in item.citations)
-            verbatim = all(claim.verdict == "quoted" for claim in item.claims)
-            return Turn(split(item.question).text, item.text, tuple(item.numbers.items()), quoted, item.query, verbatim)
-        question, text = item if not isinstance(item, str) else (None, None)
-        if isinstance(question, str) and isinstance(text, str):
-            return Turn(split(question).text, text)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"history holds no Answer, dict of one, or (question, text) pair: {error}") from error
-    raise UsageError(f"history holds {type(item).__name__}; give Answers, their dicts, or (question, text) pairs")
 
 
 class Fit(NamedTuple):

@@ -19,35 +19,53 @@ from rag.settings import SAME_MODEL, Settings
 SHARED = 8  # assistants one process keeps open
 
 
-def open_assistant(settings: Settings, model: Any = None, progress: build.Progress | None = None) -> Assistant:
+def open_assistant(
+    settings: Settings, model: Any = None, progress: build.Progress | None = None, judge: Any = None
+) -> Assistant:
     """An assistant for the library that the settings name; the shipped one is built if need be.
 
-    Raises LibraryError for a library that is not there, is damaged, or was made by another embedder.
+    `model` and `judge` are objects, where the settings name none. Raises LibraryError for a library that is not there,
+    is damaged, or was made by another embedder.
     """
+    return assistant_over(
+        open_library(settings.library, open_embedder(), progress), settings, model, judge, progress=progress
+    )
+
+
+def assistant_over(
+    library: Library,
+    settings: Settings,
+    model: Any = None,
+    judge: Any = None,
+    *,
+    base: Assistant | None = None,
+    progress: build.Progress | None = None,
+) -> Assistant:
+    """An assistant for a library that is open; sharing what `base` has opened, if there is one. Raises LibraryError."""
+    models = _open_models(settings, settings.model if model is None else model, judge, progress)
+    if base:
+        return base.under(settings, *models)
     embedder = open_embedder()
-    library = open_library(settings.library, embedder, progress)
     if library.embedder != embedder.name:
         raise LibraryError(
             f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}"
         )
-    return Assistant(
-        settings, library, embedder, *_open_models(settings, settings.model if model is None else model, progress)
-    )
+    return Assistant(settings, library, embedder, *models)
 
 
 _shared: dict[Any, Assistant] = {}
 _sharing = threading.Lock()
 
 
-def shared_assistant(settings: Settings, model: Any = None) -> Assistant:
+def shared_assistant(settings: Settings, model: Any = None, judge: Any = None) -> Assistant:
     """The assistant of this process for these settings, opened once; model objects are told by identity."""
     made_by = tuple(os.environ.get(name) for name in ("RAG_HOME", "RAG_API_KEY", "OPENAI_API_KEY"))
-    key = (settings, made_by, id(model) if model is not None else None)
+    key = (settings, made_by, *(None if one is None else id(one) for one in (model, judge)))
     with _sharing:
         if key not in _shared:
             if len(_shared) >= SHARED:
                 _shared.pop(next(iter(_shared)))
-            _shared[key] = open_assistant(settings, model)
+            _shared[key] = open_assistant(settings, model, judge=judge)
         return _shared[key]
 
 
@@ -61,7 +79,7 @@ def open_library(name: str | None, embedder: Embedder, progress: build.Progress 
 
 
 def _open_models(
-    settings: Settings, chosen: Any, progress: build.Progress | None
+    settings: Settings, chosen: Any, judge: Any, progress: build.Progress | None
 ) -> tuple[ChatModel | None, ChatModel | None]:
     """The chat model that writes and the one that judges; None is none."""
     if chosen is None or chosen == EXTRACTIVE:
@@ -74,5 +92,6 @@ def _open_models(
         prices=settings.prices,
         progress=progress,
     )
-    model = opened(chosen)
-    return model, None if not settings.judge else model if settings.judge == SAME_MODEL else opened(settings.judge)
+    model, second = opened(chosen), settings.judge if judge is None else judge
+    same = second is chosen or (isinstance(second, str) and second == SAME_MODEL)
+    return model, None if not second else model if same else opened(second)

@@ -28,7 +28,7 @@ from rag.library.store import Library
 from rag.prompting import Ask, fence
 from rag.records import Citation, Paper, Prompt
 from rag.tabulated import Cell, Row, Table
-from rag.text import STOPWORDS, harmless, readable, sentences, words
+from rag.text import STOPWORDS, harmless, printable, readable, sentences, words
 
 ASKED = 3  # papers on which a chat model is asked for one claim
 WEIGHED = 10  # papers that a claim is compared with
@@ -44,15 +44,23 @@ class Survey:
     # --- claims ---------------------------------------------------------------------------------
 
     def cite(
-        self, claims: Sequence[str], k: int, within: Within, opinion: Callable[[Asserted], Opinion] | None = None
+        self,
+        claims: Sequence[str],
+        k: int,
+        within: Within,
+        opinion: Callable[[Asserted], Opinion] | None = None,
+        *,
+        keep: bool = False,
     ) -> tuple[Attribution, ...]:
         """For each claim the best `k` papers: those that support it first, then as they were found.
 
-        Where none surely does, an `opinion` is asked on the nearest: they may say it in other words.
+        Where none surely does, an `opinion` is asked on the nearest: they may say it in other words. With `keep`, the
+        reason tells of one that is not borne out.
         """
         self._search.encode(claims)
         encode = self._worded(claims)
-        return tuple(self._cited(claim, k, within, encode, opinion) for claim in claims)
+        judged = partial(_judged, opinion=opinion, keep=keep) if opinion else None
+        return tuple(self._cited(claim, k, within, encode, judged) for claim in claims)
 
     def check(self, claims: Sequence[tuple[str, Sequence[Paper]]]) -> tuple[Attribution, ...]:
         """What papers of the library say on claims, for each claim its own papers, in their order."""
@@ -68,13 +76,13 @@ class Survey:
         return encode
 
     def _cited(
-        self, claim: str, k: int, within: Within, encode: Encode, opinion: Callable[[Asserted], Opinion] | None
+        self, claim: str, k: int, within: Within, encode: Encode, judged: Callable[[str, Bearing], Bearing] | None
     ) -> Attribution:
         hits = self._search.ranked(claim, within).hits[: max(k, WEIGHED)]
         found = self._borne(claim, [hit.paper for hit in hits], encode).bearings
-        if opinion and not any(one.verdict == "supports" for one in found):
+        if judged and not any(one.verdict == "supports" for one in found):
             asked = [one for one in found if is_only_near(one)][:ASKED]
-            found = tuple(_judged(claim, one, opinion) if one in asked else one for one in found)
+            found = tuple(judged(claim, one) if one in asked else one for one in found)
         order = sorted(found, key=lambda one: RANKED.index(one.verdict))
         return Attribution(claim, tuple(numbered(one, rank) for rank, one in enumerate(order[:k], 1)))
 
@@ -135,13 +143,13 @@ class Survey:
         return quoting(paper, *spans[at]) if at is not None else Cell()
 
 
-def _judged(claim: str, one: Bearing, opinion: Callable[[Asserted], Opinion]) -> Bearing:
+def _judged(claim: str, one: Bearing, opinion: Callable[[Asserted], Opinion], keep: bool) -> Bearing:
     """What a chat model says of a paper that is near to a claim: it supports it if words that it copies bear it."""
     spans = sentences(one.paper.abstract)
     said = opinion(Asserted(claim, tuple(one.paper.abstract[span.start : span.end] for span in spans)))
     span = locate(said.evidence, one.paper.abstract) if said.supported else None
     if not span:
-        return one
+        return replace(one, reason=f"{one.reason}; of a chat model: {said.why}") if keep and said.why else one
     resting = [each for each in spans if each.start < span.end and span.start < each.end]
     quotes = tuple(Citation(1, one.paper, one.paper.abstract[s.start : s.end], s.start, s.end) for s in resting)
     return replace(one, verdict="supports", quotes=quotes, reason="a chat model finds it there, in other words")
@@ -161,31 +169,54 @@ def quoting(paper: Paper, start: int, end: int) -> Cell:
 class Reader:
     """A chat model that copies the words of cells from an abstract; what does not stand there leaves a cell empty.
 
-    `failed` counts the papers on which it could not be asked.
+    `room` takes the sentences of an abstract that the model is shown. A cell that `agrees` does not take for a state of
+    its column is left empty. With `keep` words that do not stand in the abstract are kept, without a quote. `failed`
+    counts the papers on which the model could not be asked.
     """
 
-    def __init__(self, prompt: Prompt, asking: Callable[[], Ask]) -> None:
-        self._prompt, self._asking = prompt, asking
+    def __init__(
+        self,
+        prompt: Prompt,
+        asking: Callable[[], Ask],
+        room: Callable[[Sequence[str]], Sequence[str]],
+        agrees: Callable[[Asserted], bool],
+        *,
+        keep: bool,
+    ) -> None:
+        self._prompt, self._asking, self._room, self._agrees, self._keep = prompt, asking, room, agrees, keep
         self.failed = 0
 
     def cells(self, names: Sequence[str], paper: Paper) -> list[Cell]:
         """A cell for each column. Raises ModelError."""
-        said = copied(self._asking()(*prompted(self._prompt, names, paper)).text, len(names))
-        return [self._checked(pieces, paper) for pieces in said]
+        said = copied(self._asking()(*prompted(self._prompt, names, paper, self._room)).text, len(names))
+        return [self._checked(name, pieces, paper) for name, pieces in zip(names, said, strict=True)]
 
-    def _checked(self, pieces: Sequence[str], paper: Paper) -> Cell:
+    def _checked(self, name: str, pieces: Sequence[str], paper: Paper) -> Cell:
         """The first piece that stands in the abstract."""
         spans = (locate(piece, paper.abstract) for piece in pieces)
         span = next((span for span in spans if span), None)
         if not span:
-            return Cell()
-        is_whole = any(span.start == one.start for one in sentences(paper.abstract))  # else a stop is no part of it
+            return Cell(printable(" ".join(pieces[0].split()))) if self._keep and pieces else Cell()
+        said = sentences(paper.abstract)
+        is_whole = any(span.start == one.start for one in said)  # else a stop is no part of it
         bare = paper.abstract[span.start : span.end].rstrip(" .,;:")
-        return quoting(paper, span.start, span.end if is_whole else span.start + len(bare))
+        found = quoting(paper, span.start, span.end if is_whole else span.start + len(bare))
+        around = tuple(
+            paper.abstract[one.start : one.end] for one in said if one.start < span.end and span.start < one.end
+        )
+        return found if self._agrees(Asserted(f"{name}: {found.text}", around)) else Cell()
 
 
-def prompted(prompt: Prompt, names: Sequence[str], paper: Paper) -> tuple[str, str]:
-    """(system, user): the abstract and the numbered columns, between fences."""
-    abstract = f"{harmless(readable(paper.title))}\n{harmless(readable(paper.abstract))}"
+def prompted(
+    prompt: Prompt,
+    names: Sequence[str],
+    paper: Paper,
+    room: Callable[[Sequence[str]], Sequence[str]] = lambda said: said,
+) -> tuple[str, str]:
+    """(system, user): the abstract, as much of it as there is `room` for, and the numbered columns, between fences."""
+    said = [paper.abstract[start:end] for start, end in sentences(paper.abstract)]
+    kept = room(said)
+    shown = paper.abstract if len(kept) == len(said) else " ".join(kept)
+    abstract = f"{harmless(readable(paper.title))}\n{harmless(readable(shown))}"
     columns = "\n".join(f"{n}: {' '.join(harmless(name).split())}" for n, name in enumerate(names, 1))
     return prompt.system, prompt.fill(fence=fence(abstract, columns), abstract=abstract, columns=columns)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rag.library.report import Added
     from rag.library.store import Library
     from rag.records import Paper
-    from rag.settings import Settings
     from rag.show.progress import Bar
 
 FILES_SHOWN = 20  # of a library, by `rag status`
@@ -115,9 +114,11 @@ def _named(library: Library, names: Sequence[str]) -> list[Paper]:
 
 def status(arguments: argparse.Namespace) -> int:
     """Say what the library holds, where it lies, and what answers."""
+    from rag import __version__
+    from rag.library.status import status_of
     from rag.show.render import shown
 
-    facts = _status(common.settings_of(arguments))
+    facts = {"version": __version__, **status_of(common.settings_of(arguments))}
     if arguments.json:
         common.print_json(facts)
         return 0
@@ -154,38 +155,6 @@ def _file_line(file: dict[str, Any], library: str) -> str:
     if file["state"] == "its copy is lost":
         again = f"; type: rag add {quote(file['file'])} --library {quote(library)}"
     return line + (again if file["state"] != "unchanged since" else "")
-
-
-def _status(settings: Settings) -> dict[str, Any]:
-    from rag import __version__
-    from rag.library import origins
-    from rag.library.build import named_folder, open_named, own_libraries, shipped_folder
-    from rag.library.embed import open_embedder
-    from rag.library.store import Library
-    from rag.models.servers import place_of
-    from rag.settings import file
-
-    embedder = open_embedder()
-    name = settings.library
-    folder = shipped_folder(embedder) if name is None else named_folder(name)
-    facts: dict[str, Any] = {"version": __version__, "library": name or "shipped abstracts", "folder": str(folder)}
-    if name is None and not (folder / "library.sqlite").exists():
-        facts["state"] = "not built yet; the first question builds it"
-    else:
-        library = Library.open(folder) if name is None else open_named(name)
-        journal = library.journal()
-        unfinished = "being built" if name is None else "empty so far; type: rag add FILE --library NAME"
-        facts |= {"state": "ready" if library.generation else unfinished, **library.counts()}
-        changed = next((entry["at"] for entry in journal if entry["generation"] == library.generation), "never")
-        facts |= {"generation": library.generation, "changed": changed}
-        facts |= {"embedder": library.embedder, "skipped": origins.passed_over(journal)}
-        facts |= {"fingerprint": library.fingerprint} | ({"files": origins.sources(library)} if name else {})
-    facts["libraries"] = list(own_libraries())
-    facts["settings"] = str(file())
-    facts["model"] = settings.model or "extractive (no chat model; name one with --model)"
-    if settings.model:
-        facts["server"] = place_of(settings.model, settings.base_url)
-    return facts
 
 
 def add(arguments: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ from urllib.parse import quote
 from rag import bibliography
 from rag.bibliography import LOCAL
 from rag.errors import RagError
+from rag.escaping import inline, markdown, unblocked
 from rag.formats import Format
 from rag.readers.bibtex import MONTHS, VENUE_FIELDS, given, unbraced
 from rag.readers.fields import doi_in, is_nothing, persons, year_in
@@ -38,8 +39,6 @@ from rag.remedies import Remedy
 from rag.text import IN_LATEX, UNSAFE, printable, readable
 
 RETRACTED = "Retracted"  # the note by which our readers know it again
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!&])")
-_BLOCK = re.compile(r"^(\d*)([-+=:]|[.)](?=\s))")
 _PLAIN = [field for field in bibliography.FIELDS if field.bibtex != "editor"]  # in which no names stand
 _TAGGED = {"pmid", "arxiv", "keywords", "language", "retracted", bibliography.KEY}  # in RIS
 _MARK = re.compile(r"\s*\[(\d+)\]")
@@ -318,10 +317,10 @@ def _section(answer: Answer) -> list[str]:
     text, at, said = answer.text, 0, ""
     for mark in _MARK.finditer(text):
         if int(mark[1]) in answer.numbers:
-            said += f"{_escaped(text[at : mark.start()])}[^{mark[1]}]"
+            said += f"{inline(text[at : mark.start()])}[^{mark[1]}]"
             at = mark.end()
     asked = ["", f"*{markdown(answer.where.said)}*"] if answer.where else []
-    return [f"## {markdown(answer.question)}", "", _BLOCK.sub(r"\1\\\2", said + _escaped(text[at:])), *asked, ""]
+    return [f"## {markdown(answer.question)}", "", unblocked(said + inline(text[at:])), *asked, ""]
 
 
 def _footnotes(answers: Sequence[Answer]) -> list[str]:
@@ -363,15 +362,6 @@ def write_answers(form: Format, answers: Sequence[Answer]) -> str:
 def latex(text: str) -> str:
     """Text in which LaTeX finds nothing to obey."""
     return _plain(text).translate(IN_LATEX)
-
-
-def markdown(text: str) -> str:
-    """Text in which Markdown finds nothing to obey, on one line."""
-    return _BLOCK.sub(r"\1\\\2", _escaped(_plain(text)))
-
-
-def _escaped(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", re.sub(r"\s+", " ", printable(readable(text))))
 
 
 def _plain(text: str) -> str:

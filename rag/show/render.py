@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rag import bibliography
-from rag.records import EXTRACTIVE, Answer, Citation, Explained, Hit, Paper
+from rag.records import EXTRACTIVE, STRUCK, Answer, Citation, Explained, Hit, Paper
 from rag.text import printable, readable
 
 if TYPE_CHECKING:
@@ -42,8 +42,12 @@ def plain_answer(answer: Answer, *, removed: bool = False, abstracts: bool = Fal
             lines += ["    " + "".join(f"«{text}»" if style else text for text, style in pieces), ""]
         else:
             lines += [f'    "{shown(citation.quote)}"' for citation in citations]
-    struck = [f"~~{printable(c.text)}~~  ({printable(c.reason)})" for c in answer.removed if removed]
-    return "\n".join([*lines, *notes(answer, removed), *queries(answer), *struck])
+    return "\n".join([*lines, *notes(answer, removed), *queries(answer), *(struck(answer) if removed else ())])
+
+
+def struck(answer: Answer) -> list[str]:
+    """A line for each sentence that was taken out: the sentence struck through, and why."""
+    return [f"{STRUCK}{printable(claim.text)}{STRUCK}  ({printable(claim.reason)})" for claim in answer.removed]
 
 
 def plain_hits(hits: Sequence[Hit]) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from html import escape
 
 from rag import bibliography
-from rag.show.export import markdown as escaped
+from rag.escaping import markdown as escaped
 from rag.tabulated import Table
 from rag.text import printable, readable
 

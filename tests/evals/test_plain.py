@@ -12,7 +12,7 @@ from evals import metrics, plain
 from evals.gains import Gain, all_facts, confidence, gains, lines, threshold, to_dict
 from evals.gold import Question
 from evals.run import Task, ask_one
-from rag import Library
+from rag.library.store import Library
 from rag.records import Answer
 
 PAPERS = (S4, FLASH, POKER)

@@ -1,0 +1,1 @@
+"""The Python door: the functions and the `Library` that `import rag` gives."""
