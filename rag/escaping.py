@@ -9,6 +9,7 @@ from rag.text import printable, readable
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~$!&])")
 _BLOCK = re.compile(r"^(\d*)([-+=:]|[.)](?=\s))")
+_IN_BOTH = re.compile(r"[\\`*_\[\]|~$!]")
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f]+\Z", re.IGNORECASE)
 
 
@@ -30,6 +31,11 @@ def unblocked(line: str) -> str:
 def html(text: str) -> str:
     """Text in which HTML finds nothing to obey, in an attribute too."""
     return escape(printable(readable(text)), quote=True)
+
+
+def both(text: str) -> str:
+    """Text for HTML inside Markdown, on one line: neither finds anything to obey, whichever looks first."""
+    return _IN_BOTH.sub(lambda found: f"&#{ord(found[0])};", " ".join(html(text).split()))
 
 
 def web(address: str | None) -> str:

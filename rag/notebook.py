@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rag.escaping import html, inline, markdown, unblocked, web
+from rag.escaping import both, html, inline, markdown, unblocked, web
 
 AUTHORS = 3  # named of a paper; of more the first only
 _DIM = "opacity:0.7;font-size:90%"
@@ -113,7 +113,7 @@ def _taken_out(removed: Sequence[Any]) -> str:
 def answer_markdown(answer: Any) -> str:
     """As in HTML: Markdown with the parts of HTML that open at a click."""
     said = [unblocked(inline(part)) for part in answer.verified.split("\n") if part.strip()]
-    sources = [_opens(f"[{n}] {html(paper.headline)}", quotes, _facts(paper)) for n, paper, quotes in _quoted(answer)]
+    sources = [_opens(f"[{n}] {paper.headline}", quotes, _facts(paper)) for n, paper, quotes in _quoted(answer)]
     struck = [f"{claim.text} ({claim.reason})" for claim in answer.removed]
     out = [_opens(_count(answer.removed), struck, "")] if struck else []
     return "\n\n".join([f"*{markdown(answer.question)}*", *said, *sources, *out, markdown(_about(answer))]) + "\n"
@@ -136,7 +136,7 @@ def table_markdown(table: Any) -> str:
 
 def _opens(summary: str, quotes: Sequence[str], more: str) -> str:
     lines = [f"> {markdown(quote)}\n" for quote in quotes] + ([f"{markdown(more)}\n"] if more else [])
-    return "\n".join([f"<details><summary>{' '.join(summary.split())}</summary>\n", *lines, "</details>"])
+    return "\n".join([f"<details><summary>{both(summary)}</summary>\n", *lines, "</details>"])
 
 
 # --- what is told of them -----------------------------------------------------------------------

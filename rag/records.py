@@ -43,6 +43,7 @@ _RETRACTED_TITLE = re.compile(
 EXTRACTIVE = "extractive"  # `Answer.model` when no chat model wrote it
 STRUCK = "~~"  # around a sentence that was taken out, where it is shown
 SHOWN = 56  # characters of a text in a repr
+LONGEST_MAP = 160  # characters of a mapping in its repr
 
 
 def unmarked(title: str) -> str:
@@ -51,7 +52,11 @@ def unmarked(title: str) -> str:
 
 
 class FrozenMap(Mapping[str, V]):
-    """A mapping that cannot change and can be hashed; keeps the order it was given."""
+    """A mapping that cannot change and can be hashed; keeps the order it was given.
+
+    >>> FrozenMap({"a": 1})["a"], FrozenMap({"a": 1}) == {"a": 1}
+    (1, True)
+    """
 
     __slots__ = ("_items",)
 
@@ -74,7 +79,8 @@ class FrozenMap(Mapping[str, V]):
         return hash(frozenset(self.items()))
 
     def __repr__(self) -> str:
-        return f"FrozenMap({dict(self)!r})"
+        text = repr(dict(self))
+        return f"FrozenMap({text if len(text) <= LONGEST_MAP else f'{len(self)} names'})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FrozenMap, (dict(self),)
@@ -82,7 +88,18 @@ class FrozenMap(Mapping[str, V]):
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """One paper. `abstract` is as the file gave it; `sources` are "file:line" of each record of it."""
+    """One paper.
+
+    id        12 hex digits of the normalised title: the same whatever file it came from
+    abstract  as the file gave it; offsets everywhere are code points into it
+    year      None where no file says it, as `venue`, `doi` and `url`
+    sources   "file:line" of each record of it
+    extra     what else the files say, under names of their own
+
+    >>> paper = rag.open_library().get("ab71d384aa75")
+    >>> paper.id, paper.title.split(":")[0], paper.is_retracted
+    ('ab71d384aa75', 'FlashAttention', False)
+    """
 
     id: str
     title: str
@@ -146,7 +163,12 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A span of an abstract, embedded as one. `tokens` as the embedder counts them, title included."""
+    """A span of an abstract, `start:end` in code points, embedded as one. `tokens` as the embedder counts them, title included.
+
+    >>> chunk = rag.search("IO-aware attention", k=1)[0].chunk
+    >>> chunk.text == chunk.paper.abstract[chunk.start : chunk.end], chunk.tokens <= 256
+    (True, True)
+    """
 
     id: str
     paper: Paper
@@ -186,7 +208,10 @@ class Found:
     """What one search or signal said of a paper: `search` is "dense" (cosine of the chunk), "lexical"
     (BM25), "sentence" (cosine of the nearest sentence) or "words" (share of the question's words held).
 
-    Rank 1 is best; `part` is what it adds to the score of the hit.
+    Rank 1 is best; `part` (0..1) is what it adds to the score of the hit.
+
+    >>> {one.search for one in rag.search("IO-aware attention", k=1)[0].found} <= {"dense", "lexical", "sentence", "words"}
+    True
     """
 
     search: str
@@ -197,7 +222,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that a search found. `score` is the fused one (0..1 within one question)."""
+    """A chunk that a search found. `rank` 1 is best, `score` is the fused one (0..1, within one question), `found` says by what.
+
+    >>> hit = rag.search("IO-aware attention", k=1)[0]
+    >>> hit.rank, 0 <= hit.score <= 1, hit.paper is hit.chunk.paper
+    (1, True, True)
+    """
 
     chunk: Chunk
     score: float
@@ -232,7 +262,12 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A chunk worth answering from. `score` is 0..1 and comparable between questions."""
+    """A chunk worth answering from. `rank` 1 is best; `score` is 0..1 and comparable between questions.
+
+    >>> best = rag.answer("Which attention is IO-aware?").evidence[0]
+    >>> best.rank, best.score > 0.45
+    (1, True)
+    """
 
     chunk: Chunk
     rank: int
@@ -252,6 +287,9 @@ class Usage:
     """What a chat model was asked to do for one answer; zeros when none was.
 
     usd  what that cost; None when the price is not known, 0.0 for nothing asked or a server of one's own
+
+    >>> rag.Usage(1, 300, 40, 0.002) + rag.Usage(1, 100, 10, None)
+    Usage(calls=2, prompt_tokens=400, completion_tokens=50, usd=None)
     """
 
     calls: int = 0
@@ -327,6 +365,9 @@ class Draft:
     not find ("" otherwise). `model` is "extractive" or the chat model's name. `lead` stands before the sentences and
     says how many papers there are, or what they do not give; it claims nothing of what they say. `edited` has the
     sentences whose opening was cut or resolved, each with how it stands in the abstract.
+
+    >>> rag.Draft((), (), "refused", "extractive", missing="its cost").missing
+    'its cost'
     """
 
     sentences: tuple[Marked, ...]
@@ -345,7 +386,14 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A verbatim quote: `paper.abstract[start:end] == quote`. `number` is the paper's mark."""
+    """A verbatim quote: `paper.abstract[start:end] == quote` (code points). `number` (from 1) is the paper's mark.
+
+    One that does not stand there cannot be made: ValueError.
+
+    >>> c = rag.answer("Which attention is IO-aware?").citations[0]
+    >>> c.number, c.paper.abstract[c.start : c.end] == c.quote
+    (1, True)
+    """
 
     number: int
     paper: Paper
@@ -363,7 +411,15 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One sentence of an answer, `start:end` in the answer's text (0:0 when it was removed)."""
+    """One sentence of an answer, `start:end` (code points) in the answer's text; 0:0 when it was removed.
+
+    verdict  "quoted" word for word; "supported" or "partial" by its citations; "unsupported" or "uncited" was removed
+    reason   one line: why
+
+    >>> claim = rag.answer("Which attention is IO-aware?").claims[0]
+    >>> claim.verdict, len(claim.citations)
+    ('quoted', 1)
+    """
 
     text: str
     start: int
@@ -432,6 +488,10 @@ class Answer:
     run         fingerprint of settings, prompts, model and library
     where       the filter that was used; None is none
     searched    queries that were searched beside the question, as a chat model wrote them
+
+    >>> a = rag.answer("Which attention is IO-aware?")
+    >>> str(a) == a.text, a.status, Answer.from_dict(a.to_dict()) == a
+    (True, 'answered', True)
     """
 
     question: str

@@ -16,8 +16,16 @@ class Cell:
 
     text   "" where it says nothing; else the words of `quote`, part of them, or words of a chat model checked against it;
            of a column such as "year" what is known of the paper
-    quote  where it stands in the abstract; None for an empty cell, and for what is known of the paper
+    quote  where it stands in the abstract; None for an empty cell, for what is known of the paper, and for words of a chat
+           model that do not stand there (`keep_unverified`)
+
+    >>> rag.Cell().text
+    ''
     """
+
+    def __repr__(self) -> str:
+        place = f", {self.quote.start}:{self.quote.end} of {self.quote.paper.id}" if self.quote else ""
+        return f"Cell({self.text[:80]!r}{place})"
 
     text: str = ""
     quote: Citation | None = None
@@ -30,7 +38,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A paper and its cells, one for each column."""
+    """A paper and its cells, one for each column.
+
+    >>> row = rag.table("year; task", papers=["ab71d384aa75"]).rows[0]
+    >>> row.paper.id, len(row.cells)
+    ('ab71d384aa75', 2)
+    """
 
     paper: Paper
     cells: tuple[Cell, ...]
@@ -41,13 +54,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns as they were asked for, and a row for each paper."""
+    """Columns as they were asked for, and a row for each paper.
+
+    >>> rag.table(["year", "task"], papers=["ab71d384aa75"])
+    Table(('year', 'task'), 1 paper)
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
 
     def __repr__(self) -> str:
-        return f"Table({self.columns!r}, {len(self.rows)} papers)"
+        columns = repr(self.columns) if len(repr(self.columns)) <= 120 else f"{len(self.columns)} columns"
+        return f"Table({columns}, {len(self.rows)} paper{'s' * (len(self.rows) != 1)})"
 
     def _repr_html_(self) -> str:
         return notebook.table_html(self)

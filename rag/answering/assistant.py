@@ -9,6 +9,7 @@ the order of the stages: each gets the value before it and the callables or numb
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -39,6 +40,8 @@ from rag.prompting import fitting
 from rag.records import EXTRACTIVE, Answer, Explained, Hit, Paper
 from rag.settings import Settings
 from rag.tabulated import Table
+
+_log = logging.getLogger(__name__)
 
 
 class Assistant:
@@ -269,7 +272,12 @@ class Assistant:
             case = replace(
                 still._finding.planned(case, still._model), piecemeal=piecemeal, numbers=listed | case.numbers
             )
-            return (yield from still._writing.written(case))
+            answer = yield from still._writing.written(case)
+            _log.debug(
+                "%s by %s in %.2f s, %d citations, run %s",
+                answer.status, answer.model, sum(answer.seconds.values()), len(answer.citations), answer.run,
+            )  # fmt: skip
+            return answer
 
     @contextmanager
     def _still(self) -> Iterator[Assistant]:

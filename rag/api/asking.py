@@ -165,6 +165,11 @@ class Stream:
     """Sentences of one answer as they pass their check; `"".join(stream) == stream.answer.text`.
 
     Nothing is done before it is iterated. Leaving the `with` stops what is still under way.
+
+    >>> with rag.stream("Which attention is IO-aware?") as pieces:
+    ...     text = "".join(pieces)
+    >>> pieces.answer.text == text
+    True
     """
 
     def __init__(self, work: Callable[[], Generator[str, None, Answer]]) -> None:
@@ -218,6 +223,13 @@ class AsyncStream:
 
     The work is done in a thread. Leaving the `async with`, or cancelling the task, stops it before its next stage, or
     while it waits for a model; nothing of it runs on afterwards. One task may iterate it, once.
+
+    >>> import asyncio
+    >>> async def told():
+    ...     async with rag.astream("Which attention is IO-aware?") as pieces:
+    ...         return (await pieces.finish()).status
+    >>> asyncio.run(told())
+    'answered'
     """
 
     def __init__(self, work: Callable[[Callable[[], bool]], Generator[str, None, Answer]]) -> None:

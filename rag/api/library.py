@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.api.asking import Asking, Options, filtered
-from rag.errors import PaperNotFound, UsageError
+from rag.errors import LibraryError, PaperNotFound, RagError, UsageError
 from rag.records import Paper
 from rag.remedies import Remedy
 
@@ -28,7 +28,6 @@ class Library(Asking):
     What is asked sees the library as it is at that moment, whatever is written meanwhile. Threads may share it.
 
     name   as it was opened; None for the shipped abstracts, which cannot be changed
-    store  what lies on disk, for those who look inside (`rag.library.store`)
     built  what `Library.build` did with each record; None for one that was opened
 
     >>> with rag.Library.open() as library:
@@ -40,7 +39,7 @@ class Library(Asking):
         self._options, self._settings = options, replace(options.settings(name), library=name)
         self._held = held or _Held(store)
         super().__init__(self._assistant, options.keep_unverified)
-        self.name, self.store = name, store
+        self.name = name
         self.built: Added | None = None
 
     # --- opening --------------------------------------------------------------------------------
@@ -100,16 +99,20 @@ class Library(Asking):
         """The same open library with other options of `open`; those that are not given stay. Closing one closes both.
 
         >>> with rag.Library.open() as library:
-        ...     brief = library.using(k=1)
-        ...     len({c.paper for c in brief.ask("Compare JudgeBench and JudgeLM").citations})
+        ...     len(library.using(k=1).ask("Which attention is IO-aware?").numbers)
         1
         """
         if unknown := options.keys() - set(Options._fields):
             raise UsageError(f"no option is called {min(unknown)!r}; there are {', '.join(Options._fields)}")
         return Library(self.name, self.store, self._options._replace(**options), self._held)
 
+    @property
+    def store(self) -> Store:
+        """What lies on disk, for those who look inside (`rag.library.store`). Raises LibraryError once it is closed."""
+        return self._held.store
+
     def close(self) -> None:
-        """Give the files back; the object is of no use afterwards."""
+        """Give the files back. What is asked of it afterwards raises LibraryError."""
         self._held.close()
 
     def __enter__(self) -> Library:
@@ -148,7 +151,7 @@ class Library(Asking):
         PaperNotFound, or RagError when the file cannot be written.
 
         >>> with rag.Library.open() as library:
-        ...     print(library.export(papers=["FlashAttention-3"], format="ris").splitlines()[0])
+        ...     print(library.export(papers=["ab71d384aa75"], format="ris").splitlines()[0])
         TY  - GEN
         """
         from rag import formats
@@ -211,8 +214,6 @@ class Library(Asking):
             return False
 
     def __repr__(self) -> str:
-        from rag.errors import RagError
-
         try:
             held = f"{len(self):,} papers"
         except RagError:
@@ -240,13 +241,13 @@ class Library(Asking):
         """
         from rag.library import changes
 
-        return changes.sync(self._own_name(), opened_embedder(), prune=prune, dry_run=dry_run, progress=progress)
+        return changes.sync(own_name(self.name), opened_embedder(), prune=prune, dry_run=dry_run, progress=progress)
 
     def remove(self, paper: str) -> Paper:
         """Remove the paper that `get` finds by these words; the paper. Raises PaperNotFound or LibraryError."""
         from rag.library import changes
 
-        return changes.remove(paper, self._own_name(), opened_embedder())
+        return changes.remove(paper, own_name(self.name), opened_embedder())
 
     def undo(self) -> dict[str, Any]:
         """Take back the last change that was not taken back yet. Raises LibraryError when there is none.
@@ -255,12 +256,7 @@ class Library(Asking):
         """
         from rag.library import changes
 
-        return changes.undo(self._own_name(), opened_embedder())
-
-    def _own_name(self) -> str:
-        if self.name is None:
-            raise UsageError("the shipped library is never changed", Remedy.NAME_LIBRARY)
-        return self.name
+        return changes.undo(own_name(self.name), opened_embedder())
 
 
 class _Held:
@@ -269,8 +265,15 @@ class _Held:
     def __init__(self, store: Store) -> None:
         import threading
 
-        self._store, self._lock = store, threading.Lock()
+        self._store, self._lock, self._is_closed = store, threading.Lock(), False
         self._made: dict[Any, Assistant] = {}
+
+    @property
+    def store(self) -> Store:
+        """The store. Raises LibraryError once it is closed."""
+        if self._is_closed:
+            raise LibraryError(f"the library at {self._store.path} is closed; open it again with rag.Library.open")
+        return self._store
 
     def assistant(self, settings: Any, model: Any, judge: Any) -> Assistant:
         """The assistant for these settings and model objects, opened once."""
@@ -280,7 +283,7 @@ class _Held:
         with self._lock:
             if key not in self._made:
                 base = next(iter(self._made.values()), None)
-                self._made[key] = assistant_over(self._store, settings, model, judge, base=base)
+                self._made[key] = assistant_over(self.store, settings, model, judge, base=base)
             return self._made[key]
 
     def close(self) -> None:
@@ -288,8 +291,9 @@ class _Held:
         with self._lock:
             for one in self._made.values():
                 one.close()
-            self._made.clear()
             self._store.close()
+            self._made.clear()
+            self._is_closed = True
 
 
 def opened_embedder() -> Embedder:
@@ -306,6 +310,13 @@ def opened_store(name: str | None, progress: Progress | None = None) -> Store:
     return open_library(name, opened_embedder(), progress)
 
 
+def own_name(name: str | Path | None) -> str:
+    """The name of a library that may be changed. Raises UsageError for the shipped one."""
+    if name is None:
+        raise UsageError("the shipped library is never changed", Remedy.NAME_LIBRARY)
+    return str(name)
+
+
 def added(
     paths: Files,
     name: str | Path | None,
@@ -319,11 +330,10 @@ def added(
     from rag.library import changes
     from rag.readers import Way
 
-    if name is None:
-        raise UsageError("the shipped library is never changed", Remedy.NAME_LIBRARY)
+    own = own_name(name)
     files = [paths] if isinstance(paths, str | Path) else list(paths)
     way = Way(format, columns or {})
-    report = changes.add(files, str(name), opened_embedder(), way, dry_run=dry_run, progress=progress)
+    report = changes.add(files, own, opened_embedder(), way, dry_run=dry_run, progress=progress)
     if report.problem:
         raise report.problem
     return report

@@ -13,6 +13,7 @@ first runs at once are safe: the second waits for the first.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ DIFFERING = (1000, 5000)  # chunks, at least and at most, that may differ from a
 DIFFERING_SHARE = 20  # ... between them, one in so many
 NAMED = 5  # libraries that a message names
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # (what is going on, done, of how many)
 
@@ -163,6 +165,7 @@ def fill(library: Library, progress: Progress | None = None) -> Manifest:
     manifest = make_collection(library.path, library.generation, total, batches)
     write.set_collection(library.database, manifest.to_json())
     sweep(library.path, manifest)
+    _log.info("%s: its collection is filled anew, %d chunks", library.path, total)
     return manifest
 
 

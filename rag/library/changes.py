@@ -8,6 +8,7 @@ change replaced, so that the last one can be undone without embedding.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -34,6 +35,7 @@ from rag.sources import brought, refreshed
 
 __all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
 
+_log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 Agree = Callable[[Sequence[Paper]], bool]  # are these papers to be removed?
 
@@ -153,6 +155,7 @@ def _changed(
     progress: Progress | None = None,
 ) -> None:
     """Store a change; a new collection of vectors is made once enough differs from the present one."""
+    _log.info("%s: %s, %d papers to store, %d to take out", library.path, action, len(papers), len(gone))
     stored = library.papers([paper.id for paper in papers])
     texts = [paper for paper in papers if not _says_the_same(paper, stored.get(paper.id))]
     records = [paper for paper in papers if _says_the_same(paper, stored.get(paper.id))]

@@ -7,6 +7,7 @@ file that is read shares. Nothing is stored here.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from rag.readers import File, Reading, Skipped, Taken, Way, file_named, file_of,
 from rag.records import Paper
 from rag.remedies import Remedy
 
+_log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 
 
@@ -261,6 +263,7 @@ def _taken(files: Mapping[str, tuple[File, Way]], progress: Progress | None) -> 
         one = take(file, way)
         formats = Counter(held.format for held in one.files if held.format)
         records = sum(held.records for held in one.files)
+        _log.info("%s read: %d records, %d pieces that are none", file.name, records, len(one.skipped))
         taken[path] = Source(file.name, path, sha256, ", ".join(formats), records, way, version()), one
     return taken
 

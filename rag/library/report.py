@@ -32,6 +32,10 @@ class Added:
     left_out  ids of papers that were removed by hand and not taken up again
     pruned    whether what is gone was to be forgotten
     problem   why there was nothing to add at all, None if there was
+
+    >>> report = rag.add(folder / "my.bib", library=folder / "mine", dry_run=True)
+    >>> report.counts()["added"], report.skipped[0].source
+    (2, 'my.bib:11')
     """
 
     library: str
@@ -51,6 +55,10 @@ class Added:
     pruned: bool = False
     dry_run: bool = False
     problem: ReadError | None = None
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name} {count}" for name, count in self.counts().items() if count)
+        return f"Added({self.library[:56]!r}, {counts or 'nothing'})"
 
     def all_skipped(self) -> tuple[Skipped, ...]:
         """The pieces of files that are no paper, also of files not read again."""

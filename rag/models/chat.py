@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Protocol, runtime_checkable
 
-from rag.errors import UsageError
+from rag.errors import TextLeaves, UsageError
 from rag.models import client
 from rag.models.contexts import context_of
 from rag.models.deadline import Deadline, Retries
@@ -154,7 +155,8 @@ def open_chat(
 @cache
 def _warn(where: str) -> None:
     """Say, once a process and server, that text is about to leave this machine; the command says it in its own way."""
-    _log.warning("questions and passages go to %s", where)
+    _log.info("questions and passages go to %s", where)
+    warnings.warn(f"questions and passages go to {where}", TextLeaves, stacklevel=3)
 
 
 def saying(model: ChatModel, deadline: Deadline, *, piecemeal: bool) -> Callable[[str, str], Streamed]:

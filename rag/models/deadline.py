@@ -10,6 +10,7 @@ help, after the pause that the server asks for, and never past the deadline.
 
 from __future__ import annotations
 
+import logging
 import math
 import queue
 import threading
@@ -23,6 +24,7 @@ from typing import NamedTuple, TypeVar
 
 from rag.errors import Cancelled, RagError
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 SLICE = 0.1  # seconds between two looks at `cancelled`
 
@@ -165,8 +167,15 @@ def patiently(
             pause = retries.pause(error, done)
             if pause is None or pause >= deadline.left:
                 raise
+            _log.warning("a call failed (%s); again in %.1f s", _kind(error), pause)
         deadline.sleep(pause)
         done += 1
+
+
+def _kind(error: Exception) -> str:
+    """What went wrong, without what a server or an address says."""
+    status = getattr(error, "status_code", None)
+    return type(error).__name__ if status is None else f"{type(error).__name__}, status {status}"
 
 
 def wished(error: Exception) -> float | None:

@@ -92,9 +92,13 @@ def test_no_question_no_answer():
     assert rag.answer_many([]) == ()
 
 
-def test_what_is_no_question_is_told_before_anything_is_asked():
-    with pytest.raises(UsageError, match="is empty"):
-        rag.answer_many([POKER, " "])
+def test_what_is_no_question_has_an_error_in_its_place():
+    poker, empty, number = rag.answer_many([POKER, " ", 3])
+    assert timeless(poker) == timeless(rag.answer(POKER))
+    assert (type(empty), str(empty)) == (UsageError, "the question is empty; ask something, in words")
+    assert (type(number), str(number)) == (UsageError, "the question is int, not text")
+    with pytest.raises(UsageError, match=r"one text, not a list of them; give \[question\]"):
+        rag.answer_many(POKER)
 
 
 # --- with one -----------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from made import FLASH, POKER, S4
 
-from rag.answering.followup import Fit, Turn, leans, numbers, quoted, resolve, respelled, turns
+from rag.answering.followup import Fit, Turn, leans, numbers, quoted, resolve, respelled
+from rag.answering.history import turns
 from rag.errors import UsageError
 from rag.records import Answer, Citation, Claim, FrozenMap, Usage
 

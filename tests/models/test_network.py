@@ -13,7 +13,7 @@ from serving import GOOD, POKER, completion, refusal, streaming
 from werkzeug import Response
 
 import rag
-from rag.errors import ModelError, UsageError
+from rag.errors import ModelError, TextLeaves, UsageError
 from rag.models import chat
 from rag.models.chat import list_models, open_chat
 from rag.models.deadline import Deadline
@@ -234,14 +234,15 @@ def test_http_to_the_open_internet_must_be_said_twice(monkeypatch, url, public):
 
 
 def test_a_remote_server_is_told_of_once(caplog):
+    """As a warning, which Python shows where nobody has set up logging."""
     chat._warn.cache_clear()
-    with caplog.at_level(logging.WARNING, "rag"):
-        for _ in range(2):
-            opened("https://me:secret@models.example.org/v1")
-        opened("http://localhost:1/v1")
-    assert [record.getMessage() for record in caplog.records] == [
-        "questions and passages go to https://models.example.org/v1"
-    ]
+    caplog.set_level(logging.INFO, "rag")
+    with pytest.warns(TextLeaves) as warned:
+        opened("https://me:secret@models.example.org/v1")
+    opened("https://me:secret@models.example.org/v1")
+    opened("http://localhost:1/v1")
+    told = ["questions and passages go to https://models.example.org/v1"]
+    assert [record.getMessage() for record in caplog.records] == [str(one.message) for one in warned] == told
 
 
 # --- base URLs ----------------------------------------------------------------------------------
