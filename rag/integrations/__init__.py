@@ -1,0 +1,1 @@
+"""Doors from other programs: llama-index (`rag.integrations.llama_index`) and agents (`rag mcp`, `rag skill`)."""
