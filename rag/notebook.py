@@ -156,7 +156,9 @@ def _facts(paper: Any, score: float | None = None) -> str:
 
 def _about(answer: Any) -> str:
     by = "the abstracts' own sentences" if answer.model == "extractive" else f"written by {answer.model}, checked"
-    return " · ".join(filter(None, [answer.status, by, answer.where.said if answer.where else ""]))
+    return " · ".join(
+        filter(None, [answer.status, by if answer.claims else "", answer.where.said if answer.where else ""])
+    )
 
 
 def _count(removed: Sequence[Any]) -> str:

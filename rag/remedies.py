@@ -112,6 +112,7 @@ class Remedy(Enum):
     LOCAL_EXTRA = Words(
         "at a terminal type: pip install 'abstracts-rag[local]'", "type: pip install 'abstracts-rag[local]'"
     )
+    MCP_EXTRA = Words("at a terminal type: pip install 'abstracts-rag[mcp]'", "type: pip install 'abstracts-rag[mcp]'")
     OTHER_FILE = Words("get it again, or name another file", "get it again, or name another file")
     VALID_KEY = Words(
         "set RAG_API_KEY or OPENAI_API_KEY to a valid one", "set RAG_API_KEY or OPENAI_API_KEY to a valid one"

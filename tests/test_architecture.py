@@ -35,8 +35,8 @@ ORDER = {
     "answering": {"assistant", "finding", "writing", "plain", "detailed", "drafting", "survey", "search", "opening"}
 }  # in a room of stages, the modules that know their order
 NAMES = set(
-    """answer aanswer answer_many stream search cite table Cell Row Table add Added Attribution Bearing Library open_library
-    Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
+    """answer aanswer answer_many stream astream search cite table Cell Row Table add Added Attribution Bearing Library
+    open_library Stream AsyncStream Hits Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
     RagError UsageError ReadError LibraryError LibraryMissing LibraryBusy LibraryDamaged LibraryNewer
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()
 )
@@ -201,7 +201,7 @@ def test_the_installed_versions_are_those_that_go_together():
     assert [str(r) for r in wanted if not r.specifier.contains(metadata.version(r.name), prereleases=True)] == []
     assert metadata.version("openai").startswith("2.")  # 3 would make resolvers fall back to llama-index 0.10
     assert metadata.version("llama-index-core").startswith("0.14.")
-    extra = [Requirement(line) for line in project["optional-dependencies"]["local"]]
+    extra = [Requirement(line) for name in ("local", "mcp") for line in project["optional-dependencies"][name]]
     assert {r.name.replace("-", "_") for r in [*wanted, *extra]} >= {
         PARTS.get(package, package) for _, packages in ROOMS.values() for package in packages
     }

@@ -61,9 +61,10 @@ def test_the_wheel_holds_what_an_answer_needs_and_nothing_else(wheel):
     info = next(name for name in names if ".dist-info/" in name).split("/")[0]
     shipped = {f"rag/{kind}/{file.name}" for kind in ("prompts", "data") for file in (ROOT / kind).iterdir()}
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "rag").rglob("*.py") if file.name != "convert.py"}
+    skill = {"rag/integrations/skill.md"}
     weights = {f"rag/weights/{name}" for name in ("model.onnx", "tokenizer.json", "LICENSE", "NOTICE", "PROVENANCE.md")}
     tables = {str(path.relative_to(ROOT)) for path in (ROOT / "rag").rglob("*.toml")}
-    assert {name for name in names if name.startswith("rag/")} == shipped | modules | weights | tables | {
+    assert {name for name in names if name.startswith("rag/")} == shipped | modules | skill | weights | tables | {
         "rag/py.typed"
     }
     harness = {file for kind in ("*.py", "*.toml", "judge_items.jsonl") for file in (ROOT / "evals").glob(kind)}
@@ -131,7 +132,7 @@ codes = main(["eval", "run", *sys.argv[1:]]), main(["eval", "run"])
 print(*codes, *{name for name in sys.modules if name in ("evals", "rag_evals")})
 """
 RIGHT = """
-from rag import Answer, Hit, add, answer, answer_many, open_library, search, stream
+from rag import Answer, Hit, Library, add, answer, answer_many, open_library, search, stream
 
 found: Answer = answer("Which attention is IO-aware?", k=3, where="year>=2020")
 starts: list[int] = [citation.start for citation in found.citations]
@@ -140,6 +141,8 @@ with stream("What is S4?") as pieces:
     said: str = "".join(pieces) + pieces.answer.text
 added: tuple[str, ...] = add(["my.bib"], library="mine").added
 titles: list[str] = [paper.title for paper in open_library()]
+with Library.open("mine", judge="same", model="m") as mine:
+    asked: Answer = mine.using(k=3).ask("What is S4?", history=[found, {"role": "user", "content": "Hi"}])
 """
 WRONG = """
 from rag import answer, search

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +108,19 @@ def show(rich: Callable[[], RenderableType], plain: Callable[[], str]) -> None:
         Console(highlight=False).print(rich())
     else:
         print(plain())
+
+
+@contextmanager
+def fencing(wanted: bool) -> Iterator[None]:
+    """What is printed meanwhile comes at the end, between fences, if that is wanted; nothing when it fails."""
+    if not wanted:
+        yield
+        return
+    from rag.prompting import fenced
+
+    with redirect_stdout(io.StringIO()) as kept:
+        yield
+    print(fenced(kept.getvalue()))
 
 
 def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:

@@ -8,16 +8,16 @@ a bug. Nothing heavy is imported until a command needs it.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rag.cli import citing, common, library, shelf, tabulating
+from rag.cli import citing, common, library, serving, shelf, tabulating
 from rag.cli.parser import parsed
-from rag.errors import RagError, UsageError
+from rag.errors import RagError, TextLeaves, UsageError
 from rag.text import may_be_cut
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     _prepare_streams()
-    logging.getLogger("rag").addHandler(logging.NullHandler())  # what it warns of is said here in other words
+    warnings.simplefilter("ignore", TextLeaves)  # said here in other words
     arguments = None
     try:
         arguments = parsed(sys.argv[1:] if argv is None else argv)
-        code = COMMANDS[arguments.command](arguments)
+        with common.fencing(getattr(arguments, "fenced", False)):
+            code = COMMANDS[arguments.command](arguments)
         sys.stdout.flush()
         return code
     except RagError as error:
@@ -330,6 +331,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "models": models,
     "eval": evaluate,
     "gold": gold,
+    "mcp": serving.mcp,
+    "skill": serving.skill,
 }
 
 

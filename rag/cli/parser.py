@@ -96,7 +96,7 @@ def build() -> OneLineParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for add in (_asking, _citing, _chatting, _reading, _changing, _checking):
+    for add in (_asking, _citing, _chatting, _reading, _changing, _checking, _serving):
         add(commands)
     return parser
 
@@ -111,11 +111,13 @@ def _asking(commands: Any) -> None:
     command.add_argument("--abstracts", action="store_true", help=text)
     _answer_options(command)
     _filter_options(command)
+    _fence_option(command)
     command = _command(commands, "search", "list the papers nearest to a query")
     command.add_argument("query", nargs="*", help="words or a question; - or nothing reads it from a pipe")
     command.add_argument("-k", type=int, metavar="N", help="how many papers (default 8)")
     command.add_argument("--explain", action="store_true", help="say why each paper ranks where it does")
     _filter_options(command)
+    _fence_option(command)
 
 
 def _chatting(commands: Any) -> None:
@@ -147,6 +149,7 @@ def _citing(commands: Any) -> None:
     command.add_argument("--model", metavar="NAME", help=text)
     _server_option(command)
     _filter_options(command)
+    _fence_option(command)
     cited = partial(_format, among=formats.CITED)
     command.add_argument("--format", type=cited, help=argparse.SUPPRESS)  # of the command that is called bib now
     command = _command(commands, "table", "write a table: a row a paper, each cell a quote from its abstract or empty")
@@ -178,6 +181,7 @@ def _reading(commands: Any) -> None:
     _filter_options(command)
     command = _command(commands, "show", "print one paper")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, a title, or a citation key")
+    _fence_option(command)
     command = _command(commands, "export", "write papers of a library for other programs", as_json=False)
     command.add_argument(
         "paper", nargs="*", help="ids, beginnings of ids, titles, or citation keys (default: all papers)"
@@ -244,6 +248,14 @@ def _checking(commands: Any) -> None:
     commands.add_parser("eval", help="ask gold questions, and judge the answers against a baseline")
 
 
+def _serving(commands: Any) -> None:
+    command = _command(
+        commands, "mcp", "serve a library to agents: Model Context Protocol on standard input and output", as_json=False
+    )
+    _answer_options(command)
+    _command(commands, "skill", "print what teaches an agent these commands", library=False, as_json=False)
+
+
 # --- options that several commands have ---------------------------------------------------------
 
 
@@ -295,6 +307,11 @@ def _filter_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--author", action="append", default=[], metavar="NAME", help=text)
     text = "only papers of a venue with those words; may be repeated, for either"
     command.add_argument("--venue", action="append", default=[], metavar="NAME", help=text)
+
+
+def _fence_option(command: argparse.ArgumentParser) -> None:
+    text = "for agents: print the result between two lines that no text of a paper can hold, said to be data"
+    command.add_argument("--fenced", action="store_true", help=text)
 
 
 def _model_options(command: argparse.ArgumentParser) -> None:
