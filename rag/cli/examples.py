@@ -38,5 +38,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "doctor": ("rag doctor", "rag doctor --library mine --repair"),
     "models": ("rag models --base-url ollama", "rag models --base-url http://localhost:8080/v1 --json"),
     "completion": ("source <(rag completion bash)", "rag completion fish > ~/.config/fish/completions/rag.fish"),
+    "mcp": ("rag mcp", "rag mcp --library mine", "rag mcp --model qwen2.5:7b --base-url ollama"),
+    "skill": ("rag skill > SKILL.md",),
     "help": ("rag help add", "rag help"),
 }
