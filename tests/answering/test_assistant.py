@@ -225,7 +225,7 @@ def forget_words():
 
 def test_threads_share_one_assistant():
     """With cold caches: every thread stems at the same time."""
-    questions = [MEMORY, POKER, NOT_HERE, *asked("gold.jsonl")[::16], *asked("train.jsonl")[::20]]
+    questions = [MEMORY, POKER, NOT_HERE, *asked("gold.jsonl")[::24], *asked("train.jsonl")[::30]]
     rag.answer(MEMORY)
     forget_words()
     with ThreadPoolExecutor(16) as pool:

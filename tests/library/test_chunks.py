@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.library.chunks import chunk, passage
@@ -46,6 +46,7 @@ abstracts = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@settings(max_examples=50)
 @given(abstracts, st.integers(14, 60), st.sampled_from([words, pieces, len]))
 def test_chunks_hold_everything_once_in_order_and_fit(abstract: str, limit: int, count: object) -> None:
     paper = replace(PAPER, abstract=abstract)
