@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,19 @@ def test_its_example_runs(name, folder):
         told: list[str] = []
         doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(one, out=told.append)
         assert not told, "".join(told)
+
+
+@pytest.mark.parametrize("page", ["api", "integrations"])
+def test_the_sessions_of_a_page_run(page):
+    from rag.integrations.llama_index import LibraryChatEngine
+
+    text = (Path(rag.__path__[0]) / page / "README.md").read_text("utf-8")
+    session = re.sub(r"^```.*$", "", text, flags=re.MULTILINE)
+    known = {"rag": rag, "LibraryChatEngine": LibraryChatEngine}
+    told: list[str] = []
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(session, known, page, None, 0), out=told.append)
+    assert (runner.tries > 1, "".join(told)) == (True, "")
 
 
 @pytest.mark.parametrize("name", rag.__all__)
