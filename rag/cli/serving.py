@@ -13,6 +13,7 @@ from rag.remedies import Remedy
 def mcp(arguments: argparse.Namespace) -> int:
     """Serve a library to an agent until it closes standard input."""
     from rag import Library, __version__
+    from rag.show.progress import Bar
 
     try:
         from rag.integrations.mcp import server
@@ -20,7 +21,9 @@ def mcp(arguments: argparse.Namespace) -> int:
         raise UsageError("rag mcp needs the package mcp, version 2, which is not here", Remedy.MCP_EXTRA) from None
     settings = common.settings_of(arguments)
     chosen = common.options_of(arguments) | {"keep_unverified": arguments.keep_unverified}
-    with Library.open(chosen.pop("library"), **chosen) as library:
+    with Bar() as bar:
+        opened = Library.open(chosen.pop("library"), progress=bar, **chosen)
+    with opened as library:
         if settings.model:
             common.notice(settings.model, settings.base_url)
         server(library, __version__).run("stdio")
