@@ -52,6 +52,10 @@ class Remedy(Enum):
     ADD_FILES_AGAIN = Words(
         'add its files again: rag.add("FILE", library="NAME")', "add its files again: rag add FILE --library NAME"
     )
+    EMBED_ANEW = Words(
+        "at a terminal, rag library embed moves it to another",
+        "to move it to another type: rag library embed LIBRARY --embedder NAME",
+    )
     UPGRADE = Words(
         "at a terminal type: pip install --upgrade abstracts-rag", "type: pip install --upgrade abstracts-rag"
     )
@@ -79,6 +83,7 @@ class Remedy(Enum):
     CHECK_NETWORK = Words("check base_url and the network", "check --base-url and the network")
     CHECK_CONNECTION = Words("check the network", "check the network")
     CHECK_RUNNING = Words("is the server running? check base_url", "is the server running? check --base-url")
+    CHECK_EMBEDDER = Words("is the server running? check embed_url", "is the server running? check --embed-url")
     START_OLLAMA = Words("is Ollama running? At a terminal type: ollama serve", "is Ollama running? Type: ollama serve")
     START_LMSTUDIO = Words(
         "is LM Studio's server running? At a terminal type: lms server start",

@@ -11,6 +11,7 @@ from rag.answering.assistant import Assistant
 from rag.errors import LibraryError, UsageError
 from rag.library import build
 from rag.library.embed import Embedder, open_embedder
+from rag.library.served import embedder_of
 from rag.library.store import Library
 from rag.models.chat import ChatModel, open_chat
 from rag.records import EXTRACTIVE
@@ -45,7 +46,7 @@ def assistant_over(
     models = _open_models(settings, settings.model if model is None else model, judge, progress)
     if base:
         return base.under(settings, *models)
-    embedder = open_embedder()
+    embedder = embedder_of(library)
     if library.embedder != embedder.name:
         raise LibraryError(
             f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}"

@@ -263,13 +263,16 @@ def add(
     columns: Mapping[str, str] | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
+    embedder: str | None = None,
+    embed_url: str | None = None,
 ) -> Added:
     """Read files, folders and archives into a library of your own, made if it is not there; what became of each record.
 
     A text such as "doi:10.1000/xyz", "arxiv:2205.14135" or "pmid:12345" is fetched from its public service;
     "zotero:" and "zotero:COLLECTION" read Zotero's database.
     `format` (such as "ris") overrides what the content says, `columns` says what a field is called in a table
-    or JSON ({"title": "Headline"}), `dry_run` stores nothing, `progress` is told (stage, done, of how many).
+    or JSON ({"title": "Headline"}), `dry_run` stores nothing, `progress` is told (stage, done, of how many). A new
+    library is embedded with the model `embedder` of the server `embed_url`; None is the shipped one.
     Raises ReadError when no paper could be read at all, UsageError, LibraryBusy while another process writes, EmbedError.
 
     >>> report = add(folder / "my.bib", library=folder / "mine")  # `folder` is a pathlib.Path of yours
@@ -277,7 +280,7 @@ def add(
     (2, ['no abstract'])
     """
     return added(paths, Options("extractive").settings(library).library, format=format, columns=columns,
-                 dry_run=dry_run, progress=progress)  # fmt: skip
+                 dry_run=dry_run, progress=progress, embedder=embedder, embed_url=embed_url)  # fmt: skip
 
 
 def open_library(name: str | Path | None = None) -> Library:

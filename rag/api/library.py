@@ -241,13 +241,15 @@ class Library(Asking):
         """
         from rag.library import changes
 
-        return changes.sync(own_name(self.name), opened_embedder(), prune=prune, dry_run=dry_run, progress=progress)
+        own = own_name(self.name)
+        return changes.sync(own, own_embedder(own), prune=prune, dry_run=dry_run, progress=progress)
 
     def remove(self, paper: str) -> Paper:
         """Remove the paper that `get` finds by these words; the paper. Raises PaperNotFound or LibraryError."""
         from rag.library import changes
 
-        return changes.remove(paper, own_name(self.name), opened_embedder())
+        own = own_name(self.name)
+        return changes.remove(paper, own, own_embedder(own))
 
     def undo(self) -> dict[str, Any]:
         """Take back the last change that was not taken back yet. Raises LibraryError when there is none.
@@ -256,7 +258,8 @@ class Library(Asking):
         """
         from rag.library import changes
 
-        return changes.undo(own_name(self.name), opened_embedder())
+        own = own_name(self.name)
+        return changes.undo(own, own_embedder(own))
 
 
 class _Held:
@@ -296,18 +299,19 @@ class _Held:
             self._is_closed = True
 
 
-def opened_embedder() -> Embedder:
-    """The embedder of this package."""
-    from rag.library.embed import open_embedder
+def own_embedder(name: str, wanted: str | None = None, url: str | None = None) -> Embedder:
+    """The embedder of a library of one's own; where there is none of that name yet, the one that is wanted."""
+    from rag.library.served import embedder_for
 
-    return open_embedder()
+    return embedder_for(name, wanted, url)
 
 
 def opened_store(name: str | None, progress: Progress | None = None) -> Store:
     """The store of that name or path; None is the shipped one, which is built if need be."""
     from rag.answering.opening import open_library
+    from rag.library.embed import open_embedder
 
-    return open_library(name, opened_embedder(), progress)
+    return open_library(name, open_embedder(), progress)
 
 
 def own_name(name: str | Path | None) -> str:
@@ -325,6 +329,8 @@ def added(
     columns: Mapping[str, str] | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
+    embedder: str | None = None,
+    embed_url: str | None = None,
 ) -> Added:
     """`rag.add`, to the library of that name or path."""
     from rag.library import changes
@@ -333,7 +339,7 @@ def added(
     own = own_name(name)
     files = [paths] if isinstance(paths, str | Path) else list(paths)
     way = Way(format, columns or {})
-    report = changes.add(files, own, opened_embedder(), way, dry_run=dry_run, progress=progress)
+    report = changes.add(files, own, own_embedder(own, embedder, embed_url), way, dry_run=dry_run, progress=progress)
     if report.problem:
         raise report.problem
     return report

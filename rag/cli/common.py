@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rag.answering.assistant import Assistant
     from rag.filters import Filter
+    from rag.library.embed import Embedder
     from rag.library.store import Library
     from rag.settings import Settings
 
@@ -63,13 +64,34 @@ def asked_model(arguments: argparse.Namespace) -> str | None:
 def opened(settings: Settings) -> Assistant:
     """An assistant. A bar shows the progress of opening it; a notice says if text will leave this machine."""
     from rag.answering.opening import open_assistant
+    from rag.library.served import embedder_of
     from rag.show.progress import Bar
 
     with Bar() as bar:
         assistant = open_assistant(settings, progress=bar)
+    told(embedder_of(assistant.library))
     if settings.model:
         notice(settings.model, settings.base_url)
     return assistant
+
+
+def told(embedder: Embedder) -> Embedder:
+    """The same embedder, once it was said that texts are about to leave this machine for it, if they are."""
+    from rag.library.served import Served
+
+    if isinstance(embedder, Served):
+        _say_where_texts_go(embedder.name, embedder.endpoint.base_url)
+    return embedder
+
+
+@cache
+def _say_where_texts_go(model: str, url: str) -> None:
+    from rag.models.servers import is_remote, shown
+    from rag.text import printable
+
+    if is_remote(url):
+        where = printable(f"{shown(url)} ({model})")
+        print(f"rag: texts to embed (of papers added, and your questions) go to {where}", file=sys.stderr)
 
 
 @cache

@@ -71,7 +71,7 @@ def _values(action: argparse.Action) -> str | tuple[str, ...]:
         return LIBRARIES
     if action.dest == "format":
         return tuple(getattr(action.type, "keywords", {}).get("among", formats.OWN_NAMES))
-    if action.dest == "base_url":
+    if action.dest in ("base_url", "embed_url"):
         return tuple(SERVERS)
     return FILES if action.dest in _PATHS else ()
 
@@ -116,7 +116,7 @@ _rag() {{
     words={_joined(one.name for one in commands)}
   else
     case "$command:$before" in
-{cases}    library:rename|library:remove) words=$(rag completion {LIBRARIES} 2>/dev/null) ;;
+{cases}    library:rename|library:remove|library:embed) words=$(rag completion {LIBRARIES} 2>/dev/null) ;;
     *)
     if [[ $current == -* ]]; then
     case "$command" in
@@ -158,7 +158,7 @@ _rag_libraries() {{
   compadd -a names
 }}
 _rag_library() {{
-  if (( CURRENT == 2 )); then compadd list rename remove; else _rag_libraries; fi
+  if (( CURRENT == 2 )); then compadd list rename remove embed; else _rag_libraries; fi
 }}
 _rag() {{
   local -a commands
@@ -205,7 +205,9 @@ def _fish(commands: tuple[Command, ...]) -> str:
         lines += [f"complete -c rag -n {seen} {_fish_option(option)}" for option in one.options]
         if one.words:
             lines.append(f"complete -c rag -n {seen} {_fish_values(one.words)}")
-    lines.append(f"complete -c rag -n '__fish_seen_subcommand_from rename remove' -a '(rag completion {LIBRARIES})'")
+    lines.append(
+        f"complete -c rag -n '__fish_seen_subcommand_from rename remove embed' -a '(rag completion {LIBRARIES})'"
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -34,7 +34,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "sync": ("rag sync --library mine", "rag sync --library mine --prune --dry-run"),
     "remove": ("rag remove ab71d384aa75 --library mine", 'rag remove --library mine "Attention is all you need"'),
     "undo": ("rag undo --library mine",),
-    "library": ("rag library list", "rag library rename mine thesis", "rag library remove thesis"),
+    "library": (
+        "rag library list",
+        "rag library rename mine thesis",
+        "rag library remove thesis",
+        "rag library embed mine --embedder nomic-embed-text --embed-url ollama",
+    ),
     "doctor": ("rag doctor", "rag doctor --library mine --repair"),
     "models": ("rag models --base-url ollama", "rag models --base-url http://localhost:8080/v1 --json"),
     "completion": ("source <(rag completion bash)", "rag completion fish > ~/.config/fish/completions/rag.fish"),

@@ -160,16 +160,17 @@ def _file_line(file: dict[str, Any], library: str) -> str:
 def add(arguments: argparse.Namespace) -> int:
     """Read files into a library of one's own, or what addresses name."""
     from rag.library import changes
-    from rag.library.embed import open_embedder
+    from rag.library.served import embedder_for
     from rag.show.progress import Bar
     from rag.sources import asked
 
     way = changes.Way(arguments.format, _columns(arguments.map))
     name, named = _own_library(arguments), [os.path.expanduser(file) for file in arguments.files]
+    embedder = common.told(embedder_for(name, arguments.embedder, arguments.embed_url))
     if hosts := asked(named):
         print(f"rag: asking {common.one_line(hosts)}", file=sys.stderr)
     with Bar("Adding", quiet=True) as bar:
-        report = changes.add(named, name, open_embedder(), way, dry_run=arguments.dry_run, progress=bar)
+        report = changes.add(named, name, embedder, way, dry_run=arguments.dry_run, progress=bar)
     code = _reported(report, arguments)
     return 1 if {piece.source for piece in report.skipped}.intersection(named) else code
 
@@ -177,14 +178,15 @@ def add(arguments: argparse.Namespace) -> int:
 def sync(arguments: argparse.Namespace) -> int:
     """Read the files of a library again that changed."""
     from rag.library import changes
-    from rag.library.embed import open_embedder
+    from rag.library.served import embedder_for
     from rag.show.progress import Bar
 
     name = _own_library(arguments)
+    embedder = common.told(embedder_for(name))
     with Bar("Syncing", quiet=True) as bar:
         report = changes.sync(
             name,
-            open_embedder(),
+            embedder,
             prune=arguments.prune,
             agree=lambda papers: arguments.yes or _agreed(papers, name, bar),
             dry_run=arguments.dry_run,
@@ -225,10 +227,10 @@ def _reported(report: Added, arguments: argparse.Namespace) -> int:
 def remove(arguments: argparse.Namespace) -> int:
     """Take a paper out of a library of one's own."""
     from rag.library import changes
-    from rag.library.embed import open_embedder
+    from rag.library.served import embedder_for
 
     name = _own_library(arguments)
-    paper = changes.remove(" ".join(arguments.paper), name, open_embedder())
+    paper = changes.remove(" ".join(arguments.paper), name, embedder_for(name))
     line = f"removed {paper.title!r} ({paper.id}) from {name}; to have it back: rag undo --library {name}"
     _print_report({"library": name, "removed": [paper.id]}, [line], arguments)
     return 0
@@ -237,10 +239,10 @@ def remove(arguments: argparse.Namespace) -> int:
 def undo(arguments: argparse.Namespace) -> int:
     """Take back the last change of a library."""
     from rag.library import changes
-    from rag.library.embed import open_embedder
+    from rag.library.served import embedder_for
 
     name = _own_library(arguments)
-    undone = changes.undo(name, open_embedder())
+    undone = changes.undo(name, embedder_for(name))
     line = (
         f"undone: {undone['action']} of {undone['at']}; {len(undone['removed']):,} papers taken out, "
         f"{len(undone['restored']):,} as they were before; {name} holds {undone['papers']:,} papers"
@@ -254,9 +256,11 @@ def doctor(arguments: argparse.Namespace) -> int:
     from rag.library import doctor
     from rag.library.build import named_folder, shipped_folder
     from rag.library.embed import open_embedder
+    from rag.library.served import embedder_for
     from rag.show.progress import Bar
 
-    name, embedder = common.settings_of(arguments, "extractive").library, open_embedder()
+    name = common.settings_of(arguments, "extractive").library
+    embedder = open_embedder() if name is None else embedder_for(name)
     folder = shipped_folder(embedder) if name is None else named_folder(name)
     if name is None and not os.path.isfile(folder / "library.sqlite"):
         health = doctor.Health(

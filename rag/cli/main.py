@@ -135,8 +135,13 @@ def chat(arguments: argparse.Namespace) -> int:
     from rag.chat import repl
     from rag.settings import speaks_of_model
 
+    settings = common.settings_of(arguments)
+    if settings.library:
+        from rag.library.served import embedder_for
+
+        common.told(embedder_for(settings.library))
     return repl.chat(
-        common.settings_of(arguments),
+        settings,
         _opened,
         notice=lambda settings: common.notice(settings.model or "", settings.base_url),
         where=common.where_of(arguments),

@@ -213,6 +213,7 @@ def _changing(commands: Any) -> None:
     command.add_argument("--map", action="append", default=[], metavar="FIELD=NAME", help=text)
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
     command.add_argument("--strict", action="store_true", help="exit 1 when any record or file was refused")
+    _embedder_options(command, "what a new library is embedded with, a model of that server (default: the shipped one)")
     command = _command(commands, "sync", "read the files and folders of a library again, where they changed")
     command.add_argument("--prune", action="store_true", help="remove the papers that are in none of them any more")
     command.add_argument("--yes", action="store_true", help="remove them without asking")
@@ -221,8 +222,8 @@ def _changing(commands: Any) -> None:
     command = _command(commands, "remove", "take a paper out of a library of your own")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, a title, or a citation key")
     _command(commands, "undo", "take back the last change of a library of your own")
-    command = _command(commands, "library", "list, rename or remove libraries of your own", library=False)
-    does = command.add_subparsers(metavar="list|rename|remove", dest="does", required=True, prog="rag library")
+    command = _command(commands, "library", "list, rename, remove or embed anew libraries of your own", library=False)
+    does = command.add_subparsers(metavar="list|rename|remove|embed", dest="does", required=True, prog="rag library")
     does.add_parser("list", help="list the libraries that were made by name", allow_abbrev=False)
     one = does.add_parser("rename", help="give a library another name", allow_abbrev=False)
     one.add_argument("name", metavar="OLD", help="its name now")
@@ -230,6 +231,9 @@ def _changing(commands: Any) -> None:
     one = does.add_parser("remove", help="delete a library; the files it was made of stay", allow_abbrev=False)
     one.add_argument("name", metavar="NAME", help="its name or folder")
     one.add_argument("--yes", action="store_true", help="without asking")
+    one = does.add_parser("embed", help="move a library to another embedder, whole or not at all", allow_abbrev=False)
+    one.add_argument("name", metavar="NAME", help="its name or folder")
+    _embedder_options(one, "a model of that server, or shipped", required=True)
     for one in does.choices.values():
         one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
@@ -320,6 +324,12 @@ def _model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("-k", type=int, metavar="N", help="papers an answer may draw on (default 8)")
     text = "most tokens of passages to show the model (default: what its context has room for)"
     command.add_argument("--prompt-tokens", type=int, metavar="N", help=text)
+
+
+def _embedder_options(command: argparse.ArgumentParser, text: str, required: bool = False) -> None:
+    command.add_argument("--embedder", metavar="NAME", required=required, help=text)
+    text = "its server, with OpenAI's /embeddings: a URL or a short name such as ollama (default: openai)"
+    command.add_argument("--embed-url", metavar="URL", help=text)
 
 
 def _server_option(command: argparse.ArgumentParser) -> None:

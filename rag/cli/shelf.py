@@ -23,6 +23,23 @@ def library(arguments: argparse.Namespace) -> int:
     return _DOES[arguments.does](arguments)
 
 
+def _embed(arguments: argparse.Namespace) -> int:
+    from rag.library import changes
+    from rag.library.served import chosen
+    from rag.show.progress import Bar
+
+    embedder = common.told(chosen(arguments.embedder, arguments.embed_url))
+    with Bar("Embedding", quiet=True) as bar:
+        before, count = changes.embed(arguments.name, embedder, bar)
+    facts = {"library": arguments.name, "from": before, "to": embedder.name, "embedded": count}
+    _print(
+        arguments,
+        facts,
+        f"{arguments.name} is embedded with {embedder.name} now, was with {before}; {count:,} texts embedded",
+    )
+    return 0
+
+
 def completion(arguments: argparse.Namespace) -> int:
     """Print a script for a shell, or what such a script asks for."""
     if arguments.shell == LIBRARIES:
@@ -97,4 +114,9 @@ def _print(arguments: argparse.Namespace, facts: dict[str, object], line: str) -
         print(common.one_line(line))
 
 
-_DOES: dict[str, Callable[[argparse.Namespace], int]] = {"list": _list, "rename": _rename, "remove": _remove}
+_DOES: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": _list,
+    "rename": _rename,
+    "remove": _remove,
+    "embed": _embed,
+}

@@ -146,15 +146,16 @@ def change(
     detail: Mapping[str, Any],
     progress: Progress | None = None,
     records: Iterable[Paper] = (),
+    meta: Mapping[str, object] | None = None,
 ) -> tuple[int, int, int]:
     """Embed papers, then store them and delete those in `gone`; (chunks, texts embedded, generation).
 
     `records` are papers whose title and abstract are as stored, so that nothing of them is embedded or
-    indexed. Call it under the writer's lock. All happens or, but for vectors, nothing.
+    indexed; `meta` as in `write.replace`. Call it under the writer's lock. All happens or, but for vectors, nothing.
     """
     entries, embedded = _embedded(library, list(papers), embedder, progress)
     stored = _told(entries, len(entries), "storing", progress)
-    generation = write.replace(library.database, stored, gone, action, {**detail, "embedded": embedded}, records)
+    generation = write.replace(library.database, stored, gone, action, {**detail, "embedded": embedded}, records, meta)
     return sum(len(entry.chunks) for entry in entries), embedded, generation
 
 

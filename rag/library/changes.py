@@ -25,6 +25,7 @@ from rag.library.embed import Embedder
 from rag.library.origins import Origins, origins, standing
 from rag.library.plan import Looked, Plan, every, named, planned
 from rag.library.report import Added
+from rag.library.served import NOTHING_KEPT, kept_of
 from rag.library.store import Library, writer
 from rag.library.vectors import collections_folder
 from rag.places import home
@@ -33,7 +34,7 @@ from rag.records import Paper
 from rag.remedies import Remedy
 from rag.sources import brought, refreshed
 
-__all__ = ["Added", "Way", "add", "own_folder", "remove", "sync", "undo"]
+__all__ = ["Added", "Way", "add", "embed", "own_folder", "remove", "sync", "undo"]
 
 _log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -198,6 +199,26 @@ def undo(name: str, embedder: Embedder) -> dict[str, Any]:
                 "papers": len(library)}  # fmt: skip
 
 
+def embed(name: str, embedder: Embedder, progress: Progress | None = None) -> tuple[str, int]:
+    """Move a library to another embedder; the name of the last one, and how many texts were embedded.
+
+    Until every text has its new vector the library is as it was: what is stopped goes on from there the next time.
+    Raises LibraryMissing, another LibraryError or EmbedError.
+    """
+    folder = own_folder(name)
+    if not os.path.isfile(folder / FILE):
+        raise LibraryMissing(f"no library at {folder}", Remedy.MAKE_LIBRARY)
+    with writer(folder), closing(Library.open(folder)) as library:
+        before = library.embedder
+        meta = {"embedder": embedder.name, "dimensions": embedder.dimensions, "collection": "", **NOTHING_KEPT}
+        detail = {"from": before, "to": embedder.name}
+        _, embedded, _ = change(
+            library, list(library), (), embedder, "embed", detail, progress, meta=meta | kept_of(embedder)
+        )
+        follow(library, progress)
+        return before, embedded
+
+
 def _last(journal: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return next((entry for entry in reversed(standing(journal)) if "before" in entry), None)
 
@@ -236,7 +257,10 @@ def _writing(folder: Path, embedder: Embedder, *, create: bool = True) -> Iterat
     """The library, alone. Raises LibraryBusy, LibraryMissing or another LibraryError."""
     if not create and not os.path.isfile(folder / FILE):
         raise LibraryMissing(f"no library at {folder}", Remedy.MAKE_LIBRARY)
-    with writer(folder), closing(Library.create(folder, embedder.name, embedder.dimensions)) as library:
+    with (
+        writer(folder),
+        closing(Library.create(folder, embedder.name, embedder.dimensions, kept_of(embedder))) as library,
+    ):
         if library.embedder != embedder.name:
             raise LibraryError(
                 f"{folder} was embedded with {library.embedder!r}, this package uses {embedder.name!r}; "

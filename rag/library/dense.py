@@ -51,6 +51,7 @@ class DenseSearch:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._embedder = library.embedder
         self._begin()
 
     def _begin(self) -> None:
@@ -109,6 +110,8 @@ class DenseSearch:
         with self._guard:
             if self._state and self._state[0] == key:
                 return self._state[1]
+            if library.embedder != self._embedder:
+                raise LibraryError(f"{library.path} was embedded anew with {library.embedder!r}; start again")
             state = _state(library, *self._whole(library))
             self._state = (key, state)
             return state

@@ -26,6 +26,7 @@ from rag.library.embed import Embedder
 from rag.library.origins import Origins, origins
 from rag.library.plan import Looked, planned, there
 from rag.library.report import plural
+from rag.library.served import kept_of
 from rag.library.store import Library, writer
 from rag.library.vectors import Collection, Manifest, Stale, collections_folder, leftovers, open_collection, sweep
 from rag.library.write import vector_key
@@ -301,7 +302,7 @@ def _rebuilt(
     if found.embedder not in ("", embedder.name):
         raise LibraryError(f"{folder} was embedded with {found.embedder!r}, this package uses {embedder.name!r}")
     lost = found.lost()
-    with closing(salvage.begin(folder, found, embedder.name, embedder.dimensions)) as new:
+    with closing(salvage.begin(folder, found, embedder.name, embedder.dimensions, kept_of(embedder))) as new:
         salvage.copy_vectors(file, new)
         before = origins(new.journal())
         papers = [rows.paper(new.database, row) for row in found.papers]

@@ -378,7 +378,7 @@ def _translated(error: Exception, name: str, where: str) -> EmbedError:
         return _as_ours(error.__cause__)
     status, kind = getattr(error, "status_code", None), type(error).__name__
     if kind == "APIConnectionError":
-        problem, remedy = unreached(error, where, Remedy.CHECK_RUNNING)
+        problem, remedy = unreached(error, where, Remedy.CHECK_EMBEDDER)
         return EmbedError(f"{where} {problem}", remedy)
     if status in (401, 403):
         problem = f"refused the key (HTTP {status}); set RAG_API_KEY to one that is valid there"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -113,9 +113,11 @@ def copy_vectors(file: Path, library: Library) -> int:
     return damaged
 
 
-def begin(folder: Path, found: Salvaged, embedder: str, dimensions: int) -> Library:
+def begin(
+    folder: Path, found: Salvaged, embedder: str, dimensions: int, more: Mapping[str, str] | None = None
+) -> Library:
     """A new library beside the damaged file, with the journal and what was set aside, but no paper yet."""
-    library = Library.make(folder, NEW, embedder, dimensions)
+    library = Library.make(folder, NEW, embedder, dimensions, more)
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     aside = [(at, str(row[0]), str(row[1]), str(row[4]), "not as it was written") for row in found.aside]
     with library.database.transaction() as db:

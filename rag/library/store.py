@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,7 @@ class Library:
         return library
 
     @classmethod
-    def create(cls, path: Path | str, embedder: str, dimensions: int) -> Library:
+    def create(cls, path: Path | str, embedder: str, dimensions: int, more: Mapping[str, str] | None = None) -> Library:
         """A new, empty library in that folder, or the one already there. Call it under `writer`.
 
         It is made under another name: whoever opens it meanwhile, or after a kill, sees all or nothing.
@@ -97,13 +97,15 @@ class Library:
         folder = Path(path)
         if (folder / FILE).is_file() and (folder / FILE).stat().st_size:
             return cls.open(folder)
-        cls.make(folder, f"{FILE}.new", embedder, dimensions).close()
+        cls.make(folder, f"{FILE}.new", embedder, dimensions, more).close()
         os.replace(folder / f"{FILE}.new", folder / FILE)
         return cls.open(folder)
 
     @classmethod
-    def make(cls, folder: Path, name: str, embedder: str, dimensions: int) -> Library:
-        """An empty library in a file of that name; what lies there is deleted."""
+    def make(
+        cls, folder: Path, name: str, embedder: str, dimensions: int, more: Mapping[str, str] | None = None
+    ) -> Library:
+        """An empty library in a file of that name; what lies there is deleted. `more` is what it keeps of its embedder."""
         for left in folder.glob(f"{name}*"):
             left.unlink()
         (folder / name).touch(0o600)  # what SQLite puts beside it gets the same mode
@@ -118,7 +120,7 @@ class Library:
                 db.execute(statement)
             words.create(db)
             names.create(db)
-            write.set_meta(db, **meta)
+            write.set_meta(db, **meta, **(more or {}))
             write.set_meta(db, full_text=write.state(db))
         return cls(database)
 
@@ -153,6 +155,11 @@ class Library:
     def meta(self, key: str) -> str:
         """A value that the library keeps about itself. Raises LibraryDamaged when it is not there."""
         return self.database.meta(key)
+
+    def told(self, key: str) -> str:
+        """The same, "" for what this library was never told."""
+        known = self.database.rows("SELECT 1 FROM meta WHERE key = ?", key)
+        return self.meta(key) if known else ""
 
     @property
     def generation(self) -> int:

@@ -71,10 +71,12 @@ def replace(
     action: str,
     detail: Mapping[str, Any],
     records: Iterable[Paper] = (),
+    meta: Mapping[str, object] | None = None,
 ) -> int:
     """Store entries, delete the papers in `gone`, note it in the journal; returns the generation.
 
-    `records` are papers of the library whose title and abstract are as stored: all else of them is replaced.
+    `records` are papers of the library whose title and abstract are as stored: all else of them is replaced. `meta` is
+    what the library says of another embedder that made the vectors from now on: those of the last one are deleted.
     """
     with database.transaction() as db:
         db.execute("BEGIN IMMEDIATE")
@@ -83,6 +85,9 @@ def replace(
         content += sum(_insert(db, entry, generation) - before for entry, before in _cleared(db, entries))
         content += sum(_restate(db, paper) for paper in records)
         set_meta(db, content=content % 2**128, generation=generation, full_text=state(db))
+        if meta:
+            set_meta(db, **meta)
+            db.execute("DELETE FROM vectors WHERE key NOT IN (SELECT key FROM chunks UNION SELECT key FROM sentences)")
         _note(db, generation, action, detail)
     return generation
 
