@@ -79,12 +79,15 @@ def spans(db: sqlite3.Connection) -> dict[str, Spans]:
 
 
 def flawed(db: sqlite3.Connection, dimensions: int) -> tuple[set[bytes], set[bytes]]:
-    """Keys of vectors that chunks or sentences name: (those there is none of, those not as they were written)."""
+    """Keys of vectors: (those that chunks or sentences name and there is none of, those not as they were written).
+
+    One that nothing names may have another length: of a move to another embedder that was stopped.
+    """
     named = {row[0] for table in ("chunks", "sentences") for row in db.execute(f"SELECT key FROM {table}")}
     stored, damaged = set(), set()
     for key, vector, known in db.execute("SELECT key, vector, digest FROM vectors"):
         stored.add(key)
-        if len(vector) != 4 * dimensions or digest_of_bytes(vector, key) != known:
+        if (key in named and len(vector) != 4 * dimensions) or digest_of_bytes(vector, key) != known:
             damaged.add(key)
     return named - stored, damaged
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import get_ident
 
 from rag.errors import LibraryError
 from rag.places import private_folder
@@ -25,7 +26,7 @@ def keep(file: Path, content: bytes) -> None:
         if file.is_file() and file.read_bytes() == content:
             return
         private_folder(file.parent)
-        new = file.with_name(f"{os.getpid()}.new")
+        new = file.with_name(f"{os.getpid()}-{get_ident()}.new")
         with open(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as out:
             out.write(content)
         os.replace(new, file)

@@ -200,6 +200,7 @@ def test_a_move_that_is_killed_leaves_the_library_as_it_was_and_goes_on(served, 
     release.set()
     assert state()[:2] == first[:2]
     assert called("ask", "--library", "mine", "How many roofs has paper 7?")[0] == 0
+    assert called("doctor", "--library", "mine")[0] == 0
     served.fails, served.texts = lambda number: None, []
     assert called("library", "embed", "mine", "--embedder", "tilted", "--embed-url", served.url)[0] == 0
     assert state() == ("tilted", *first[1:])
