@@ -56,6 +56,10 @@ class Remedy(Enum):
         "at a terminal, rag library embed moves it to another",
         "to move it to another type: rag library embed LIBRARY --embedder NAME",
     )
+    TRUST_EMBEDDER = Words(
+        "if you trust it, at a terminal name it once: rag library embed, with its --embedder and --embed-url",
+        "if you trust it, name it once: rag library embed LIBRARY --embedder NAME --embed-url URL",
+    )
     UPGRADE = Words(
         "at a terminal type: pip install --upgrade abstracts-rag", "type: pip install --upgrade abstracts-rag"
     )

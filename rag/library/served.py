@@ -12,15 +12,17 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from rag.errors import EmbedError, LibraryDamaged, RagError, UsageError
+from rag.errors import EmbedError, LibraryDamaged, LibraryError, UsageError
 from rag.library.build import named_folder
 from rag.library.database import FILE
 from rag.library.embed import Embedder, Endpoint, MiniLM, open_embedder
 from rag.library.store import Library
-from rag.models.servers import url_of
+from rag.models.servers import is_remote, shown, url_of
+from rag.places import home, private
 from rag.remedies import Remedy
 
 if TYPE_CHECKING:
@@ -144,14 +146,27 @@ def chosen(name: str | None, url: str | None) -> Embedder:
     if url is not None and name in (SHIPPED, MiniLM.name):
         raise UsageError(f"{name!r} is the shipped embedder, which needs no server; give the model there another name")
     found = open_embedder(name, base_url=url)
-    return Served(found) if isinstance(found, Endpoint) else found
+    if not isinstance(found, Endpoint):
+        return found
+    _trust(found.base_url)
+    return Served(found)
 
 
 def embedder_of(library: Library) -> Embedder:
-    """The embedder that made a library's vectors, or would. Raises LibraryDamaged, UsageError or EmbedError."""
+    """The embedder that made a library's vectors, or would.
+
+    Raises LibraryDamaged, EmbedError, or UsageError for a server elsewhere that nobody named on this machine: whoever made
+    the library would else be told what it is asked, and the key.
+    """
     url, mean = library.told(URL), library.told(MEAN)
     if not url:
         return open_embedder()
+    if is_remote(url) and url not in _named():
+        raise UsageError(
+            f"{library.path} sends what it is asked to {shown(url)} ({library.embedder}), which was not named here before",
+            Remedy.TRUST_EMBEDDER,
+            library=library.path,
+        )
     found = open_embedder(library.embedder, base_url=url)
     assert isinstance(found, Endpoint)
     return Served(found, _unpacked(library, mean))
@@ -167,12 +182,12 @@ def embedder_for(name: str, wanted: str | None = None, url: str | None = None) -
         return chosen(wanted, url)
     try:
         library = Library.open(folder)
-    except RagError:  # who opens it to read or mend it says what is wrong
+    except LibraryError:  # who opens it to read or mend it says what is wrong
         return open_embedder()
     try:
-        if not library.generation and wanted is not None:
-            return chosen(wanted, url)
         _check_same(library, name, wanted, url)
+        if url is not None:
+            _trust(library.told(URL))
         return embedder_of(library)
     finally:
         library.close()
@@ -190,6 +205,32 @@ def _check_same(library: Library, name: str, wanted: str | None, url: str | None
     has = library.embedder, library.told(URL)
     if any(one is not None and one != held for one, held in zip(asked, has, strict=True)):
         raise UsageError(f"{name} was embedded with {library.embedder!r}", Remedy.EMBED_ANEW)
+
+
+def _servers() -> Path:
+    """The file of the servers elsewhere that were named as embedders."""
+    return home("config") / "embedding-servers.txt"
+
+
+def _named() -> list[str]:
+    try:
+        return _servers().read_text("utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+
+
+def _trust(url: str) -> None:
+    """Remember a server that was named."""
+    if not is_remote(url) or url in _named():
+        return
+    try:
+        private(_servers())
+        with _servers().open("a", encoding="utf-8") as file:
+            file.write(f"{url}\n")
+    except OSError as error:
+        raise EmbedError(
+            f"{_servers()}: cannot be written ({error.strerror}); set RAG_HOME to a folder of yours"
+        ) from error
 
 
 def _unpacked(library: Library, mean: str) -> np.ndarray:

@@ -274,12 +274,32 @@ def test_a_server_that_fails_or_serves_another_model(served, file):
     assert called("library", "embed", "none", "--embedder", "shipped")[0] == 1
 
 
-def test_what_leaves_the_machine_is_said(served, file, monkeypatch):
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Every server is elsewhere; what is said once a process was not said yet."""
     from rag.cli import common
 
-    monkeypatch.setattr("rag.models.servers.is_remote", lambda url: True)
+    for place in ("rag.models.servers.is_remote", "rag.library.served.is_remote"):
+        monkeypatch.setattr(place, lambda url: True)
     common._say_where_texts_go.cache_clear()
+    return common._say_where_texts_go.cache_clear
+
+
+def test_what_leaves_the_machine_is_said(served, file, elsewhere):
     _, _, err = called("add", file, "--library", "mine", "--embedder", "tilted", "--embed-url", served.url)
     assert err == f"rag: texts to embed (of papers added, and your questions) go to {served.url} (tilted)\n"
-    common._say_where_texts_go.cache_clear()
+    elsewhere()
     assert f"go to {served.url} (tilted)" in called("ask", "--library", "mine", HERE)[2]
+
+
+def test_a_library_of_somebody_else_tells_nobody_what_it_is_asked(served, file, elsewhere, tmp_path, monkeypatch):
+    called("add", file, "--library", "mine", "--embedder", "tilted", "--embed-url", served.url)
+    theirs, before = str(named_folder("mine")), served.requests
+    monkeypatch.setenv("RAG_HOME", str(tmp_path / "another home"))
+    for argv in (("ask", HERE), ("add", file), ("sync",)):
+        code, _, err = called(*argv, "--library", theirs)
+        assert (code, err.count("\n")) == (2, 1)
+        assert f"sends what it is asked to {served.url} (tilted), which was not named here before" in err
+    assert served.requests == before
+    assert called("library", "embed", theirs, "--embedder", "tilted", "--embed-url", served.url)[0] == 0
+    assert called("ask", HERE, "--library", theirs)[0] == 0
