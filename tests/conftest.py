@@ -6,6 +6,7 @@ is written down, so that code which swallows the error fails the test all the sa
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import ipaddress
 import os
@@ -38,6 +39,17 @@ UNSET = ("RAG_MODEL", "RAG_BASE_URL", "RAG_LIBRARY", "RAG_API_KEY", "RAG_PROMPT_
 
 hypothesis.settings.register_profile("rag", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("rag")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[Any]:
+    """What is imported and collected stays to the end: to look through it for garbage took a third of the collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
