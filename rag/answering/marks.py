@@ -12,6 +12,7 @@ judged here; a number may name no passage, and what a sentence says may be wrong
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from rag.models.spoken import Spoken
 from rag.records import Marked
@@ -242,17 +243,23 @@ _SOURCES = re.compile(
     r"(?:\s+(?:used|cited))?\s*(?:[:：]|$)",
     re.IGNORECASE,
 )
-_ENTRY = re.compile(rf"\s*(?:$|[-*+•–>|]|\(?\d{{1,3}}[\].):\s]|{_DRESSED}|{_NAME}\s\d)", re.IGNORECASE)
+_ENTRY = rf"\s*(?:$|[-*+•–>|]|\(?\d{{1,3}}[\].):\s]|{_DRESSED}|{_NAME}\s\d)"
 _STOP = re.compile(rf"[.!?…]+[\"'”’)\]}}*_`]*(?=[\s\[【［〔(*`<^\\{_SUPER}])|[。！？]+[”’」』)]*")
-_LATE = re.compile(rf"(?:\s*{_DRESSED}(?:\s?(?:[,;&]|and)(?=\s*{_DRESSED}))?)*", re.IGNORECASE)
+_LATE = rf"(?:\s*{_DRESSED}(?:\s?(?:[,;&]|and)(?=\s*{_DRESSED}))?)*"
 _PARTIAL = re.compile(  # may still become a mark
     rf"(?:{_ROUND}\s*)*[*_`~^\\,;&\s]*(?:an?|and\s*[*_`~]*)?"
     rf"(?:[\[【［〔]{{1,2}}[^\[\]】］〕]{{0,100}}[\]】］〕]{{0,2}}|\([^()\s]{{0,300}}|\([^()]{{0,40}}|"
     rf"<[^<>]{{0,6}}(?:>[^<>]{{0,20}}(?:<[^<>]{{0,6}})?)?|[{_SUPER},˒]*)?"
 )
-_LEADING = re.compile(rf"\s*(?:[-*+•>]\s+|\d{{1,2}}[.)]\s+)?(?:{_DRESSED}\s*)+[:\w–—-]", re.IGNORECASE)
+_LEADING = rf"\s*(?:[-*+•>]\s+|\d{{1,2}}[.)]\s+)?(?:{_DRESSED}\s*)+[:\w–—-]"
 _ANSWER_WORD = re.compile(r"(?:yes|no|ja|nein|oui|non|sí|si|sim|não)[.!]", re.IGNORECASE)  # alone it states nothing
 _WRAPS = re.compile(r"[\w,;(–-]\s*$")  # no end of a sentence
+
+
+@cache
+def _long(pattern: str) -> re.Pattern[str]:
+    """One that takes long to compile, when it is first wanted: where no model answers, it never is."""
+    return re.compile(pattern, re.IGNORECASE)
 
 
 class _Lines:
@@ -327,7 +334,7 @@ class _Lines:
         if fence := _FENCE.match(self._line):
             self._code = not self._code and fence[1].lower() not in _TEXT
             return False
-        if self._code or (self._listed and _ENTRY.match(self._line)) or _NOTE.match(self._line):
+        if self._code or (self._listed and _long(_ENTRY).match(self._line)) or _NOTE.match(self._line):
             return False
         self._listed = False
         return not _HEADING.match(self._line) or bool(_read(self._line)[1]) or self._names_sources()
@@ -338,7 +345,7 @@ class _Lines:
     def _cut(self, *, final: bool = False) -> None:
         """Cut off the sentences whose end is known; all of them if the line is whole."""
         while stop := _STOP.search(self._line, self._at):
-            late = _LATE.match(self._line, stop.end())
+            late = _long(_LATE).match(self._line, stop.end())
             marks = late[0] if late else ""
             rest = self._line[stop.end() + len(marks) :].lstrip()
             if final and (not rest or re.fullmatch(rf"(?:{_ROUND}\s*)+", rest)):
@@ -382,7 +389,7 @@ class _Lines:
         """Are marks between two sentences the second one's? Where the line has them in front, or it has no other."""
         if not marks.strip():
             return False
-        leading = self._leading or (self._first and bool(_LEADING.match(self._line)))
+        leading = self._leading or (self._first and bool(_long(_LEADING).match(self._line)))
         apart = marks[:1].isspace()
         own = bool(_MARK.search(self._line, 0, stop))
         subject = rest[:1].islower() and self._line != self._line.lower()
@@ -390,7 +397,7 @@ class _Lines:
 
     def _cut_off(self, at: int) -> None:
         if self._first:
-            self._leading = bool(_LEADING.match(self._line))
+            self._leading = bool(_long(_LEADING).match(self._line))
         raw, self._line, self._at = self._line[:at], self._line[at:], 0
         self._sentence(raw)
         self._first = False
