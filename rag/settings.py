@@ -58,6 +58,7 @@ class Settings:
     k                papers an answer may draw on; None is as many as its question needs
     pool             chunks taken from each search before fusion
     dense_weight     share of the dense score in the fused one, 0..1
+    papers_read      papers that are read word by word before an answer without a chat model; 0 reads none
     least_support    evidence score under which the answer is a refusal, 0..1
     prompt_tokens    room for passages in a chat model's prompt; None is what its context leaves
     reply_tokens     longest reply of a chat model
@@ -74,6 +75,7 @@ class Settings:
     k: int | None = None
     pool: int = 50
     dense_weight: float = 0.45
+    papers_read: int = 4
     least_support: float = 0.45
     prompt_tokens: int | None = None
     reply_tokens: int = 1200

@@ -27,7 +27,7 @@ import hypothesis
 import pytest
 
 from rag.errors import LibraryError
-from rag.library import build, embed
+from rag.library import build, embed, reader
 from rag.library.store import FILE, Library
 from rag.places import resource
 from rag.readers import read
@@ -129,10 +129,12 @@ def _alone(folder: Path) -> filelock.FileLock:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_model() -> Iterator[None]:
-    """All embedders of this process share one loaded model, which takes as long to load as 60 questions to embed."""
+    """All embedders and readers of this process share one loaded model, which takes as long to load as 60 questions to embed."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("_load_session", "_load_tokenizer"):
-            patch.setattr(embed, name, _once(getattr(embed, name)))
+        for name in ("load_session", "load_tokenizer"):
+            once = _once(getattr(embed, name))
+            for module in (embed, reader):
+                patch.setattr(module, name, once)
         yield
 
 

@@ -61,6 +61,8 @@ SEARCHING: Mapping[str, Mapping[str, Any]] = {  # what is left out: the names pa
         "rag.library.words.compounds": lambda text: [],
         "rag.answering.relevance.compounds": lambda text: [],
     },
+    "the reader": {"rag.answering.reading.Reads.readings": lambda *rest: {}},
+    "the reader in the ranking": {"rag.answering.reading.ORDER": 0.0},
     "mended typing": {"rag.answering.followup.respelled": lambda text, spelled: text},
 }
 ANSWERING: Mapping[str, Mapping[str, Any]] = {
@@ -71,6 +73,8 @@ ANSWERING: Mapping[str, Mapping[str, Any]] = {
     "learned relevance (cosine instead)": {
         "rag.answering.relevance.likelihood": lambda signal: max(0.0, signal.cosine)
     },
+    "the reader in the choice of sentences": {"rag.answering.reading.SENTENCE": (1.0, 0.0, 0.0)},
+    "the reader in refusing": {"rag.answering.reading.SURE": (0.0, 30.0)},
     "follow-ups (searched as typed)": {
         "rag.answering.followup.resolve": lambda text, *rest: Query(text, text, shown=text)
     },

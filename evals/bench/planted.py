@@ -27,8 +27,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 from rag.answering.bearing import by_copied_words, by_support, quotes_for
 from rag.answering.opening import open_assistant
 from rag.answering.quotes import Judgement
+from rag.answering.reading import Reads
 from rag.answering.search import Search
 from rag.library.embed import open_embedder
+from rag.library.reader import Reader
 from rag.records import Paper
 from rag.settings import load
 from rag.text import sentences
@@ -74,7 +76,14 @@ class Check:
         search = Search(assistant.library, embedder, pool=50, dense_weight=0.5)
         frequency, size = self._library.words.document_frequency, len(self._library)
         least = assistant.settings.claim_support
-        self._judge = by_support(least, search.sentences_of, embedder.encode, frequency=frequency, papers=size)
+        self._judge = by_support(
+            least,
+            search.sentences_of,
+            embedder.encode,
+            frequency=frequency,
+            papers=size,
+            read=Reads(Reader(), 1).supporting,
+        )
         self._borne = by_copied_words(embedder.encode, frequency=frequency, papers=size)
 
     def judged(self, one: Written) -> Judgement:

@@ -52,6 +52,7 @@ SETS = {  # name: its folder and the file of its judgements
     "scifact-train": ("scifact", "qrels_train.tsv"),
     "scifact-test": ("scifact", "qrels_test.tsv"),
     "cranfield": ("cranfield", "qrels.tsv"),
+    "autoscholar": ("autoscholar", "qrels.tsv"),
 }
 
 Search = Callable[[str, int], Sequence[str]]  # (query, how many) -> paper ids, best first

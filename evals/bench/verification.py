@@ -37,10 +37,12 @@ from rag.answering.bearing import by_support
 from rag.answering.marks import marked
 from rag.answering.opening import open_assistant
 from rag.answering.quotes import Judge
+from rag.answering.reading import Reads
 from rag.answering.search import Search
 from rag.answering.verify import verify
 from rag.errors import ModelError, RagError
 from rag.library.embed import open_embedder
+from rag.library.reader import Reader
 from rag.library.store import Library
 from rag.models.chat import ChatModel, open_chat
 from rag.models.deadline import Deadline
@@ -54,7 +56,7 @@ PAPERS = 4  # that the model is shown: small models on a laptop read some 60 tok
 ASKED = {"single": 46, "multi": 13, "list": 5, "unanswerable": 18}
 ROOM = 4000  # tokens of passages in a prompt: all of the papers
 DEADLINE = 900.0
-THRESHOLDS = (0.2, 0.3, 0.4)
+THRESHOLDS = (0.3, 0.4, 0.5)
 RESAMPLES = 2000
 SEEN = set(  # drafts that were read while the check was made: left out of the measurement
     """mu025 li019 un022 li012 sb023 sb035 sa011 sb033 un038 li021 sb030 sa031 sb027 un036 un034 sb026 mu006 sb024
@@ -298,7 +300,8 @@ def _judge(least: float) -> Judge:
     embedder, library = open_embedder(), _library()
     search = Search(library, embedder, pool=50, dense_weight=0.5)
     frequency = library.words.document_frequency
-    return by_support(least, search.sentences_of, embedder.encode, frequency=frequency, papers=len(library))
+    read = Reads(Reader(), 1).supporting
+    return by_support(least, search.sentences_of, embedder.encode, frequency=frequency, papers=len(library), read=read)
 
 
 def _label(text: str, known: Sequence[tuple[str, str]], id: str) -> str:

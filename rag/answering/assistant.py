@@ -25,14 +25,16 @@ from rag.answering.finding import Finding
 from rag.answering.judge import Asserted, Opinion, opinion
 from rag.answering.plain import Plain
 from rag.answering.question import accepted
+from rag.answering.reading import Reads
 from rag.answering.search import Search
 from rag.answering.shape import asking
-from rag.answering.survey import Progress, Reader, Survey
+from rag.answering.survey import CellReader, Progress, Survey
 from rag.answering.writing import Writing
 from rag.attributed import Attribution
 from rag.errors import RagError, UsageError
 from rag.filters import ALL, Filter
 from rag.library.embed import Embedder
+from rag.library.reader import Reader
 from rag.library.store import Library
 from rag.models.chat import ChatModel
 from rag.models.tokens import counter
@@ -54,10 +56,14 @@ class Assistant:
         embedder: Embedder,
         model: ChatModel | None = None,
         judge: ChatModel | None = None,
+        reader: Reader | None = None,
     ) -> None:
+        """`reader` reads the first papers of a question; without it the signals alone decide."""
         self.settings = settings
         self._model, self._judge = model, judge
-        self._over(library, Search(library, embedder, pool=settings.pool, dense_weight=settings.dense_weight))
+        reading = Reads(reader, settings.papers_read) if reader and settings.papers_read else None
+        search = Search(library, embedder, pool=settings.pool, dense_weight=settings.dense_weight, reading=reading)
+        self._over(library, search)
 
     def _over(self, library: Library, search: Search) -> None:
         """Take what works on one state of a library."""
@@ -169,7 +175,7 @@ class Assistant:
 
         return asked
 
-    def _reader(self, keep: bool) -> Reader | None:
+    def _reader(self, keep: bool) -> CellReader | None:
         """What reads cells with the chat model, each abstract within its own deadline."""
         if not (model := self._model):
             return None
@@ -180,7 +186,7 @@ class Assistant:
             return not judge or opinion(said, self.settings.prompt("judge"), asked.to(judge)).supported is not False
 
         calls = partial(Calls, self.settings.deadline, None)
-        return Reader(self.settings.prompt("table"), lambda: calls().to(model), self._room(), agrees, keep=keep)
+        return CellReader(self.settings.prompt("table"), lambda: calls().to(model), self._room(), agrees, keep=keep)
 
     def _room(self) -> Callable[[Sequence[str]], Sequence[str]]:
         """The first sentences of an abstract that a model is shown alone: as many as its room in a prompt allows."""

@@ -14,10 +14,10 @@ from functools import lru_cache
 
 from rag.answering.contrary import ALIKE, contrary, denied
 from rag.answering.quotes import Borne, Judge, Judgement, Located, locate
-from rag.answering.support import Encode, Quote, judged, kept, missing_names, names_of, stated
+from rag.answering.support import Encode, Quote, Read, judged, kept, missing_names, names_of, stated
 from rag.numbers import COUNTED, asked_numbers, gives_number, missing_numbers, placed_numbers, worked_out
 from rag.records import Paper, Sentence
-from rag.text import Span, foreign, readable, sentences, terms
+from rag.text import Span, foreign, looks_english, readable, sentences, terms
 
 QUOTES = 3  # sentences of one abstract that hold a claim's words; those that give its numbers come on top
 GAIN = 0.15  # share of the claim's words that another quote must add
@@ -78,11 +78,12 @@ def by_support(
     *,
     frequency: Callable[[str], int],
     papers: int,
+    read: Read | None = None,
 ) -> Judge:
     """A judge that wants what `by_words` wants, every name, and a support of `least` (0..1, see `rag.answering.support`).
 
     `sentences` gives those of a paper with their vectors, `encode` makes vectors as theirs were made, and
-    `frequency(word)` is in how many of the library's `papers` a word stands.
+    `frequency(word)` is in how many of the library's `papers` a word stands. `read` reads a claim beside its quotes.
     """
     words, encode, named = by_words(HELD), kept(encode), by_names(frequency, papers)
     known: dict[str, Sequence[Sentence]] = {}
@@ -109,7 +110,10 @@ def by_support(
             for one in of(paper)
             if (paper, one.span) in judgement.located
         ]
-        found = judged(claim, quotes, encode=encode, frequency=frequency, papers=papers)
+        title = readable(cited[0].title) if len(cited) == 1 else ""
+        found = judged(
+            claim, quotes, encode=encode, frequency=frequency, papers=papers, read=_english(claim, read), title=title
+        )
         told = f"{found.reason}; support {found.probability:.2f}"
         says = len({word for word in terms(claim) if word.isalpha()}) >= SAYS
         asked = least * (LESS if says and judgement.score >= NEARLY else 1.0)
@@ -118,6 +122,11 @@ def by_support(
         return judgement._replace(reason=f"{judgement.reason}; support {found.probability:.2f}")
 
     return judge
+
+
+def _english(claim: str, read: Read | None) -> Read | None:
+    """The reader, of a claim that it can read."""
+    return read if read and looks_english(claim) and not foreign(claim) else None
 
 
 def untitled(claim: str, papers: Sequence[Paper]) -> str:

@@ -11,6 +11,7 @@ from rag.answering.assistant import Assistant
 from rag.errors import LibraryError, UsageError
 from rag.library import build
 from rag.library.embed import Embedder, open_embedder
+from rag.library.reader import Reader
 from rag.library.served import embedder_of
 from rag.library.store import Library
 from rag.models.chat import ChatModel, open_chat
@@ -51,7 +52,7 @@ def assistant_over(
         raise LibraryError(
             f"{library.path} was embedded with {library.embedder!r}, this package uses {embedder.name!r}"
         )
-    return Assistant(settings, library, embedder, *models)
+    return Assistant(settings, library, embedder, *models, Reader())
 
 
 _shared: dict[Any, Assistant] = {}

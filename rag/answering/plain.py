@@ -18,6 +18,8 @@ from rag.answering.case import Case
 from rag.answering.detailed import Detailed, known, label_of, titled
 from rag.answering.drafting import Drafting
 from rag.answering.metadata import Wanted
+from rag.answering.reading import blended, reordered, surer
+from rag.answering.relevance import Question, Scored
 from rag.answering.search import Search, Within
 from rag.answering.shape import Shape, asks_verdict, joined, shape, sides, strangers
 from rag.answering.synthesize import extract
@@ -238,6 +240,7 @@ class Plain(Drafting):
     # --- points and lists -----------------------------------------------------------------------
 
     def _extracted(self, case: Case, named: Sequence[Subject]) -> Draft:
+        case = self._read(case)
         parts = [self._search.part(part, case.within) for part in case.wanted.parts]
         evidence = case.evidence
         if len({one.paper for one in named}) == 1 and not parts and not case.wanted.listing:
@@ -256,6 +259,27 @@ class Plain(Drafting):
         rest = (one for one in case.evidence if one not in evidence)
         passages = (replace(one, rank=rank) for rank, one in enumerate([*evidence, *rest], 1))
         return replace(draft, passages=tuple(passages))
+
+    def _read(self, case: Case) -> Case:
+        """The case with its first papers read: in another order, as sure as they are then, their sentences scored anew."""
+        reading = self._search.reading
+        readings = reading.readings(case.query, case.ranked) if reading and not case.wanted.listing else {}
+        if not readings:
+            return case
+        asked = case.whole.question.text
+
+        def blend(question: Question, scored: tuple[Scored, ...]) -> tuple[Scored, ...]:
+            read = readings.get(scored[0].paper.id) if scored and question.text == asked else None
+            if read is None:
+                return scored
+            return tuple(replace(s, score=blended(s.score, x)) for s, x in zip(scored, read.sentences, strict=True))
+
+        order = {hit.paper.id: hit.rank for hit in reordered(case.ranked.hits, readings, case.first)}
+        surest = (
+            case.evidence if case.wanted.parts else surer(case.evidence, readings)
+        )  # a part may be answered elsewhere
+        evidence = sorted(surest, key=lambda one: order.get(one.paper.id, len(order)))
+        return replace(case, evidence=tuple(evidence), sentences=case.sentences.blended(blend))
 
     # --- the library itself ---------------------------------------------------------------------
 

@@ -259,6 +259,9 @@ def signals(question: Question, title: str, abstract: str, sentences: Sequence[S
     return [_signals(question, titled, at, texts[at], sentences) for at in range(len(texts))]
 
 
+Blend = Callable[[Question, tuple[Scored, ...]], tuple[Scored, ...]]  # the sentences of a paper -> with other scores
+
+
 class Sentences:
     """The sentences of some papers next to questions, each compared once.
 
@@ -266,8 +269,14 @@ class Sentences:
     likely to be asked for.
     """
 
-    def __init__(self, kept: Mapping[str, Sequence[Sentence]], quoted: frozenset[tuple[str, int]]) -> None:
-        self._kept, self._quoted = kept, quoted
+    def __init__(
+        self,
+        kept: Mapping[str, Sequence[Sentence]],
+        quoted: frozenset[tuple[str, int]],
+        blend: Blend | None = None,
+    ) -> None:
+        """`blend` changes the scores of a paper's sentences by what is known beside the signals."""
+        self._kept, self._quoted, self._blend = kept, quoted, blend
         self._matched: dict[tuple[str, str], Sequence[Matched]] = {}
         self._scored: dict[tuple[str, str], Sequence[Scored]] = {}
 
@@ -282,11 +291,21 @@ class Sentences:
         """How well each sentence of the paper answers the question."""
         key = question.text, paper.id
         if key not in self._scored:
+            scored = score_sentences(question, paper, self._kept.get(paper.id, ()))
+            scored = self._blend(question, scored) if self._blend else scored
             self._scored[key] = tuple(
                 replace(s, score=QUOTED_SHARE * s.score) if (paper.id, s.span.start) in self._quoted else s
-                for s in score_sentences(question, paper, self._kept.get(paper.id, ()))
+                for s in scored
             )
         return self._scored[key]
+
+    def of(self, paper: Paper) -> Sequence[Sentence]:
+        """The sentences of a paper, with their vectors."""
+        return self._kept.get(paper.id, ())
+
+    def blended(self, blend: Blend) -> Sentences:
+        """The same sentences, their scores changed by `blend`."""
+        return Sentences(self._kept, self._quoted, blend)
 
 
 class Ranked(NamedTuple):

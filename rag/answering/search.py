@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rag import filters
 from rag.answering import followup
 from rag.answering.question import LONGEST_QUESTION, accepted
+from rag.answering.reading import Reads
 from rag.answering.relevance import Part, Question, Ranked, Sentences, question_of
 from rag.answering.rerank import covered, explain, gather, rerank
 from rag.answering.retrieve import retrieve
@@ -41,9 +42,19 @@ Within = Selected | None  # the papers that may be looked at; None is all
 class Search:
     """Search in one library. Thread-safe. `pool` and `dense_weight` as in `rag.settings`."""
 
-    def __init__(self, library: Library, embedder: Embedder, *, pool: int, dense_weight: float) -> None:
+    def __init__(
+        self,
+        library: Library,
+        embedder: Embedder,
+        *,
+        pool: int,
+        dense_weight: float,
+        reading: Reads | None = None,
+    ) -> None:
+        """`reading` reads papers word by word; None reads none."""
         self.library = library
         self.embedder = embedder
+        self.reading = reading
         self._pool, self._dense_weight = pool, dense_weight
         self._dense = DenseSearch(library)
         self._known: dict[str, np.ndarray] = {}

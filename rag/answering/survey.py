@@ -104,7 +104,7 @@ class Survey:
         self,
         asked: Sequence[Column],
         papers: Sequence[Paper],
-        reader: Reader | None = None,
+        reader: CellReader | None = None,
         progress: Progress | None = None,
     ) -> Table:
         """A row for each of the papers. With a `reader` a chat model copies the words of a cell from the abstract.
@@ -166,7 +166,7 @@ def quoting(paper: Paper, start: int, end: int) -> Cell:
     return Cell(quote.quote, quote)
 
 
-class Reader:
+class CellReader:
     """A chat model that copies the words of cells from an abstract; what does not stand there leaves a cell empty.
 
     `room` takes the sentences of an abstract that the model is shown. A cell that `agrees` does not take for a state of

@@ -220,12 +220,14 @@ class Writing:
             return ((),) * len(failed)
 
     def _by_support(self) -> Judge:
+        reading = self._search.reading
         return by_support(
             self._settings.claim_support,
             self._search.sentences_of,
             self._search.embedder.encode,
             frequency=self._library.words.document_frequency,
             papers=len(self._library),
+            read=reading.supporting if reading else None,
         )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from rag.errors import Cancelled, EmbedError, RagError, UsageError
+from rag.library.weights import REPAIR, WEIGHTS, encodable, in_parallel, line_of, load_session, load_tokenizer
 from rag.models.servers import NO_KEY, OPENAI, url_of
 from rag.remedies import Remedy
 
@@ -30,10 +31,6 @@ if TYPE_CHECKING:
 
     Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
-WORKERS = 8  # at most; more gain little on a graph this small
-REPAIR = "reinstall abstracts-rag"
-GIT_LFS = b"version https://git-lfs"
 REQUEST_TEXTS = 64  # texts in one request
 ENDPOINT_TOKENS = 512  # the shortest limit that is common among embedding models
 ENDPOINT_PIECE = re.compile(r"[A-Za-z]{1,5}|[0-9]{1,2}|[^\sA-Za-z0-9]")
@@ -117,7 +114,7 @@ class MiniLM:
         vectors: Vectors = np.empty((len(texts), self.dimensions), np.float32)
         if not len(texts):
             return vectors
-        with closing(_in_parallel(self._vector, texts)) as results:
+        with closing(in_parallel(self._vector, texts)) as results:
             for done, vector in enumerate(results):
                 _stop_if(cancelled, done, len(texts))
                 vectors[done] = vector
@@ -137,19 +134,19 @@ class MiniLM:
         except EmbedError:
             raise
         except Exception as error:  # the package's errors have no common base
-            raise EmbedError(f"the shipped embedder failed ({_line(error)}); {REPAIR}") from error
+            raise EmbedError(f"the shipped embedder failed ({line_of(error)}); {REPAIR}") from error
 
     def _tokens(self, text: str) -> Any:
         """The text's `tokenizers.Encoding`, neither truncated nor with special tokens."""
         with self._lock:
             if self._tokenizer is None:
-                self._tokenizer = _load_tokenizer(self._folder / "tokenizer.json")
-        return self._tokenizer.encode(_encodable(text), add_special_tokens=False)
+                self._tokenizer = load_tokenizer(self._folder / "tokenizer.json")
+        return self._tokenizer.encode(encodable(text), add_special_tokens=False)
 
     def _model(self) -> Any:
         with self._lock:
             if self._session is None:
-                self._session = _load_session(self._folder / "model.onnx")
+                self._session = load_session(self._folder / "model.onnx")
         return self._session
 
 
@@ -215,7 +212,7 @@ class Endpoint:
         for start in range(0, len(texts), REQUEST_TEXTS):
             _stop_if(cancelled, start, len(texts))
             part = texts[start : start + REQUEST_TEXTS]
-            parts.append(self._request([_encodable(text) if text.strip() else "." for text in part]))
+            parts.append(self._request([encodable(text) if text.strip() else "." for text in part]))
             if progress:
                 progress(start + len(part))
         return np.concatenate(parts) if parts else np.empty((0, self.dimensions), np.float32)
@@ -233,7 +230,7 @@ class Endpoint:
             raise _translated(error, self.name, self.base_url) from error
         except Exception as error:  # the client passes on whatever reading a strange reply raises
             raise EmbedError(
-                f"{self.base_url} answered, but not with {len(texts)} embeddings ({_line(error)}); "
+                f"{self.base_url} answered, but not with {len(texts)} embeddings ({line_of(error)}); "
                 "check that the base URL is that of an OpenAI-compatible embedding server"
             ) from error
         with self._lock:
@@ -269,79 +266,9 @@ def open_embedder(name: str | None = None, *, base_url: str | None = None, api_k
     return Endpoint(name, url, api_key or _key(url))
 
 
-def _in_parallel(function: Callable[[str], Any], texts: Sequence[str]) -> Generator[Any, None, None]:
-    """Results in the order of the texts, by a few threads; closing it drops what has not begun."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    workers = min(len(texts), _cores())
-    if workers == 1:
-        yield from map(function, texts)
-        return
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield from pool.map(function, texts)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _cores() -> int:
-    """Cores that this process may use, at most WORKERS."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return min(WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1)
-
-
 def _stop_if(cancelled: Callable[[], bool] | None, done: int, total: int) -> None:
     if cancelled and cancelled():
         raise Cancelled(f"embedding stopped after {done} of {total} texts")
-
-
-def _encodable(text: str) -> str:
-    """The text with a question mark for each lone surrogate, which has no UTF-8; offsets stay."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _load_tokenizer(path: Path) -> Any:
-    data = _read(path)
-    try:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_str(data.decode("utf-8"))
-    except Exception as error:  # the package raises plain Exception
-        raise _unusable(path, error) from error
-    tokenizer.no_truncation()  # count() is of the whole text
-    return tokenizer
-
-
-def _load_session(path: Path) -> Any:
-    data = _read(path)
-    try:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        # One thread a text, several texts at once: less of the CPU than several threads a text.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4  # what fails is raised as well
-        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the package's errors have no common base
-        raise _unusable(path, error) from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise EmbedError(f"the embedder's file {path} cannot be read ({error.strerror}); {REPAIR}") from error
-    if data.startswith(GIT_LFS):
-        raise EmbedError(f"{path} is only a git-lfs pointer; run `git lfs pull`, or {REPAIR}")
-    return data
-
-
-def _unusable(path: Path, error: Exception) -> EmbedError:
-    if isinstance(error, ImportError):
-        return EmbedError(f"the shipped embedder cannot start ({_line(error)}); {REPAIR}")
-    kind = type(error).__name__
-    return EmbedError(f"the embedder's file {path} is damaged or cut short ({kind}); {REPAIR}")
 
 
 def _key(base_url: str) -> str | None:
@@ -387,22 +314,16 @@ def _translated(error: Exception, name: str, where: str) -> EmbedError:
     elif status == 429:
         problem = "says too many requests or no credit left (HTTP 429); try again later"
     elif status is not None and status < 500:
-        problem = f"did not take the texts (HTTP {status}: {_line(error)}); check the model {name!r}"
+        problem = f"did not take the texts (HTTP {status}: {line_of(error)}); check the model {name!r}"
     elif status is not None:
-        problem = f"failed (HTTP {status}: {_line(error)}); try again, or look at the server's log"
+        problem = f"failed (HTTP {status}: {line_of(error)}); try again, or look at the server's log"
     elif kind == "APITimeoutError":
         problem = "did not answer in time; try again, or look at the server's log"
     else:
-        problem = f"gave no usable answer ({kind}: {_line(error)}); check the base URL"
+        problem = f"gave no usable answer ({kind}: {line_of(error)}); check the base URL"
     return EmbedError(f"{where} {problem}")
 
 
 def _as_ours(error: RagError) -> EmbedError:
     """What is wrong with the way to a server."""
     return EmbedError(error.message, *error.remedies, **error.values)
-
-
-def _line(error: Exception) -> str:
-    """What an error says, at most 160 characters on one line, nothing a terminal would obey."""
-    words = " ".join(str(error).split())
-    return "".join(char for char in words if char.isprintable())[:160]

@@ -158,4 +158,7 @@ def test_the_bench_says_in_one_line_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["support.py", "--datasets", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         support.main()
-    assert ended.value.code == f"{tmp_path}/support/scifact_train.jsonl is missing: this needs the three support sets"
+    assert (
+        ended.value.code
+        == f"{tmp_path}/support/scifact_train.jsonl is missing: this needs the support sets and the edited claims"
+    )

@@ -101,7 +101,7 @@ def test_vector_depends_on_its_text_alone(minilm: MiniLM) -> None:
 
 def test_one_core_gives_the_same_vectors(minilm: MiniLM, monkeypatch: pytest.MonkeyPatch) -> None:
     several = minilm.encode(TEXTS[:4])
-    monkeypatch.setattr("rag.library.embed._cores", lambda: 1)
+    monkeypatch.setattr("rag.library.weights._cores", lambda: 1)
     assert np.array_equal(minilm.encode(TEXTS[:4]), several)
 
 
