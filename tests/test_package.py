@@ -62,7 +62,10 @@ def test_the_wheel_holds_what_an_answer_needs_and_nothing_else(wheel):
     shipped = {f"rag/{kind}/{file.name}" for kind in ("prompts", "data") for file in (ROOT / kind).iterdir()}
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "rag").rglob("*.py") if file.name != "convert.py"}
     skill = {"rag/integrations/skill.md"}
-    weights = {f"rag/weights/{name}" for name in ("model.onnx", "tokenizer.json", "LICENSE", "NOTICE", "PROVENANCE.md")}
+    weights = {
+        f"rag/weights/{name}"
+        for name in ("model.onnx", "reader.onnx", "tokenizer.json", "LICENSE", "NOTICE", "PROVENANCE.md")
+    }
     tables = {str(path.relative_to(ROOT)) for path in (ROOT / "rag").rglob("*.toml")}
     assert {name for name in names if name.startswith("rag/")} == shipped | modules | skill | weights | tables | {
         "rag/py.typed"

@@ -15,7 +15,7 @@ import pytest
 from made import FLASH, POKER, S4
 
 from evals import gold
-from evals.bench import ablation, cells, fuzz, refusal, relevance, startup, support, verification
+from evals.bench import ablation, cells, fuzz, reading, refusal, relevance, startup, support, verification
 
 BENCH = Path(gold.__file__).parent / "bench"
 NEEDS = {"relevance", "support", "retrieval", "search_speed"}  # a folder of data sets
@@ -60,7 +60,8 @@ def papers(file: Path, count: int = 12) -> Path:
 
 def claims(folder: Path) -> Path:
     """Data sets of claims with their evidence, in the form of those that the weights were learned on."""
-    (folder / "support").mkdir(parents=True)
+    for name in ("support", "reading"):
+        (folder / name).mkdir(parents=True)
     rows = []
     for n, one in enumerate((S4, FLASH, POKER)):
         parts = [f"{part.strip().rstrip('.')}." for part in one.abstract.split(". ")]
@@ -69,10 +70,8 @@ def claims(folder: Path) -> Path:
                 "id": f"{n}{holds}", "title": one.title, "claim": claim, "evidence": " ".join(parts), "binary": int(holds),
                 "evidence_sentences": parts, "gold_sentences": [[0]] if holds else [],
             })  # fmt: skip
-    for name in (*support.SETS.values(), "scifact_train"):
-        (folder / "support" / f"{name}.jsonl").write_text(
-            "".join(json.dumps(row) + "\n" for row in rows * (8 if name != "scifact_train" else 1))
-        )
+    for file in support.SETS.values():
+        (folder / file).write_text("".join(json.dumps(row) + "\n" for row in rows * (1 if "scifact" in file else 8)))
     return folder
 
 
@@ -98,6 +97,14 @@ def test_the_weights_of_support_are_learned(run, tmp_path, monkeypatch):
     monkeypatch.setattr(support, "PICTURE", tmp_path / "curves.svg")
     assert "expected calibration error" in run("support", "--datasets", claims(tmp_path))
     assert "<svg" in (tmp_path / "curves.svg").read_text("utf-8")
+
+
+def test_what_the_reader_is_worth(run, few, monkeypatch, tmp_path):
+    monkeypatch.setattr(reading, "minimize", partial(reading.minimize, options={"maxiter": 2}))
+    found = run("reading", "--depth", 2, "--keep", tmp_path / "kept.json")
+    assert "sentence weights" in found
+    assert "order weights" in found
+    assert run("reading", "--keep", tmp_path / "kept.json").splitlines()[1:] == found.splitlines()[1:]
 
 
 def test_what_each_signal_is_worth(run, few, monkeypatch):

@@ -231,6 +231,6 @@ def test_the_gold_set_has_no_problem(papers):
 
 @pytest.mark.slow
 def test_the_gold_set_is_not_solved_by_a_word_search(papers):
-    library, known = rag.open_library(), {paper.id: paper for paper in papers}
+    library, known = rag.open_library().store, {paper.id: paper for paper in papers}
     found = lint.lint(gold.load(), known, lexical=lambda text: [id for id, _ in library.words.lexical(text, 5)])
     assert [finding.text for finding in found if "too easy" in finding.text] == []

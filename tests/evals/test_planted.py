@@ -31,11 +31,10 @@ def test_there_are_enough_of_each_kind_and_half_keep_numbers_and_names():
     assert {half(row) for row in rows} == {"tune", "final"}
 
 
-def test_most_planted_errors_are_caught_and_hardly_one_comes_back_by_an_appeal(check):
+def test_most_planted_errors_are_caught_whatever_sentence_an_appeal_copies(check):
     rows = planted()[::EVERY]
-    caught = [row for row in rows if not check.judged(row).supported]
-    assert len(caught) >= 0.6 * len(rows)
-    assert sum(check.appealed(row, each=True) for row in caught) <= 0.05 * len(caught)
+    shown = [row for row in rows if check.judged(row).supported or check.appealed(row, each=True)]
+    assert len(shown) <= 0.25 * len(rows)
 
 
 def test_true_sentences_are_kept_by_themselves_or_by_their_words(check):
