@@ -179,6 +179,7 @@ def _reading(commands: Any) -> None:
         "filter", nargs="*", metavar="FILTER", help="only some: 'year>=2023', author:Smith, venue:Nature"
     )
     _filter_options(command)
+    _fence_option(command)
     command = _command(commands, "show", "print one paper")
     command.add_argument("paper", nargs="+", help="an id, the beginning of one, a title, or a citation key")
     _fence_option(command)
@@ -196,6 +197,7 @@ def _reading(commands: Any) -> None:
     text = f"{formats.listed(formats.CITED)} (default: {formats.DEFAULT.name})"
     cited = partial(_format, among=formats.CITED)
     command.add_argument("--format", metavar="NAME", type=cited, default=formats.DEFAULT, help=text)
+    _fence_option(command)
     command = _command(commands, "status", "say what the library holds and where it lies")
     _model_options(command)
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 from rag.cli import common
-from rag.errors import UsageError
+from rag.errors import Cancelled, UsageError
 from rag.remedies import Remedy
 
 
@@ -23,11 +28,31 @@ def mcp(arguments: argparse.Namespace) -> int:
     chosen = common.options_of(arguments) | {"keep_unverified": arguments.keep_unverified}
     with Bar() as bar:
         opened = Library.open(chosen.pop("library"), progress=bar, **chosen)
-    with opened as library:
-        if settings.model:
-            common.notice(settings.model, settings.base_url)
+    if settings.model:
+        common.notice(settings.model, settings.base_url)
+    if sys.stdin.isatty():
+        print(
+            "rag: waiting for an agent on standard input; rag skill teaches one without it; Ctrl-C ends",
+            file=sys.stderr,
+        )
+    with opened as library, _ended_by_ctrl_c():
         server(library, __version__).run("stdio")
     return 0
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends the process at once: the thread that waits for input would not hear of it, and there is nothing to save."""
+
+    def end(*_: object) -> NoReturn:
+        print("rag: stopped", file=sys.stderr, flush=True)
+        os._exit(Cancelled.exit_code)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def skill(arguments: argparse.Namespace) -> int:

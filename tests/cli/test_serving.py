@@ -6,8 +6,9 @@ import re
 import shlex
 import sys
 
+import pexpect
 import pytest
-from running import called
+from running import LONGEST_WAIT, RAG, called, environment
 
 from rag.cli.parser import parsed
 from rag.integrations import agents
@@ -35,7 +36,14 @@ def test_what_is_printed_stands_between_fences():
     assert (code, FENCE.match(out)[2]) == (0, plain.strip("\n"))
     code, out, _ = called("ask", "--fenced", "How do I bake sourdough bread?")
     assert (code, bool(FENCE.match(out))) == (3, True)
-    for argv in (("search", "attention", "-k", "2"), ("show", "ab71d384aa75"), ("cite", "FlashAttention is exact.")):
+    others = (
+        ("search", "attention", "-k", "2"),
+        ("show", "ab71d384aa75"),
+        ("cite", "FlashAttention is exact."),
+        ("list",),
+        ("bib", "ab71d384aa75"),
+    )
+    for argv in others:
         assert FENCE.match(called(*argv, "--fenced")[1])[2] == called(*argv)[1].strip("\n")
 
 
@@ -62,3 +70,14 @@ def test_the_server_ends_when_its_input_does():
 def test_a_server_that_cannot_begin_says_why_in_one_line(argv):
     code, out, err = called("mcp", *argv)
     assert (code > 0, out, err.count("\n")) == (True, "", 1)
+
+
+def test_ctrl_c_ends_a_server_that_waits():
+    """The thread that reads standard input is not asked."""
+    terminal = pexpect.spawn(sys.executable, [*RAG[1:], "mcp"], env=environment(), timeout=LONGEST_WAIT)
+    terminal.expect("Ctrl-C ends\r\n")
+    terminal.sendintr()
+    terminal.expect("rag: stopped")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130

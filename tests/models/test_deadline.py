@@ -203,3 +203,17 @@ def test_retry_after_as_a_date():
 def test_a_strange_retry_after_is_as_good_as_none(value):
     assert wished(Failed(429, retry_after=value)) is None
     assert wished(ValueError()) is None
+
+
+def test_a_call_made_again_is_logged_without_what_the_server_said(caplog):
+    given = [Failed(503, retry_after_ms="1")]
+
+    def work(seconds):
+        if given:
+            raise given.pop()
+        yield "said"
+
+    assert list(patiently(work, Deadline(60), Retries())) == ["said"]
+    assert [(one.levelname, one.getMessage()) for one in caplog.records] == [
+        ("WARNING", "a call failed (Failed, status 503); again in 0.0 s")
+    ]
