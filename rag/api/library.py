@@ -84,13 +84,17 @@ class Library(Asking):
         format: str | None = None,
         columns: Mapping[str, str] | None = None,
         progress: Progress | None = None,
+        embedder: str | None = None,
+        embed_url: str | None = None,
         **options: Any,
     ) -> Library:
         """Read files into the library of that name or path, made if it is not there, and open it with `options` as `open` does.
 
         The others as in `rag.add`, whose report is `library.built`. Raises ReadError when no paper could be read.
         """
-        report = added(paths, name, format=format, columns=columns, progress=progress)
+        report = added(
+            paths, name, format=format, columns=columns, progress=progress, embedder=embedder, embed_url=embed_url
+        )
         library = cls.open(name, **options)
         library.built = report
         return library
