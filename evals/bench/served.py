@@ -33,7 +33,7 @@ from rag.settings import load
 class Standing(MiniLM):
     """The shipped model as a server would give it; `tilt` is how much of one direction each vector gets."""
 
-    base_url = ""
+    base_url = "http://localhost/v1"
 
     def __init__(self, tilt: float, kept: dict[str, np.ndarray]) -> None:
         super().__init__()

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import base64
 import os
+import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from rag.errors import EmbedError, LibraryDamaged, LibraryError, UsageError
+from rag.errors import EmbedError, LibraryDamaged, LibraryError, TextLeaves, UsageError
 from rag.library.build import named_folder
 from rag.library.database import FILE
 from rag.library.embed import Embedder, Endpoint, MiniLM, open_embedder
@@ -66,6 +68,8 @@ class Served:
         self.endpoint = endpoint
         self._mean = mean
         self._lock = Lock()
+        if is_remote(endpoint.base_url):
+            _warn(f"{shown(endpoint.base_url)} ({endpoint.name})")
 
     @property
     def name(self) -> str:
@@ -118,6 +122,12 @@ class Served:
                 f"which gave {len(mean)} before; check what it serves under that name"
             )
         return aligned(vectors, mean)
+
+
+@cache
+def _warn(where: str) -> None:
+    """Say, once a process and server, that text is about to leave this machine; the command says it in its own way."""
+    warnings.warn(f"texts to embed, of papers and questions, go to {where}", TextLeaves, stacklevel=4)
 
 
 def aligned(vectors: np.ndarray, mean: np.ndarray) -> Vectors:

@@ -17,7 +17,7 @@ from werkzeug import Response
 
 import rag
 from rag.answering.opening import open_assistant
-from rag.errors import LibraryError
+from rag.errors import LibraryError, TextLeaves
 from rag.library import changes
 from rag.library.build import named_folder
 from rag.library.embed import MiniLM
@@ -278,10 +278,12 @@ def test_a_server_that_fails_or_serves_another_model(served, file):
 def elsewhere(monkeypatch):
     """Every server is elsewhere; what is said once a process was not said yet."""
     from rag.cli import common
+    from rag.library import served
 
     for place in ("rag.models.servers.is_remote", "rag.library.served.is_remote"):
         monkeypatch.setattr(place, lambda url: True)
     common._say_where_texts_go.cache_clear()
+    served._warn.cache_clear()
     return common._say_where_texts_go.cache_clear
 
 
@@ -290,6 +292,12 @@ def test_what_leaves_the_machine_is_said(served, file, elsewhere):
     assert err == f"rag: texts to embed (of papers added, and your questions) go to {served.url} (tilted)\n"
     elsewhere()
     assert f"go to {served.url} (tilted)" in called("ask", "--library", "mine", HERE)[2]
+
+
+def test_python_is_warned_once(served, file, elsewhere):
+    with pytest.warns(TextLeaves, match=f"go to {served.url} .tilted."):
+        rag.add(file, library="mine", embedder="tilted", embed_url=served.url)
+    rag.answer(HERE, library="mine")
 
 
 def test_a_library_of_somebody_else_tells_nobody_what_it_is_asked(served, file, elsewhere, tmp_path, monkeypatch):
