@@ -15,7 +15,7 @@ import pytest
 from made import FLASH, POKER, S4
 
 from evals import gold
-from evals.bench import ablation, cells, fuzz, reading, refusal, relevance, startup, support, verification
+from evals.bench import ablation, cells, fuzz, reading, refusal, relevance, served, startup, support, verification
 
 BENCH = Path(gold.__file__).parent / "bench"
 NEEDS = {"relevance", "support", "retrieval", "search_speed"}  # a folder of data sets
@@ -84,6 +84,14 @@ def test_every_script_has_a_test():
 def test_the_numbers_of_a_refusal_are_fitted(run, few, monkeypatch):
     monkeypatch.setattr(refusal, "ELSEWHERE", refusal.ELSEWHERE[:4])
     assert re.search(r"COSINE, COVERED, OFFSET = \d+\.\d, -?\d+\.\d, -\d+\.\d   from \d+ questions", run("refusal"))
+
+
+def test_another_embedders_scale_is_put_beside_the_shipped_ones(run, few, monkeypatch):
+    some = served.shipped_papers()[:6]
+    monkeypatch.setattr(served, "shipped_papers", lambda: some)
+    lines = run("served").splitlines()
+    assert [line[:18].strip() for line in lines[1:]] == ["as it is", "to scale", "tilted, to scale", "tilted"]
+    assert re.search(r" (\d+) of +\1$", lines[1]), "it is as it is"
 
 
 def test_the_weights_of_relevance_are_learned(run, few, tmp_path, monkeypatch):
