@@ -35,9 +35,13 @@ _inherited: list[object] = []  # of a parent process: neither used nor closed
 
 @dataclass(slots=True)
 class Memory:
-    """What was read of one generation of a library: papers by id, in how many papers words stand, papers that filters admit."""
+    """What was read of one generation of a library: papers by id, in how many papers words stand, papers that filters admit.
+
+    `count` is how many papers there are, None while they were not counted.
+    """
 
     generation: int
+    count: int | None = None
     papers: dict[str, Paper] = field(default_factory=dict)
     frequencies: dict[str, int] = field(default_factory=dict)
     selected: dict[Filter, Selected] = field(default_factory=dict)
@@ -90,6 +94,11 @@ class Database:
                 self._spare.append(still._connection)
             elif os.getpid() == process:
                 still._connection.close()
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Which file it is, as the operating system tells files apart."""
+        return self._identity
 
     # --- asking and changing --------------------------------------------------------------------
 
@@ -188,6 +197,13 @@ class Database:
             self._memory = Memory(generation)
         return self._memory
 
+    def count(self) -> int:
+        """How many papers there are."""
+        memory = self.memory()
+        if memory.count is None:
+            memory.count = int(self.rows("SELECT count(*) FROM papers")[0][0])
+        return memory.count
+
     def damaged(self, what: str) -> LibraryDamaged:
         """The error that says what is wrong with the file, and what to do."""
         return LibraryDamaged(f"{self.file} is damaged ({what})", Remedy.EXAMINE, library=self.folder)
@@ -215,7 +231,7 @@ class Snapshot(Database):
         self.folder, self.file = of.folder, of.file
         self._process = os.getpid()
         self._guard = threading.RLock()
-        self._connection = connection
+        self._connection, self._identity = connection, of._identity
         self._connection.execute("BEGIN DEFERRED")
         generation = int(self.meta("generation"))  # the first read fixes the state
         if of._memory.generation != generation:

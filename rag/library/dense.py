@@ -34,16 +34,36 @@ class _State:
     """How one state of a library is searched.
 
     collection       what answers for most chunks, None if nothing does
-    until            the generation that it holds
+    until            the generation that it holds, -1 for nothing
     gone             how many of its chunks are no longer so in the library
-    ids, matrix      the chunks that it lacks, and their vectors
+    lacked, matrix   the chunks that it lacks, each with the generation in which it was stored, and their vectors
     """
 
     collection: Collection | None
     until: int
     gone: int
-    ids: list[str]
+    lacked: list[tuple[str, int]]
     matrix: np.ndarray | None
+
+    def alive(self, library: Library, vector: np.ndarray, limit: int) -> Ranked:
+        """Of the chunks of the collection that are still so in the library, the nearest."""
+        if not self.collection:
+            return []
+        wanted, most = limit + min(self.gone, limit), limit + self.gone
+        while True:
+            found = self.collection.query(vector, wanted)
+            if self.gone:
+                kept = library.vectors.alive([id for id, _ in found], self.until)
+                found = [(id, cosine) for id, cosine in found if id in kept]
+            if wanted == most or len(found) >= limit:
+                return found[:limit]
+            wanted = min(4 * wanted, most)
+
+    def others(self, vector: np.ndarray) -> Ranked:
+        """The chunks that the collection lacks, in no order."""
+        if self.matrix is None:
+            return []
+        return [(id, cosine) for (id, _), cosine in zip(self.lacked, (self.matrix @ vector).tolist(), strict=True)]
 
 
 class DenseSearch:
@@ -57,7 +77,7 @@ class DenseSearch:
     def _begin(self) -> None:
         self._process = os.getpid()
         self._guard = threading.Lock()
-        self._state: tuple[tuple[int, str], _State] | None = None
+        self._state: tuple[tuple[tuple[int, int], int, str], _State] | None = None
 
     def close(self) -> None:
         """Let go of the collection; the next search opens it again."""
@@ -85,25 +105,19 @@ class DenseSearch:
 
     def _nearest(self, library: Library, vector: np.ndarray, limit: int) -> Ranked:
         state = self._state_of(library)
-        found: Ranked = []
-        if state.collection:
-            try:
-                found = state.collection.query(vector, limit + state.gone)
-            except Stale:  # its files were lost before they were read
-                state = _state(library, None, None)
-        if state.collection and state.gone:
-            alive = library.vectors.alive([id for id, _ in found], state.until)
-            found = [(id, cosine) for id, cosine in found if id in alive]
-        if state.matrix is None:
-            return found[:limit]
-        found += zip(state.ids, (state.matrix @ vector).tolist(), strict=True)
-        return sorted(found, key=lambda item: (-item[1], item[0]))[:limit]
+        try:
+            found = state.alive(library, vector, limit)
+        except Stale:  # its files were lost before they were read
+            state, found = _state(library, None, None, None), []
+        if others := state.others(vector):
+            found = sorted([*found, *others], key=lambda item: (-item[1], item[0]))
+        return found[:limit]
 
     def _state_of(self, library: Library) -> _State:
         """How this state of the library is searched; remembered until another is asked for."""
         if self._process != os.getpid():  # nothing of Chroma survives a fork
             self._begin()
-        key = (library.generation, library.meta("collection"))
+        key = (library.database.identity, library.generation, library.meta("collection"))
         known = self._state
         if known and known[0] == key:
             return known[1]
@@ -112,7 +126,8 @@ class DenseSearch:
                 return self._state[1]
             if library.embedder != self._embedder:
                 raise LibraryError(f"{library.path} was embedded anew with {library.embedder!r}; start again")
-            state = _state(library, *self._whole(library))
+            before = self._state[1] if self._state and self._state[0][0] == key[0] else None
+            state = _state(library, *self._whole(library), before)
             self._state = (key, state)
             return state
 
@@ -150,12 +165,17 @@ def _opened(library: Library, manifest: Manifest) -> Collection | None:
     return found
 
 
-def _state(library: Library, manifest: Manifest | None, collection: Collection | None) -> _State:
+def _state(library: Library, manifest: Manifest | None, collection: Collection | None, before: _State | None) -> _State:
+    """How a state of the library is searched; vectors that the state `before` has in common with it are not read anew."""
     import numpy as np
 
-    until = manifest.generation if manifest else -1
-    batches = list(library.vectors.batches(since=until))
-    ids = [id for some, _, _ in batches for id in some]
-    matrix = np.concatenate([vectors for _, vectors, _ in batches]) if batches else None
-    gone = manifest.rows - library.vectors.count_until(until) if manifest else 0
-    return _State(collection, until, gone, ids, matrix)
+    if manifest is None:
+        batches = list(library.vectors.batches())
+        every = [(id, -1) for ids, _, _ in batches for id in ids]
+        return _State(None, -1, 0, every, np.concatenate([vectors for _, vectors, _ in batches]) if batches else None)
+    lacked = library.vectors.recent(manifest.generation)
+    known = dict(zip(before.lacked, before.matrix, strict=True)) if before and before.matrix is not None else {}
+    read = library.vectors.named([id for id, since in lacked if (id, since) not in known])
+    rows = [known[one] if one in known else read[one[0]] for one in lacked]
+    gone = manifest.rows - library.vectors.count_until(manifest.generation)
+    return _State(collection, manifest.generation, gone, lacked, np.stack(rows) if rows else None)

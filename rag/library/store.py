@@ -181,7 +181,7 @@ class Library:
         return hashlib.sha256(f"{self.embedder}\0{self.meta('content')}".encode()).hexdigest()[:12]
 
     def __len__(self) -> int:
-        return int(self.database.rows("SELECT count(*) FROM papers")[0][0])
+        return self.database.count()
 
     def __iter__(self) -> Iterator[Paper]:
         """The papers in the order they were added."""

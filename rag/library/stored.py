@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Batch = tuple[list[str], "np.ndarray", list[str]]
 _VECTORS = "SELECT chunks.id, vector, paper, key, vectors.digest FROM chunks JOIN vectors USING (key)"
+_RECENT = "FROM papers CROSS JOIN chunks ON paper = papers.id WHERE since > ?"  # CROSS: what is recent comes first
 
 
 class StoredVectors:
@@ -36,11 +37,27 @@ class StoredVectors:
             raise self._db.damaged("a vector is missing")
         return found
 
-    def batches(self, since: int = -1) -> Iterator[Batch]:
-        """Batches of (chunk ids, their vectors, their papers) of the papers stored after a generation."""
-        query = f"{_VECTORS} JOIN papers ON papers.id = paper WHERE since > {since:d} ORDER BY chunks.id"
+    def batches(self) -> Iterator[Batch]:
+        """Batches of (chunk ids, their vectors, their papers), by id."""
+        query = f"{_VECTORS} JOIN papers ON papers.id = paper ORDER BY chunks.id"
         for some in self._db.batches(query, 1000):
             yield self._batch(some)
+
+    def recent(self, since: int) -> list[tuple[str, int]]:
+        """(chunk id, generation in which its paper was last stored) of what was stored after a generation, by id."""
+        return self._db.rows(f"SELECT chunks.id, since {_RECENT} ORDER BY chunks.id", since)  # type: ignore[return-value]
+
+    def named(self, chunks: Sequence[str]) -> dict[str, np.ndarray]:
+        """The vectors of some chunks. Raises LibraryDamaged when one is missing."""
+        found: dict[str, np.ndarray] = {}
+        for at in range(0, len(chunks), PIECE):
+            ids, matrix, _ = self._batch(
+                self._db.many(f"{_VECTORS} WHERE chunks.id IN ({{}})", chunks[at : at + PIECE])
+            )
+            found |= zip(ids, matrix, strict=True)
+        if len(found) < len(chunks):
+            raise self._db.damaged("a vector is missing")
+        return found
 
     def of(self, papers: Sequence[str]) -> Iterator[Batch]:
         """The same of some papers."""
@@ -55,8 +72,9 @@ class StoredVectors:
 
     def count_until(self, generation: int) -> int:
         """How many chunks belong to papers last stored in that generation or before."""
-        query = "SELECT count(*) FROM chunks JOIN papers ON papers.id = paper WHERE since <= ?"
-        return int(self._db.rows(query, generation)[0][0])
+        ((every,),) = self._db.rows("SELECT count(*) FROM chunks")
+        ((later,),) = self._db.rows(f"SELECT count(*) {_RECENT}", generation)  # as a rule these are few
+        return int(every - later)
 
     def _batch(self, some: Sequence[Row]) -> Batch:
         import numpy as np

@@ -20,6 +20,7 @@ from rag.library.build import open_shipped
 from rag.library.dense import DenseSearch, exact
 from rag.library.embed import open_embedder
 from rag.library.store import Library, writer
+from rag.library.stored import StoredVectors
 from rag.library.vectors import Manifest, collections_folder
 from rag.readers import Reading
 from rag.records import paper_of
@@ -232,3 +233,25 @@ def test_too_few_file_handles_for_chroma_are_no_trouble(
     )
     assert resource
     assert done.stdout == "5\n", done.stderr
+
+
+def test_what_a_change_did_not_touch_is_not_read_again(library: Library, monkeypatch) -> None:
+    read: list[str] = []
+    named = StoredVectors.named
+    monkeypatch.setattr(StoredVectors, "named", lambda self, chunks: read.extend(chunks) or named(self, chunks))
+    with closing(DenseSearch(library)) as search:
+        for n in range(3):
+            changed(library, *(made.paper(f"New {n} {m}", f"A new fact, {n} {m}.") for m in range(4)))
+            search.nearest(VECTOR, 3)
+            assert len(read) == 4 * (n + 1)
+        changed(library, made.paper("New 1 2", "Another fact."), gone=(made.paper("New 0 1", "").id, PAPERS[5].id))
+        assert_exact(search, library)
+        assert len(read) == 13
+
+
+def test_papers_that_are_gone_never_crowd_out_those_that_are_there(library: Library) -> None:
+    nearest = [paper_of(chunk) for chunk, _ in compared(library)]
+    with closing(DenseSearch(library)) as search:
+        for at in (2, 10, 30, 40):
+            changed(library, gone=tuple(nearest[:at]))
+            assert_exact(search, library)
