@@ -33,6 +33,20 @@ def locate(quote: str, source: str) -> Span | None:
     Whole words and numbers only: "novel" does not hold "no", nor "4.5" a "4". Markup and stops at the
     edge of a sentence belong to it.
     """
+    return _verbatim(quote, source) or _folded(quote, source)
+
+
+def _verbatim(quote: str, source: str) -> Span | None:
+    """Where a sentence stands that was taken as it is, which nearly all are: nothing needs to be folded for that."""
+    at = source.find(quote)
+    whole = len(quote.split()) >= WORDS and quote[0].isalnum() and quote[-1] == "."
+    if at < 0 or not whole or source.find(quote, at + 1) >= 0:
+        return None
+    span = Span(at, at + len(quote))
+    return span if span in sentences(source) else None
+
+
+def _folded(quote: str, source: str) -> Span | None:
     wanted = folded(quote).rstrip(".")
     view = folded_view(source)
     whole_words = rf"(?<!\w)(?:(?<!\d[.,])|(?!\d)){re.escape(wanted)}(?!\w|(?<=\d)[.,]\d)"

@@ -19,6 +19,7 @@ from rag.text import STOPWORDS, compounds, porter, readable, words
 
 COMMON = 0.3  # a word in more than this share of the papers is left out of a lexical query
 COMMON_FROM = 5000  # papers from which such words cost time
+FEW = 2000  # papers up to which the index is told which may be found; of more, what it finds is looked through
 SLIPS = (5, 9)  # letters from which one and two slips are forgiven
 _INDEX = (
     "SELECT id, block FROM passages_data ORDER BY id",
@@ -26,6 +27,7 @@ _INDEX = (
     "SELECT id, sz FROM passages_docsize ORDER BY id",
     "SELECT *, x'' FROM names ORDER BY rowid",
 )
+_AMONG = "AND +rowid IN (SELECT number FROM papers WHERE id IN (SELECT value FROM json_each(?)))"  # +: after MATCH
 TABLES = (
     "CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2')",
     "CREATE VIRTUAL TABLE vocabulary USING fts5vocab (passages, row)",
@@ -45,26 +47,48 @@ class Words:
         that more is better. How rare a word is, the whole library says.
         """
         wanted = self._query_words(query)
-        if not wanted:
+        if not wanted or limit < 1:
             return []
         self._check()
         match = " OR ".join(f'"{word}"' for word in wanted)
+        if within is None or len(within) <= FEW:
+            return self._best(match, limit, within)
+        taken = limit * (2 * self._db.count() // len(within) + 1)
+        while True:
+            best = self._best(match, taken)
+            found = [one for one in best if one[0] in within]
+            if len(found) >= limit or len(best) < taken:
+                return found[:limit]
+            taken *= 4
+
+    def _best(self, match: str, limit: int, within: Collection[str] | None = None) -> list[tuple[str, float]]:
+        """(paper id, score) of the papers that match best; of equal ones those whose ids come first."""
+        rows = self._ranked(match, limit, within)
+        ids = dict(self._db.many("SELECT number, id FROM papers WHERE number IN ({})", [number for number, _ in rows]))
+        found = [(ids[number], float(score)) for number, score in rows if number in ids]
+        return sorted(found, key=lambda one: (-one[1], one[0]))[:limit]
+
+    def _ranked(self, match: str, limit: int, within: Collection[str] | None) -> list[tuple[int, float]]:
+        """(number of a paper, score), best first: so many, and all others that have the score of the last.
+
+        Papers are joined afterwards: to join each that matches would cost half as much again.
+        """
         among = [] if within is None else [json.dumps(list(within))]
-        rows = self._db.rows(
-            "SELECT papers.id, -bm25(passages, 1.0, 1.0) AS score FROM passages JOIN papers "
-            "ON papers.number = passages.rowid WHERE passages MATCH ? "
-            f"{'AND +papers.id IN (SELECT value FROM json_each(?)) ' * len(among)}"  # +: after MATCH, never before
-            "ORDER BY score DESC, papers.id LIMIT ?",
-            match,
-            *among,
-            limit,
+        query = (
+            "SELECT rowid, -bm25(passages, 1.0, 1.0) AS score FROM passages WHERE passages MATCH ? "
+            f"{_AMONG * len(among)} ORDER BY score DESC LIMIT ?"
         )
-        return [(id, float(score)) for id, score in rows]
+        taken = limit + 1
+        while True:
+            rows = self._db.rows(query, match, *among, taken)
+            if len(rows) < taken or rows[-1][1] < rows[limit - 1][1]:
+                return rows  # type: ignore[return-value]
+            taken *= 4
 
     def _query_words(self, query: str) -> list[str]:
         plain = [word for word in words(query) if word not in STOPWORDS]
         found = list(dict.fromkeys([*plain, *compounds(query)]))[:200]  # "path-x" in quotes is a phrase to FTS5
-        total = int(self._db.rows("SELECT count(*) FROM papers")[0][0])
+        total = self._db.count()
         if total < COMMON_FROM:
             return found
         rare = [word for word in found if self.document_frequency(word) <= COMMON * total]
