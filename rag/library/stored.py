@@ -45,7 +45,7 @@ class StoredVectors:
 
     def recent(self, since: int) -> list[tuple[str, int]]:
         """(chunk id, generation in which its paper was last stored) of what was stored after a generation, by id."""
-        return self._db.rows(f"SELECT chunks.id, since {_RECENT} ORDER BY chunks.id", since)  # type: ignore[return-value]
+        return self._db.rows(f"SELECT chunks.id, since {_RECENT} ORDER BY chunks.id", since)
 
     def named(self, chunks: Sequence[str]) -> dict[str, np.ndarray]:
         """The vectors of some chunks. Raises LibraryDamaged when one is missing."""

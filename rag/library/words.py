@@ -82,7 +82,7 @@ class Words:
         while True:
             rows = self._db.rows(query, match, *among, taken)
             if len(rows) < taken or rows[-1][1] < rows[limit - 1][1]:
-                return rows  # type: ignore[return-value]
+                return rows
             taken *= 4
 
     def _query_words(self, query: str) -> list[str]:

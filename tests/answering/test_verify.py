@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import FLASH, POKER, S4, drafted, evidence, paper
 
+from rag.answering import quotes
 from rag.answering.bearing import by_support, by_words, misplaced, untitled
 from rag.answering.quotes import locate
 from rag.answering.relevance import sentence
@@ -110,6 +111,13 @@ def test_a_sentence_typed_in_another_way_is_the_same_quote(perturbation):
 )
 def test_part_of_a_word_or_of_a_number_is_no_quote(quote, source):
     assert locate(quote, source) is None
+
+
+def test_a_sentence_copied_as_it_is_stands_where_its_folded_form_does(monkeypatch):
+    said = [(one.abstract[s.start : s.end], one.abstract) for one in SHIPPED[::4] for s in sentences(one.abstract)]
+    found = [locate(quote, abstract) for quote, abstract in said]
+    monkeypatch.setattr(quotes, "_verbatim", lambda quote, source: None)
+    assert found == [locate(quote, abstract) for quote, abstract in said]
 
 
 @pytest.mark.parametrize(
