@@ -27,6 +27,7 @@ from rag.text import readable
 FIELDS = {"year": "a year", "author": "an author", "venue": "a venue"}
 LONGEST_NAME = 200  # characters of a name in quotes
 YEARS = 9999  # what four digits can say
+NO_YEAR = -2  # stands for the year of a paper that names none
 
 Names = tuple[tuple[str, ...], ...]  # one of each group
 
@@ -329,12 +330,15 @@ def _any(wanted: Sequence[str], held: Sequence[str], fits: Callable[[str, str], 
 
 
 def _is_by(wanted: str, author: str) -> bool:
-    """Is each word in the author's name, or one of the two an initial of the other, and one of them in full?"""
-    names, held = _words(wanted), _words(author)
+    return _is_named(_words(wanted), _words(author), _initials(author))
+
+
+def _is_named(names: Sequence[str], held: Sequence[str], initials: str) -> bool:
+    """Is each word in an author's name, or one of the two an initial of the other, and one of them in full?"""
     missing = [word for word in names if word not in held]
     if len(missing) == len(names):
         return False
-    rest = [*(word for word in held if word not in names), *_initials(author)]
+    rest = [*(word for word in held if word not in names), *initials]
     return all(any(_abbreviates(word, other) or _abbreviates(other, word) for other in rest) for word in missing)
 
 
@@ -352,3 +356,82 @@ def _abbreviates(short: str, word: str) -> bool:
 def _is_in(wanted: str, venue: str) -> bool:
     """Do the words stand in the venue's name, one after the other?"""
     return f" {' '.join(_words(wanted))} " in f" {' '.join(_words(venue))} "
+
+
+# --- many papers at once ------------------------------------------------------------------------
+
+
+class Lines(NamedTuple):
+    """Some papers: their years, NO_YEAR where there is none, and texts with a line for each, `author_line`, `venue_line`.
+
+    What a filter does not look at may be empty.
+    """
+
+    years: Sequence[int]
+    authors: str
+    venues: str
+
+
+def author_line(authors: Iterable[str]) -> str:
+    """What is compared of the authors of a paper; "" for none."""
+    return ";".join(f"{' '.join(_words(author))}|{_initials(author)}" for author in authors)
+
+
+def venue_line(venue: str | None) -> str:
+    """What is compared of the venue of a paper; "" for none."""
+    return f" {' '.join(_words(venue))} " if venue else ""
+
+
+def admitted(where: Filter, papers: Lines) -> tuple[set[int], set[int]]:
+    """Of papers by their lines, those that a filter admits, and those for which `Filter.admits` is None.
+
+    The filter is not empty.
+    """
+    met = [_met(part, papers) for part in where.parts()]
+    known = set.intersection(*(yes for yes, _ in met))
+    return known, set.intersection(*(yes | silent for yes, silent in met)) - known
+
+
+def _met(part: Filter, papers: Lines) -> tuple[set[int], set[int]]:
+    """The lines that meet one part of a filter, and those that do not say."""
+    if part.authors or part.venues:
+        text = papers.authors if part.authors else papers.venues
+        find = _lines_by if part.authors else _lines_in
+        found = {line for name in (*part.authors, *part.venues)[0] for line in find(text, _words(name))}
+        return found, {n for n, line in enumerate(text.split("\n")) if not line}
+    first, last = -1 if part.first is None else part.first, YEARS + 1 if part.last is None else part.last
+    found = {n for n, year in enumerate(papers.years) if first <= year <= last}
+    return found, {n for n, year in enumerate(papers.years) if year == NO_YEAR}
+
+
+def _lines_by(text: str, names: Sequence[str]) -> Iterator[int]:
+    """The lines on which an author has a name: at least one of its words in full."""
+    seen: dict[int, bool] = {}
+    for word in names:
+        for line, start in _lines_with(text, word):
+            if line not in seen:
+                end = text.find("\n", start)
+                held = (author.partition("|") for author in text[start : end if end >= 0 else len(text)].split(";"))
+                seen[line] = any(_is_named(names, words.split(" "), initials) for words, _, initials in held)
+    yield from (line for line, has in seen.items() if has)
+
+
+def _lines_with(text: str, word: str) -> Iterator[tuple[int, int]]:
+    """(line, where it starts) of authors with a word in full."""
+    line = done = at = 0
+    while (at := text.find(word, at)) >= 0:
+        after = at + len(word)
+        if text[at - 1 : at] in ("", "\n", ";", " ") and text[after : after + 1] in (" ", "|"):
+            line += text.count("\n", done, at)
+            yield line, text.rfind("\n", 0, at) + 1
+            done = at
+        at = after
+
+
+def _lines_in(text: str, names: Sequence[str]) -> Iterator[int]:
+    """The lines of venues in which words follow each other."""
+    wanted, line, at = f" {' '.join(names)} ", 0, 0
+    while (found := text.find(wanted, at)) >= 0:
+        line += text.count("\n", at, found)
+        yield line
+        at = found + 1

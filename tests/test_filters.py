@@ -11,7 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import UsageError
-from rag.filters import ALL, Facts, Filter, chosen, nothing, parse, split, unread
+from rag.filters import (
+    ALL,
+    NO_YEAR,
+    YEARS,
+    Facts,
+    Filter,
+    Lines,
+    admitted,
+    author_line,
+    chosen,
+    nothing,
+    parse,
+    split,
+    unread,
+    venue_line,
+)
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=12), max_size=3)
 PIECES = st.sampled_from(
@@ -370,3 +385,53 @@ def test_a_slip_in_a_filter_is_told(question, says):
 )
 def test_other_questions_are_left_alone(question):
     assert unread(question) == ""
+
+
+# --- many papers at once ------------------------------------------------------------------------
+
+PEOPLE = st.sampled_from(
+    ["Jane Smith", "Smith, J.", "Gray AB", "A. B. Gray", "Åsa Öberg", "O'Neil, Shaun", "李 明", "", "???", "J", "Gray|ab",
+     "van der Berg, K.", "X;Y Smith", "smith\njane", "Ana María López", "W. Wang", "Wang Wang", "Jean-Luc Picard"]
+)  # fmt: skip
+WHERE = st.sampled_from([None, "", "Nature", "Physical Review D", "Proc. of the ACL", "acl", "---", "Proc ACL 2020\n"])
+ASKED = [
+    "Smith",
+    "Jane Smith",
+    "J Smith",
+    "A Gray",
+    "B. Gray",
+    "oberg",
+    "O'Neil",
+    "明",
+    "wang",
+    "jean luc",
+    "J",
+    "K Berg",
+]
+HELD = st.builds(Facts, st.just("1f"), st.sampled_from([None, 0, 1999, 2005, 9999, 10001, -5]),
+                 st.lists(PEOPLE, max_size=3).map(tuple), WHERE)  # fmt: skip
+
+
+def groups(names: list[str]) -> st.SearchStrategy[tuple[tuple[str, ...], ...]]:
+    some = st.lists(st.sampled_from(names), min_size=1, max_size=2).map(tuple)
+    return st.lists(some, max_size=2).map(tuple)
+
+
+@given(
+    st.lists(HELD, min_size=1, max_size=8),
+    st.sampled_from([(None, None), (2000, None), (None, 2005), (0, 2005), (1999, 9999), (None, 9999)]),
+    groups(ASKED),
+    groups(["Nature", "review", "physical review", "proc acl", "of the", "2020"]),
+)
+def test_many_papers_at_once_are_admitted_as_each_is_alone(papers, years, authors, venues):
+    if not (where := Filter(*years, authors, venues)):
+        return
+    lines = Lines(
+        [NO_YEAR if one.year is None else max(-1, min(one.year, YEARS + 1)) for one in papers],
+        "\n".join(author_line(one.authors) for one in papers),
+        "\n".join(venue_line(one.venue) for one in papers),
+    )
+    alone = [where.admits(one) for one in papers]
+    known, silent = admitted(where, lines)
+    assert known == {n for n, admits in enumerate(alone) if admits}
+    assert silent == {n for n, admits in enumerate(alone) if admits is None}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LibraryDamaged, LibraryError
-from rag.library import integrity, rows, salvage, write
+from rag.library import facts, integrity, rows, salvage, write
 from rag.library.build import Progress, behind, change, fill, shipped_papers
 from rag.library.chunks import passage
 from rag.library.database import FILE
@@ -207,6 +207,10 @@ def _full_text(library: Library, embedder: Embedder, found: _Found) -> tuple[str
     return library.database.run(integrity.unindexed), "holds every paper as it reads"
 
 
+def _filters(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
+    return "" if found.lost else library.database.run(facts.problem), "look at every paper as it is"
+
+
 def _fingerprint(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
     kept = int(library.meta("content")) == write.content(library.database)
     return ("" if kept else "is not that of the papers"), f"{library.fingerprint}, that of the papers"
@@ -276,6 +280,7 @@ _LOOKS: dict[str, Look] = {
     "spans": _spans,
     "vectors": _vectors,
     "full text": _full_text,
+    "filters": _filters,
     "fingerprint": _fingerprint,
     "journal": _journal,
     "collection": _collection,
@@ -312,7 +317,7 @@ def _rebuilt(
         again = _from_files(new, before, lost, name, progress)
         if again:
             embedded += change(new, again, (), embedder, "repair", {"again": [p.id for p in again]}, progress)[1]
-    salvage.switch(folder, keep=len(again) < len(lost))
+    salvage.switch(folder, keep=salvage.OLD)
     return list(_told(found, lost, again, name)), embedded
 
 
@@ -322,9 +327,10 @@ def _told(found: salvage.Salvaged, lost: Mapping[str, str], again: Sequence[Pape
         yield f"read again from their files: {_some([readable(paper.title) for paper in again])}"
     if left := [title or id for id, title in lost.items() if id not in {paper.id for paper in again}]:
         sync = f"; their files may have them, type: rag sync{_library(name)}" if name else ""
-        yield f"set aside, since they are damaged: {_some(left)}; the damaged file is kept as {salvage.OLD}{sync}"
+        yield f"set aside, since they are damaged: {_some(left)}{sync}"
     if found.broken:
         yield f"left out {plural(found.broken, 'line')} of the journal"
+    yield f"the damaged file is kept as {salvage.OLD}"
 
 
 def _from_files(

@@ -1,18 +1,24 @@
 """A library's file as an earlier version wrote it -> as this one does, in one transaction, in place.
 
-Schema 2 had no digests: what the papers add up to was kept, and is compared before anything is called sound.
+Schema 2 had no digests: what the papers add up to was kept, and is compared before anything is called sound. The file as
+it was is kept beside it, as "library.sqlite.before-update".
 """
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from sqlite3 import Connection
 
-from rag.library import names, write
-from rag.library.database import Database
+from rag.library import facts, names, write
+from rag.library.database import FILE, Database
 from rag.library.digests import digest, digest_of_bytes
 from rag.library.rows import digest_of
 
 OLDEST = 2  # the first schema that can be brought up to date
+BEFORE = f"{FILE}.before-update"
 _COLUMNS = {
     "meta": "digest BLOB NOT NULL DEFAULT x''",
     "papers": "since INTEGER NOT NULL DEFAULT 0|digest BLOB NOT NULL DEFAULT x''|chunks BLOB NOT NULL DEFAULT x''"
@@ -31,6 +37,7 @@ def migrate(database: Database, schema: int) -> None:
             return  # another process was faster
         if int(meta["content"]) != write.content_of(db):
             raise database.damaged("its papers are not those that were stored")
+        _keep(db, database.folder / BEFORE)
         for table, columns in _COLUMNS.items():
             for column in columns.split("|"):
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
@@ -42,7 +49,18 @@ def migrate(database: Database, schema: int) -> None:
         for row in db.execute("SELECT rowid, generation, at, action, detail FROM journal").fetchall():
             db.execute("UPDATE journal SET digest = ? WHERE rowid = ?", (digest(*row[1:]), row[0]))
         names.refill(db)
+        facts.refill(db)
         write.set_meta(db, **meta | {"schema": str(schema), "collection": "", "full_text": write.state(db)})
+
+
+def _keep(db: Connection, file: Path) -> None:
+    """Copy the library as it is to a file, whole or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(0o600)
+    with closing(sqlite3.connect(part)) as copy:
+        db.backup(copy)
+    os.replace(part, file)
 
 
 def _papers(db: Connection, generation: int) -> None:

@@ -129,14 +129,17 @@ def begin(
     return library
 
 
-def switch(folder: Path, *, keep: bool) -> None:
-    """Put the new file in the place of the damaged one, which is kept beside it if `keep`. Nobody has the new one open."""
-    for left in ("-wal", "-shm"):  # of the damaged file: SQLite would apply them to the new one
+def switch(folder: Path, *, keep: str) -> None:
+    """Put the new file in the place of the old one, which is kept under the name `keep`, "" for not at all.
+
+    Nobody has the new one open.
+    """
+    for left in ("-wal", "-shm"):  # of the old file: SQLite would apply them to the new one
         (folder / f"{FILE}{left}").unlink(missing_ok=True)
     if keep:
-        (folder / OLD).unlink(missing_ok=True)
+        (folder / keep).unlink(missing_ok=True)
         with suppress(OSError):
-            os.link(folder / FILE, folder / OLD)
+            os.link(folder / FILE, folder / keep)
     os.replace(folder / NEW, folder / FILE)
 
 

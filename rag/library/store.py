@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.bibliography import known_keys
 from rag.errors import LibraryBusy, LibraryError, LibraryMissing, LibraryNewer, PaperNotFound
-from rag.library import names, rows, words, write
+from rag.library import facts, names, rows, words, write
 from rag.library.database import FILE, Database, Snapshot
 from rag.library.digests import digest
 from rag.library.migrate import OLDEST, migrate
@@ -120,6 +120,7 @@ class Library:
                 db.execute(statement)
             words.create(db)
             names.create(db)
+            facts.create(db)
             write.set_meta(db, **meta, **(more or {}))
             write.set_meta(db, full_text=write.state(db))
         return cls(database)
@@ -143,8 +144,8 @@ class Library:
             )
         if schema < SCHEMA:
             migrate(self.database, SCHEMA)
-        if not self.database.run(names.current):  # another version found others
-            write.refill_names(self.database)
+        if not (self.database.run(names.current) and self.database.run(facts.current)):  # another version found others
+            write.refill(self.database)
 
     def close(self) -> None:
         """Give the file back; the object is of no use afterwards."""

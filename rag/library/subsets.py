@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
+from sqlite3 import Connection
 
-from rag.filters import Facts, Filter, Selected, nothing
+from rag.filters import Facts, Filter, Selected, admitted, nothing
+from rag.library import facts
 from rag.library.database import Database
 from rag.library.rows import PAPER, damaged_paper, is_sound
 from rag.records import Where
@@ -25,10 +28,12 @@ class Subsets:
         remembered = self._db.memory().selected
         found = remembered.get(where)
         if found is None:
-            admitted = [(facts.id, where.admits(facts)) for facts in self._facts(where.fields)]
-            ids = frozenset(id for id, admits in admitted if admits)
-            silent = sum(admits is None for _, admits in admitted)
-            found = Selected(ids, Where(str(where), len(ids), len(admitted), silent))
+            try:
+                found = self._db.run(partial(_selected, where))
+            except facts.Unsound:
+                raise self._db.damaged("what its filters look at") from None
+            if found.where.of != self._db.count():
+                raise self._db.damaged("what its filters look at")
             if len(remembered) >= FILTERS:
                 remembered.clear()
             remembered[where] = found
@@ -47,6 +52,18 @@ class Subsets:
                 raise damaged_paper(self._db, row[1])
             id, (year, authors, venue) = row[0], row[6:]
             yield Facts(id, year, tuple(json.loads(authors)) if authors else (), venue)
+
+
+def _selected(where: Filter, db: Connection) -> Selected:
+    """The papers that a filter admits, found by what is kept of all papers for it."""
+    ids: list[str] = []
+    every = silent = 0
+    for page in facts.pages(db, where.fields):
+        every += sum(map(bool, page.ids))
+        known, unsaid = admitted(where, page.lines) if where else (set(range(len(page.ids))), set[int]())
+        ids += [id for id in map(page.ids.__getitem__, known) if id]
+        silent += sum(bool(page.ids[n]) for n in unsaid)
+    return Selected(frozenset(ids), Where(str(where), len(ids), every, silent))
 
 
 def _like(name: str, names: Iterable[str]) -> str | None:

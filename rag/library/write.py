@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag.library import names, words
+from rag.library import facts, names, words
 from rag.library.database import Database
 from rag.library.digests import digest, digest_of_bytes
 from rag.library.rows import digest_of, recorded
@@ -42,6 +42,9 @@ class Entry(NamedTuple):
     paper: Paper
     chunks: tuple[tuple[Chunk, bytes], ...]
     sentences: tuple[Embedded, ...]
+
+
+Numbered = dict[int, Paper | None]  # what a change left under the numbers of papers
 
 
 def vector_key(embedder: str, text: str) -> bytes:
@@ -81,9 +84,11 @@ def replace(
     with database.transaction() as db:
         db.execute("BEGIN IMMEDIATE")
         content, generation = int(database.meta("content")), database.generation + 1
-        content -= sum(_delete(db, id) for id in dict.fromkeys(gone))
-        content += sum(_insert(db, entry, generation) - before for entry, before in _cleared(db, entries))
-        content += sum(_restate(db, paper) for paper in records)
+        now: Numbered = {}
+        content -= sum(_delete(db, id, now) for id in dict.fromkeys(gone))
+        content += sum(_insert(db, entry, generation, now) - before for entry, before in _cleared(db, entries, now))
+        content += sum(_restate(db, paper, now) for paper in records)
+        facts.update(db, now)
         set_meta(db, content=content % 2**128, generation=generation, full_text=state(db))
         if meta:
             set_meta(db, **meta)
@@ -105,11 +110,13 @@ def note(database: Database, action: str, detail: Mapping[str, Any]) -> None:
         _note(db, database.generation, action, detail)
 
 
-def refill_names(database: Database) -> None:
-    """Find the names of the papers anew."""
+def refill(database: Database) -> None:
+    """Make what another version kept of the papers otherwise, or not at all: their names, what filters look at."""
     with database.transaction() as db:
-        names.ensure(db)
-        set_meta(db, full_text=state(db))
+        if not names.current(db):
+            names.ensure(db)
+            set_meta(db, full_text=state(db))
+        facts.ensure(db)
 
 
 def state(db: Connection) -> str:
@@ -147,12 +154,13 @@ def _note(db: Connection, generation: int, action: str, detail: Mapping[str, Any
     db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?)", (*row, digest(*row)))
 
 
-def _delete(db: Connection, id: str) -> int:
+def _delete(db: Connection, id: str, now: Numbered) -> int:
     """Delete a paper if it is there; the hash of its record, 0 if there was none."""
     digest = 0
     for number, record in db.execute("SELECT number, record FROM papers WHERE id = ?", (id,)).fetchall():
         words.delete(db, number)
         names.delete(db, number)
+        now[number] = None
         digest += _hash(record)
     db.execute("DELETE FROM papers WHERE id = ?", (id,))
     for table in ("chunks", "sentences"):
@@ -160,23 +168,24 @@ def _delete(db: Connection, id: str) -> int:
     return digest
 
 
-def _cleared(db: Connection, entries: Iterable[Entry]) -> Iterator[tuple[Entry, int]]:
+def _cleared(db: Connection, entries: Iterable[Entry], now: Numbered) -> Iterator[tuple[Entry, int]]:
     """Entries, each once what was stored under its id is deleted, with the hash of that."""
     for entry in entries:
-        yield entry, _delete(db, entry.paper.id)
+        yield entry, _delete(db, entry.paper.id, now)
 
 
-def _restate(db: Connection, paper: Paper) -> int:
+def _restate(db: Connection, paper: Paper, now: Numbered) -> int:
     """Replace the record of a paper; how the hash changes."""
-    title_key_, since, before = db.execute(
-        "SELECT title_key, since, record FROM papers WHERE id = ?", (paper.id,)
+    number, title_key_, since, before = db.execute(
+        "SELECT number, title_key, since, record FROM papers WHERE id = ?", (paper.id,)
     ).fetchone()
+    now[number] = paper
     row = paper.id, paper.title, title_key_, since, recorded(paper)
     db.execute("UPDATE papers SET record = ?, digest = ? WHERE id = ?", (row[4], digest(*row), paper.id))
     return _hash(row[4]) - _hash(before)
 
 
-def _insert(db: Connection, entry: Entry, generation: int) -> int:
+def _insert(db: Connection, entry: Entry, generation: int, now: Numbered) -> int:
     """Store a paper with its spans; the hash of its record."""
     paper = entry.paper
     chunks = [(c.id, c.start, c.end, c.tokens, key) for c, key in entry.chunks]
@@ -190,6 +199,7 @@ def _insert(db: Connection, entry: Entry, generation: int) -> int:
     number = db.execute(f"INSERT INTO papers ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid
     words.insert(db, number, paper)
     names.insert(db, number, paper)
+    now[int(number or 0)] = paper
     db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", [(one[0], paper.id, *one[1:]) for one in chunks])
     db.executemany("INSERT INTO sentences VALUES (?, ?, ?, ?, ?, ?)", [(paper.id, *one) for one in sentences])
     return _hash(row[4])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ import made
 import pytest
 
 from evals.bench.hashed import Hashed
-from rag.library import build, dense, write
+from rag.library import build, dense, migrate, write
 from rag.library.build import open_shipped
 from rag.library.dense import DenseSearch, exact
 from rag.library.embed import open_embedder
@@ -162,7 +163,11 @@ def test_a_library_of_an_earlier_schema_is_brought_up_to_date(library: Library) 
         ):  # fmt: skip
             db.execute(statement)
     library.close()
+    was = library.path / migrate.BEFORE
     with closing(Library.open(library.path)) as now, closing(DenseSearch(now)) as search:
+        with closing(sqlite3.connect(was)) as kept:  # the file as it was
+            assert kept.execute("SELECT value FROM meta WHERE key = 'schema'").fetchall() == [("2",)]
+            assert kept.execute("SELECT count(*) FROM papers").fetchall() == [(40,)]
         assert list(now) == before
         assert compared(now) == wanted
         assert_exact(search, now)

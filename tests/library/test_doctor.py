@@ -103,6 +103,14 @@ def damaged_full_text(folder: Path) -> None:
     sql(folder, "DELETE FROM passages_data WHERE id > 10")
 
 
+def no_facts(folder: Path) -> None:
+    sql(folder, "DELETE FROM facts WHERE field = 'year'")
+
+
+def flipped_facts(folder: Path) -> None:
+    sql(folder, "UPDATE facts SET value = value || x'20' WHERE field = 'author'")
+
+
 def no_vector(folder: Path) -> None:
     sql(folder, "DELETE FROM vectors WHERE key = (SELECT key FROM sentences LIMIT 1)")
 
@@ -181,6 +189,8 @@ HARMS = {
     stale_full_text: {"full text"},
     less_full_text: {"full text"},
     damaged_full_text: {"full text"},
+    no_facts: {"filters"},
+    flipped_facts: {"filters"},
     no_vector: {"vectors"},
     short_vector: {"vectors"},
     no_numbers: {"vectors"},
@@ -211,6 +221,7 @@ def test_a_harm_is_seen_where_it_is_and_mended_without_embedding_what_is_there(o
     health = doctor.repair(folder, "mine", embedder)
     assert (failed(health), health.advice) == (set(), "")
     assert health.repaired
+    assert names & {"collection", "leftovers"} or (folder / f"{FILE}.damaged").is_file()
     assert health.embedded == len(embedder.texts) == (harm in EMBEDDED)
     assert rows(folder) == sound
 
