@@ -19,7 +19,20 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from rag.api.asking import AsyncStream, Stream
-from rag.api.functions import aanswer, add, answer, answer_many, astream, cite, open_library, search, stream, table
+from rag.api.functions import (
+    aanswer,
+    add,
+    answer,
+    answer_many,
+    astream,
+    backup,
+    cite,
+    open_library,
+    restore,
+    search,
+    stream,
+    table,
+)
 from rag.api.library import Library
 from rag.attributed import Attribution, Bearing
 from rag.errors import (
@@ -42,24 +55,29 @@ from rag.records import Answer, Chunk, Citation, Claim, Draft, Evidence, Found, 
 from rag.tabulated import Cell, Row, Table
 
 if TYPE_CHECKING:
+    from rag.library.backup import Backup
     from rag.library.report import Added
 
 __version__ = "0.1.0"
 __all__ = [
-    "Added", "Answer", "AsyncStream", "Attribution", "Bearing", "Cancelled", "Cell", "Chunk", "Citation", "Claim", "Draft",
+    "Added", "Answer", "AsyncStream", "Attribution", "Backup", "Bearing", "Cancelled", "Cell", "Chunk", "Citation", "Claim",
+    "Draft",
     "EmbedError", "Evidence", "Found", "FrozenMap", "Hit", "Hits", "Library", "LibraryBusy", "LibraryDamaged",
     "LibraryError", "LibraryMissing", "LibraryNewer", "ModelError", "Paper", "PaperNotFound", "PromptError", "RagError",
     "ReadError", "Row", "Stream", "Table", "Usage", "UsageError", "aanswer", "add", "answer", "answer_many", "astream",
-    "cite", "open_library", "search", "stream", "table",
+    "backup", "cite", "open_library", "restore", "search", "stream", "table",
 ]  # fmt: skip
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
-def __getattr__(name: str) -> Any:
-    """`Added`, loaded when it is first asked for: a prompt is there sooner without it."""
-    if name != "Added":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rag.library.report import Added
+_LATE = {"Added": "rag.library.report", "Backup": "rag.library.backup"}
 
-    return Added
+
+def __getattr__(name: str) -> Any:
+    """`Added` and `Backup`, loaded when they are first asked for: a prompt is there sooner without them."""
+    from importlib import import_module
+
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATE[name]), name)

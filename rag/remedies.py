@@ -49,6 +49,9 @@ class Remedy(Enum):
     NAME_ANOTHER = Words("name another one", "name another one: --library NAME")
     SEE_LIBRARIES = Words("name another one", "see: rag status")
     SEE_STATUS = Words("rag.open_library({library!r}).journal() tells what was done", "type: rag status{library}")
+    REPLACE_LIBRARY = Words(
+        "name another one, or give force=True to replace it", "name another one, or add --force to replace it"
+    )
     ADD_FILES_AGAIN = Words(
         'add its files again: rag.add("FILE", library="NAME")', "add its files again: rag add FILE --library NAME"
     )

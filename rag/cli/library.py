@@ -275,6 +275,34 @@ def doctor(arguments: argparse.Namespace) -> int:
     return 1 if health.problems else 0
 
 
+def backup(arguments: argparse.Namespace) -> int:
+    """Write a library to one file."""
+    from pathlib import Path
+
+    from rag.library.backup import backup
+
+    library, file = common.library_of(arguments), Path(os.path.expanduser(arguments.file))
+    told = backup(library, file, over=arguments.force)
+    line = f"{told.papers:,} papers written to {file}, {told.size / 1e6:,.1f} MB, read back and compared"
+    _print_report({"file": str(file), **told.to_dict()}, [line], arguments)
+    return 0
+
+
+def restore(arguments: argparse.Namespace) -> int:
+    """Make a backup a library of one's own."""
+    from pathlib import Path
+
+    from rag.library.backup import restore
+    from rag.show.progress import Bar
+
+    name = _own_library(arguments)
+    with Bar("Restoring", quiet=True) as bar:
+        told = restore(Path(os.path.expanduser(arguments.file)), name, over=arguments.force, progress=bar)
+    line = f"{name} holds the {told.papers:,} papers that were backed up at {told.made}, each as it was written"
+    _print_report({"library": name, **told.to_dict()}, [line], arguments)
+    return 0
+
+
 def _own_library(arguments: argparse.Namespace) -> str:
     name = common.settings_of(arguments, "extractive").library
     if name is None:

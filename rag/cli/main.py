@@ -333,6 +333,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "library": shelf.library,
     "doctor": library.doctor,
     "completion": shelf.completion,
+    "backup": library.backup,
+    "restore": library.restore,
     "models": models,
     "eval": evaluate,
     "gold": gold,

@@ -18,7 +18,7 @@ from rag.cli.examples import EXAMPLES
 from rag.errors import UsageError
 from rag.formats import Format
 
-CHANGING = ("add", "sync", "remove", "undo")  # commands that change a library
+CHANGING = ("add", "sync", "remove", "undo", "restore")  # commands that change a library
 EVALS = ("eval", "gold")
 SHELLS = ("bash", "zsh", "fish")
 LIBRARIES = "libraries"  # what a completion asks for: the names of the libraries there are
@@ -243,6 +243,14 @@ def _changing(commands: Any) -> None:
 def _checking(commands: Any) -> None:
     command = _command(commands, "doctor", "look whether the parts of a library fit together, and repair them")
     command.add_argument("--repair", action="store_true", help="mend what can be, from the papers and stored vectors")
+    command = _command(commands, "backup", "write a library to one file, to be put away")
+    command.add_argument("file", metavar="FILE", help="where to, such as mine.zip")
+    command.add_argument("--force", action="store_true", help="replace a file that is there")
+    command = _command(commands, "restore", "make a library of what rag backup wrote")
+    command.add_argument("file", metavar="FILE", help="what rag backup wrote")
+    command.add_argument(
+        "--force", action="store_true", help="replace a library that is there; its file is kept beside it"
+    )
     command = _command(commands, "models", "list the chat models that a server offers", library=False)
     _server_option(command)
     text = "print a script that completes commands, options and names of libraries in a shell"

@@ -12,6 +12,7 @@ from operator import itemgetter
 from rag.library import words
 from rag.library.digests import digest, digest_of_bytes
 from rag.library.rows import PAPER, digest_of, is_sound
+from rag.library.write import content_of
 from rag.records import Paper
 from rag.text import readable
 
@@ -129,6 +130,23 @@ def _texts(db: sqlite3.Connection) -> Iterator[tuple[int, str, str]]:
             yield number, readable(paper.title), readable(paper.abstract)
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
+
+
+def problem(db: sqlite3.Connection) -> str:
+    """What in the file is not as it was written, "" if nothing. That its parts agree is not looked at."""
+    if found := damage(db):
+        return found
+    missing, damaged = flawed(db, int(_meta(db, "dimensions")))
+    counts = {
+        "papers": len(unsound(db)),
+        "papers' chunks or sentences": len(unsound_spans(db)),
+        "vectors": len(missing | damaged),
+        "lines of the journal": broken_entries(db),
+    }
+    told = [f"{count:,} {what} not as they were written" for what, count in counts.items() if count]
+    told += ["its full text is not as it was written"] if words.state(db) != _meta(db, "full_text") else []
+    told += ["its content is not that of its papers"] if str(content_of(db)) != _meta(db, "content") else []
+    return "; ".join(told)
 
 
 def broken_entries(db: sqlite3.Connection) -> int:
