@@ -9,8 +9,10 @@ Each row is a process of its own: CPU seconds, wall seconds, peak memory in MB, 
     ... again      the same file
     ... reordered  the same records in another order, so other bytes
     ... longer     one record more and one abstract changed
+    ten            another file, of ten new records
     sync           nothing changed
     doctor
+    backup, restore
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -32,8 +35,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from evals.bench.hashed import Hashed
-from rag.library import changes, doctor
+from rag.library import backup, changes, doctor
 from rag.library.embed import Embedder, open_embedder
+from rag.library.store import Library
 
 
 def main() -> None:
@@ -44,7 +48,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="scale.") as name:
         file = Path(name) / "papers.jsonl"
-        lines = _lines(given.file, given.records)
+        lines = lines_of(given.file, given.records)
         file.write_text("".join(lines), "utf-8")
         print(f"{len(lines):,} records, {file.stat().st_size / 2**20:.0f} MB, embedder {given.embedder}")
         print(f"{'':15} {'CPU s':>8} {'wall s':>8} {'MB':>6} {'share':>8}")
@@ -70,7 +74,8 @@ def _given() -> argparse.Namespace:
     return given
 
 
-def _lines(file: Path, records: int) -> list[str]:
+def lines_of(file: Path, records: int) -> list[str]:
+    """The first lines of a file, packed or not."""
     with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
         return list(islice(lines, records))
 
@@ -93,13 +98,21 @@ def _longer(file: Path, lines: list[str]) -> None:
     file.write_text("".join(json.dumps(one) + "\n" for one in (first, new)) + "".join(lines[1:]), "utf-8")
 
 
+def _ten(file: Path, lines: list[str]) -> None:
+    new = [{"title": f"Addition {n} to a library", "abstract": f"It adds {n}. It is new."} for n in range(10)]
+    file.with_name("ten.jsonl").write_text("".join(json.dumps(one) + "\n" for one in new), "utf-8")
+
+
 ROWS: dict[str, tuple[str, Callable[[Path, list[str]], None]]] = {
     "add": ("add", _same),
     "... again": ("add", _same),
     "... reordered": ("add", _reordered),
     "... longer": ("add", _longer),
+    "ten": ("ten", _ten),
     "sync": ("sync", _same),
     "doctor": ("doctor", _same),
+    "backup": ("backup", _same),
+    "restore": ("restore", _same),
 }
 
 
@@ -121,6 +134,13 @@ def _work(what: str, file: Path, embedder: Embedder) -> None:
     place = file.parent / "library"
     if what == "add":
         said = _short(changes.add([file], str(place), embedder))
+    elif what == "ten":
+        said = _short(changes.add([file.with_name("ten.jsonl")], str(place), embedder))
+    elif what == "backup":
+        with closing(Library.open(place)) as library:
+            said = f"{backup.backup(library, file.with_name('backup.zip')).size:,} bytes"
+    elif what == "restore":
+        said = f"{backup.restore(file.with_name('backup.zip'), str(file.with_name('again'))).papers:,} papers"
     elif what == "sync":
         said = _short(changes.sync(str(place), embedder))
     else:

@@ -161,7 +161,7 @@ def change(
 
 def fill(library: Library, progress: Progress | None = None) -> Manifest:
     """Make a new collection of the library's vectors, and switch to it; nothing is embedded. Under the writer's lock."""
-    total = library.counts()["chunks"]
+    total = library.vectors.count()
     batches = _told(library.vectors.batches(), total, "indexing", progress, lambda batch: len(batch[0]))
     manifest = make_collection(library.path, library.generation, total, batches)
     write.set_collection(library.database, manifest.to_json())
@@ -184,7 +184,7 @@ def behind(library: Library) -> str:
     if problem := manifest.problem(collections_folder(library.path) / manifest.folder, thorough=False):
         return problem
     kept = library.vectors.count_until(manifest.generation)
-    differing = manifest.rows - kept + library.counts()["chunks"] - kept
+    differing = manifest.rows - kept + library.vectors.count() - kept
     return f"{differing:,} chunks differ from it" if differing > allowed(manifest.rows) else ""
 
 

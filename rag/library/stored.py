@@ -70,11 +70,14 @@ class StoredVectors:
         query = f"SELECT chunks.id FROM chunks JOIN papers ON papers.id = paper WHERE since <= {until:d} AND chunks.id IN ({{}})"
         return {row[0] for row in self._db.many(query, chunks)}
 
+    def count(self) -> int:
+        """How many chunks there are."""
+        return int(self._db.rows("SELECT count(*) FROM chunks")[0][0])
+
     def count_until(self, generation: int) -> int:
         """How many chunks belong to papers last stored in that generation or before."""
-        ((every,),) = self._db.rows("SELECT count(*) FROM chunks")
-        ((later,),) = self._db.rows(f"SELECT count(*) {_RECENT}", generation)  # as a rule these are few
-        return int(every - later)
+        later = self._db.rows(f"SELECT count(*) {_RECENT}", generation)[0][0]  # as a rule these are few
+        return self.count() - int(later)
 
     def _batch(self, some: Sequence[Row]) -> Batch:
         import numpy as np

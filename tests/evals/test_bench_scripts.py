@@ -161,6 +161,18 @@ def test_a_library_is_kept_in_step(run, tmp_path):
     assert "12 added" in run("scale", file, "--child", "add")
     assert "12 unchanged" in run("scale", file, "--child", "sync")
     assert "0 problems" in run("scale", file, "--child", "doctor")
+    assert "bytes" in run("scale", file, "--child", "backup")
+    assert "12 papers" in run("scale", file, "--child", "restore")
+
+
+def test_what_a_question_costs_is_put_beside_the_plain_way(run, tmp_path):
+    told = run("at_size", papers(tmp_path / "some.jsonl"))
+    assert [line.split("  ")[0] for line in told.splitlines()[1:]] == [
+        "keywords",
+        "filter, first use",
+        "a copied sentence",
+        "ask after a change",
+    ]
 
 
 def test_what_is_killed_runs(run, tmp_path):
@@ -187,7 +199,7 @@ def test_what_is_missing_is_said_in_a_line(run, tmp_path, name, capsys):
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("name", ["scale", "kills", "readers"])
+@pytest.mark.parametrize("name", ["scale", "at_size", "kills", "readers"])
 def test_a_file_that_is_missing_is_said_in_a_line(run, tmp_path, name, capsys):
     with pytest.raises(SystemExit) as ended:
         run(name, tmp_path / "nowhere")
