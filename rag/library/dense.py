@@ -127,7 +127,8 @@ class DenseSearch:
             if library.embedder != self._embedder:
                 raise LibraryError(f"{library.path} was embedded anew with {library.embedder!r}; start again")
             before = self._state[1] if self._state and self._state[0][0] == key[0] else None
-            state = _state(library, *self._whole(library), before)
+            manifest, collection = self._whole(library)
+            state = _state(library, manifest, collection, before)
             self._state = (key, state)
             return state
 
