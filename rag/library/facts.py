@@ -55,7 +55,7 @@ def _values(db: Connection, field: str) -> dict[int, bytes]:
     for page, value, known in db.execute(
         "SELECT page, value, digest FROM facts WHERE field = ? ORDER BY page", (field,)
     ):
-        if digest_of_bytes(value, _key(field, page)) != known:
+        if not isinstance(value, bytes) or digest_of_bytes(value, _key(field, page)) != known:
             raise Unsound
         found[page] = value
     return found
