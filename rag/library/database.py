@@ -37,7 +37,8 @@ _inherited: list[object] = []  # of a parent process: neither used nor closed
 class Memory:
     """What was read of one generation of a library: papers by id, in how many papers words stand, papers that filters admit.
 
-    `count` is how many papers there are, None while they were not counted.
+    `count` is how many papers there are, None while they were not counted. `sound` are the pieces of the full text that
+    were found as they were written, in this generation or before.
     """
 
     generation: int
@@ -46,6 +47,11 @@ class Memory:
     frequencies: dict[str, int] = field(default_factory=dict)
     selected: dict[Filter, Selected] = field(default_factory=dict)
     is_full_text_sound: bool = False
+    sound: dict[str, str] = field(default_factory=dict)
+
+    def after(self, generation: int) -> Memory:
+        """What may still be remembered of another generation of the same file."""
+        return Memory(generation, sound=self.sound)
 
 
 class Database:
@@ -194,7 +200,7 @@ class Database:
         """What was read since the library last changed."""
         generation = self.generation
         if generation != self._memory.generation or len(self._memory.papers) > REMEMBERED:
-            self._memory = Memory(generation)
+            self._memory = self._memory.after(generation)
         return self._memory
 
     def count(self) -> int:
@@ -235,7 +241,7 @@ class Snapshot(Database):
         self._connection.execute("BEGIN DEFERRED")
         generation = int(self.meta("generation"))  # the first read fixes the state
         if of._memory.generation != generation:
-            of._memory = Memory(generation)
+            of._memory = of._memory.after(generation)
         self._memory = of._memory
 
     def close(self) -> None:

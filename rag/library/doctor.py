@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import LibraryDamaged, LibraryError
-from rag.library import facts, integrity, rows, salvage, write
+from rag.library import facts, integrity, known, rows, salvage, write
 from rag.library.build import Progress, behind, change, fill, shipped_papers
 from rag.library.chunks import passage
 from rag.library.database import FILE
@@ -211,6 +211,10 @@ def _filters(library: Library, embedder: Embedder, found: _Found) -> tuple[str, 
     return "" if found.lost else library.database.run(facts.problem), "look at every paper as it is"
 
 
+def _known(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
+    return "" if found.lost else library.database.run(known.problem), "tell of every paper what a file may call it"
+
+
 def _fingerprint(library: Library, embedder: Embedder, found: _Found) -> tuple[str, str]:
     kept = int(library.meta("content")) == write.content(library.database)
     return ("" if kept else "is not that of the papers"), f"{library.fingerprint}, that of the papers"
@@ -281,6 +285,7 @@ _LOOKS: dict[str, Look] = {
     "vectors": _vectors,
     "full text": _full_text,
     "filters": _filters,
+    "merging": _known,
     "fingerprint": _fingerprint,
     "journal": _journal,
     "collection": _collection,

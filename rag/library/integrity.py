@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
-from rag.library import words
+from rag.library import pieces
 from rag.library.digests import digest, digest_of_bytes
 from rag.library.rows import PAPER, digest_of, is_sound
 from rag.library.write import content_of
@@ -107,7 +107,7 @@ def unindexed(db: sqlite3.Connection) -> str:
         text = held.pop(number, None)
         missing += text is None
         wrong += text is not None and text != hash((title, abstract))
-    if not (wrong or missing or held) and words.state(db) != _meta(db, "full_text"):
+    if not (wrong or missing or held) and pieces.state(db) != _meta(db, "full_text"):
         return "its index is not as it was written"
     told = {"papers missing": missing, "papers with another text": wrong, "papers that are gone": len(held)}
     return ", ".join(f"{count:,} {what}" for what, count in told.items() if count)
@@ -144,7 +144,7 @@ def problem(db: sqlite3.Connection) -> str:
         "lines of the journal": broken_entries(db),
     }
     told = [f"{count:,} {what} not as they were written" for what, count in counts.items() if count]
-    told += ["its full text is not as it was written"] if words.state(db) != _meta(db, "full_text") else []
+    told += ["its full text is not as it was written"] if pieces.state(db) != _meta(db, "full_text") else []
     told += ["its content is not that of its papers"] if str(content_of(db)) != _meta(db, "content") else []
     return "; ".join(told)
 

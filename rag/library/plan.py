@@ -18,6 +18,7 @@ from typing import Any
 
 from rag.addresses import address_at
 from rag.errors import LibraryError, ReadError
+from rag.library.known import Known
 from rag.library.origins import Origin, Origins, Source, digest, way_dict
 from rag.library.report import Added
 from rag.library.store import Library
@@ -188,23 +189,25 @@ class Plan:
 
 def planned(name: str, looked: Looked, library: Library | None, progress: Progress | None) -> Plan:
     """What reading would do to a library, or to one that is not there yet."""
-    is_read = bool(looked.read or (looked.prune and looked.gone))
-    known = {paper.id: paper for paper in library} if library and is_read else {}
-    reading, sources, again = _reading(looked, known, progress)
-    held = dict(library.sources()) if library else {}
-    by_hand = set(looked.before.removed) - set(held) if looked.sync else set()
+    held = Known(library.database if library else None, looked.names)
+    taken, again = _read(looked, held, progress)
+    records = (record for _, one in taken for record in one.records)
+    known = held.touched(records, again) if looked.read or (looked.prune and looked.gone) else {}
+    told = partial(progress, "comparing") if progress else (lambda done, total: None)
+    reading = joined([one for _, one in taken], known.values(), again, looked.missing, told, held.has)
+    sources = tuple(source for source, _ in taken)
+    by_hand = set(looked.before.removed) - held.ids(looked.before.removed) if looked.sync else set()
     read = {paper.id: paper for paper in reading.papers if paper.id not in by_hand}
     papers, moved = _differing(read, known)
     kept = {origin.source.file for origin in looked.kept} - {source.file for source in sources}
-    names = looked.names
-    told = {file_of(source, names) for held_in in held.values() for source in held_in}
-    same = {id for id, held_in in held.items() if not kept.isdisjoint(file_of(source, names) for source in held_in)}
+    holding = held.files() if looked.gone else set()
+    same = held.held_by(kept)
     absent = _absent(looked, known, read, again)
     removed = _prunable(absent, known, reading, sources) if looked.prune else ()
     report = Added(
         library=name,
         read=reading.records,
-        papers=len((held.keys() | read) - set(removed)),
+        papers=held.count() + len(read.keys() - known.keys()) - len(removed),
         added=tuple(paper.id for paper in papers if paper.id not in known),
         changed=tuple(paper.id for paper in papers if paper.id in known),
         unchanged=len((same | read.keys()) - {paper.id for paper in papers}),
@@ -212,7 +215,7 @@ def planned(name: str, looked: Looked, library: Library | None, progress: Progre
         skipped=reading.skipped,
         files=sources,
         kept=tuple(origin for origin in looked.kept if origin.source.file in kept),
-        gone=tuple(source for source in looked.gone if source.file in told),
+        gone=tuple(source for source in looked.gone if source.file in holding),
         absent=tuple(id for id in (*absent, *_still_absent(looked, held, again)) if id not in removed),
         removed=removed,
         pruned=looked.prune,
@@ -236,22 +239,17 @@ def _problem(looked: Looked, reading: Reading) -> ReadError | None:
     return nothing([file.path for file, _ in looked.read.values()], reading)
 
 
-def _reading(
-    looked: Looked, known: Mapping[str, Paper], progress: Progress | None
-) -> tuple[Reading, tuple[Source, ...], set[str]]:
-    """What the files say, a Source for each, and the names of those whose word replaces what they said."""
+def _read(looked: Looked, held: Known, progress: Progress | None) -> tuple[list[tuple[Source, Taken]], set[str]]:
+    """The files, each with what it says, and the names of those whose word replaces what they said."""
     order = {path: n for n, path in enumerate(looked.before.files)}
     wanted, again = dict(looked.read), set[str]()
     taken: dict[str, tuple[Source, Taken]] = {}
     while wanted:
         taken |= _taken(wanted, progress)
         again = looked.before.replaceable() & {looked.before.names.get(path, "") for path in taken}
-        wanted = _sharing(looked, known, again, taken)
-    taken = dict(sorted(taken.items(), key=lambda item: order.get(item[0], len(order))))
+        wanted = _sharing(looked, held, again, taken)
     again |= {source.file for source in looked.gone} if looked.prune else set()
-    told = partial(progress, "comparing") if progress else (lambda done, total: None)
-    reading = joined([one for _, one in taken.values()], known.values(), again, looked.missing, told)
-    return reading, tuple(source for source, _ in taken.values()), again
+    return [taken[path] for path in sorted(taken, key=lambda path: order.get(path, len(order)))], again
 
 
 def _taken(files: Mapping[str, tuple[File, Way]], progress: Progress | None) -> dict[str, tuple[Source, Taken]]:
@@ -268,14 +266,10 @@ def _taken(files: Mapping[str, tuple[File, Way]], progress: Progress | None) -> 
     return taken
 
 
-def _sharing(
-    looked: Looked, known: Mapping[str, Paper], again: set[str], taken: Mapping[str, Any]
-) -> dict[str, tuple[File, Way]]:
+def _sharing(looked: Looked, held: Known, again: set[str], taken: Mapping[str, Any]) -> dict[str, tuple[File, Way]]:
     """Files not read that hold a paper of one that was: only together do they say what it is now."""
     unread = {file.name: path for path, (file, _) in looked.rest.items() if path not in taken}
-    names = looked.names
-    held = [{file_of(source, names) for source in paper.sources} for paper in known.values()] if unread else []
-    shared = {name for files in held if files & again for name in files & unread.keys()}
+    shared = held.beside(again) & unread.keys() if unread else set()
     return {unread[name]: looked.rest[unread[name]] for name in shared}
 
 
@@ -294,13 +288,12 @@ def _absent(looked: Looked, known: Mapping[str, Paper], read: Mapping[str, Paper
     return tuple(id for id, held_in in files.items() if held_in & again and held_in <= again | gone)
 
 
-def _still_absent(looked: Looked, held: Mapping[str, Sequence[str]], again: set[str]) -> tuple[str, ...]:
+def _still_absent(looked: Looked, held: Known, again: set[str]) -> tuple[str, ...]:
     """Papers that no file held when it was last read, as told then; their files were not read now."""
+    sources = held.sources(looked.before.missed) if looked.sync else {}
     return tuple(
-        id
-        for id in looked.before.absent(held)
-        if again.isdisjoint(file_of(source, again) for source in held[id]) and looked.sync
-    )  # fmt: skip
+        id for id in looked.before.absent(sources) if again.isdisjoint(file_of(source, again) for source in sources[id])
+    )
 
 
 def _prunable(

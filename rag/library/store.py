@@ -106,6 +106,8 @@ class Library:
         cls, folder: Path, name: str, embedder: str, dimensions: int, more: Mapping[str, str] | None = None
     ) -> Library:
         """An empty library in a file of that name; what lies there is deleted. `more` is what it keeps of its embedder."""
+        from rag.library import known  # with the readers, which no question needs
+
         for left in folder.glob(f"{name}*"):
             left.unlink()
         (folder / name).touch(0o600)  # what SQLite puts beside it gets the same mode
@@ -121,6 +123,7 @@ class Library:
             words.create(db)
             names.create(db)
             facts.create(db)
+            known.create(db)
             write.set_meta(db, **meta, **(more or {}))
             write.set_meta(db, full_text=write.state(db))
         return cls(database)
@@ -144,7 +147,7 @@ class Library:
             )
         if schema < SCHEMA:
             migrate(self.database, SCHEMA)
-        if not (self.database.run(names.current) and self.database.run(facts.current)):  # another version found others
+        if not self.database.run(write.is_current):  # another version kept other things of the papers
             write.refill(self.database)
 
     def close(self) -> None:

@@ -5,14 +5,12 @@ The index is a table of the library's file and changes with the papers, in the s
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection
 from sqlite3 import Connection
 
-from rag.library import rows
+from rag.library import pieces, rows
 from rag.library.database import Database
-from rag.library.digests import SIZE
 from rag.library.rows import PAPER
 from rag.records import Paper
 from rag.text import STOPWORDS, compounds, porter, readable, words
@@ -21,12 +19,6 @@ COMMON = 0.3  # a word in more than this share of the papers is left out of a le
 COMMON_FROM = 5000  # papers from which such words cost time
 FEW = 2000  # papers up to which the index is told which may be found; of more, what it finds is looked through
 SLIPS = (5, 9)  # letters from which one and two slips are forgiven
-_INDEX = (
-    "SELECT id, block FROM passages_data ORDER BY id",
-    "SELECT segid, pgno, CAST(term AS BLOB) FROM passages_idx ORDER BY segid, term",
-    "SELECT id, sz FROM passages_docsize ORDER BY id",
-    "SELECT *, x'' FROM names ORDER BY rowid",
-)
 _AMONG = "AND +rowid IN (SELECT number FROM papers WHERE id IN (SELECT value FROM json_each(?)))"  # +: after MATCH
 TABLES = (
     "CREATE VIRTUAL TABLE passages USING fts5 (title, abstract, tokenize = 'porter unicode61 remove_diacritics 2')",
@@ -106,11 +98,13 @@ class Words:
         return count
 
     def _check(self) -> None:
-        """Raises LibraryDamaged when the index is not as it was written; looked at once for each state."""
+        """Raises LibraryDamaged when the index is not as it was written; what a change left alone is looked at once."""
         memory = self._db.memory()
         if not memory.is_full_text_sound:
-            if self._db.run(state) != self._db.meta("full_text"):
+            kept = pieces.parsed(self._db.meta("full_text"))
+            if not self._db.run(lambda db: pieces.are_sound(db, kept, memory.sound)):
                 raise self._db.damaged("its full text")
+            memory.sound.update(kept)
             memory.is_full_text_sound = True
 
     def spelled(self, word: str) -> str | None:
@@ -154,17 +148,6 @@ def create(db: Connection) -> None:
         db.execute(f"DROP TABLE IF EXISTS {table}")
     for statement in TABLES:
         db.execute(statement)
-
-
-def state(db: Connection) -> str:
-    """The digest of the index as it will be after the transaction, in hex. The text in it is not read by any search."""
-    db.execute("SAVEPOINT flushed")  # FTS5 keeps what is new in memory until then
-    db.execute("RELEASE flushed")
-    found = hashlib.blake2b(digest_size=SIZE)
-    for query in _INDEX:
-        for row in db.execute(query):
-            found.update(ascii(row[:-1]).encode() + bytes(row[-1]))
-    return found.hexdigest()
 
 
 def insert(db: Connection, number: int | None, paper: Paper) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rag.library import facts, names, words
+from rag.library import facts, names, pieces, words
 from rag.library.database import Database
 from rag.library.digests import digest, digest_of_bytes
 from rag.library.rows import digest_of, recorded
@@ -81,6 +81,8 @@ def replace(
     `records` are papers of the library whose title and abstract are as stored: all else of them is replaced. `meta` is
     what the library says of another embedder that made the vectors from now on: those of the last one are deleted.
     """
+    from rag.library import known  # with the readers, which no question needs
+
     with database.transaction() as db:
         db.execute("BEGIN IMMEDIATE")
         content, generation = int(database.meta("content")), database.generation + 1
@@ -89,7 +91,9 @@ def replace(
         content += sum(_insert(db, entry, generation, now) - before for entry, before in _cleared(db, entries, now))
         content += sum(_restate(db, paper, now) for paper in records)
         facts.update(db, now)
-        set_meta(db, content=content % 2**128, generation=generation, full_text=state(db))
+        known.update(db, now)
+        full_text = pieces.changed(db, database.meta("full_text"), now)
+        set_meta(db, content=content % 2**128, generation=generation, full_text=full_text)
         if meta:
             set_meta(db, **meta)
             db.execute("DELETE FROM vectors WHERE key NOT IN (SELECT key FROM chunks UNION SELECT key FROM sentences)")
@@ -110,18 +114,26 @@ def note(database: Database, action: str, detail: Mapping[str, Any]) -> None:
         _note(db, database.generation, action, detail)
 
 
+def is_current(db: Connection) -> bool:
+    """Is all that a library keeps of its papers as this version keeps it?"""
+    ((full_text,),) = db.execute("SELECT value FROM meta WHERE key = 'full_text'").fetchall() or [("",)]
+    return names.current(db) and facts.current(db) and bool(pieces.parsed(full_text))
+
+
 def refill(database: Database) -> None:
     """Make what another version kept of the papers otherwise, or not at all: their names, what filters look at."""
     with database.transaction() as db:
-        if not names.current(db):
+        if not pieces.parsed(database.meta("full_text")):
+            db.execute("INSERT INTO passages (passages, rank) VALUES ('integrity-check', 0)")
+        if not (names.current(db) and pieces.parsed(database.meta("full_text"))):
             names.ensure(db)
             set_meta(db, full_text=state(db))
         facts.ensure(db)
 
 
 def state(db: Connection) -> str:
-    """The digest of the full text and of the names as they will be after the transaction, in hex."""
-    return words.state(db)
+    """The digests of the full text and of the names as they will be after the transaction."""
+    return pieces.state(db)
 
 
 def set_collection(database: Database, manifest: str) -> None:

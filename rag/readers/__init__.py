@@ -23,7 +23,7 @@ from rag.errors import ReadError, UsageError
 from rag.formats import Format
 from rag.readers.fields import ALIASES, Columns
 from rag.readers.files import File, Refused, listed, texts
-from rag.readers.merge import Merged, file_named, file_of, merged
+from rag.readers.merge import Merged, file_named, file_of, keys_of, merged, record_of
 from rag.readers.record import Found, Record, Skipped
 from rag.readers.sniff import Unknown, sniff
 from rag.records import FrozenMap, Paper
@@ -42,9 +42,11 @@ __all__ = [
     "file_of",
     "gather",
     "joined",
+    "keys_of",
     "listed",
     "nothing",
     "read",
+    "record_of",
     "take",
     "version",
 ]
@@ -185,10 +187,12 @@ def joined(
     again: Collection[str] = (),
     missing: Iterable[Skipped] = (),
     told: Callable[[int, int], None] = lambda done, total: None,
+    is_taken: Callable[[str], bool] = lambda id: False,
 ) -> Reading:
-    """The papers of files that were read, those of one paper together; see `gather`. `told` hears how far it is."""
+    """The papers of files that were read, those of one paper together; see `merged`. `told` hears how far it is."""
     total = sum(len(one.records) for one in taken)
-    papers, shown, empty = merged(_counted((r for one in taken for r in one.records), total, told), known, again)
+    records = _counted((r for one in taken for r in one.records), total, told)
+    papers, shown, empty = merged(records, known, again, is_taken)
     skipped = (*missing, *(piece for one in taken for piece in one.skipped), *empty)
     files = tuple(file for one in taken for file in one.files)
     return Reading(tuple(papers), total, skipped, tuple(shown), files)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain, count
@@ -77,11 +77,15 @@ class _Group:
 
 
 def merged(
-    records: Iterable[Record], known: Iterable[Paper] = (), again: Collection[str] = ()
+    records: Iterable[Record],
+    known: Iterable[Paper] = (),
+    again: Collection[str] = (),
+    is_taken: Callable[[str], bool] = lambda id: False,
 ) -> tuple[list[Paper], list[Merged], list[Skipped]]:
     """The papers in order of first appearance, the records that were one already, and those without an abstract.
 
-    `known` are papers of a library: a record of one becomes that paper, with its id and sources, and more.
+    `known` are papers of a library: a record of one becomes that paper, with its id and sources, and more. They are
+    those that have something of `keys_of` in common with a record; `is_taken` knows the ids of the others.
     Only papers with a record among `records` are given. What a stored paper had from the files named in
     `again`, and from no other, gives way to what they say now.
     """
@@ -100,10 +104,11 @@ def merged(
     groups = [group for group in index.groups if not group.stored or len(group.records) > 1]
     papers = [_paper(group, again) for group in groups]
     empty = [_without(group) for group, paper in zip(groups, papers, strict=True) if not paper.abstract]
-    return _named(groups, papers, index), shown, empty
+    return _named(groups, papers, index, is_taken), shown, empty
 
 
-def _record(paper: Paper) -> Record:
+def record_of(paper: Paper) -> Record:
+    """A stored paper as a record."""
     source = paper.sources[0] if paper.sources else LIBRARY
     return Record(paper.title, paper.abstract, source, paper.authors, paper.year, paper.venue, paper.doi, paper.url,
                   paper.extra)  # fmt: skip
@@ -144,16 +149,16 @@ class _Index:
         self.groups: dict[_Group, None] = {}
         self._by: dict[tuple[str, str], list[_Group]] = {}
 
-    def start(self, record: Record) -> _Group:
-        group = _Group(record, _key(record.title))
+    def start(self, record: Record, stored: Paper | None = None) -> _Group:
+        group = _Group(record, _key(record.title), stored=stored)
         self.groups[group] = None
         self.join(group, record)
         return group
 
     def start_known(self, paper: Paper, again: Collection[str]) -> None:
-        known = _record(paper)
-        group = self.start(known)
-        group.stored, group.known = paper, known
+        known = record_of(paper)
+        group = self.start(known, paper)
+        group.known = known
         group.again = bool(paper.sources) and all(file_of(source, again) in again for source in paper.sources)
 
     def join(self, group: _Group, record: Record) -> list[Merged]:
@@ -167,7 +172,7 @@ class _Index:
                 united.append(
                     Merged(other.first.source, other.first.title, group.first.source, f"the same {_SPELLED[kind]}")
                 )
-        for key in _keys(record):
+        for key in keys_of(record):
             held = self._by.setdefault(key, [])
             if group not in held:
                 held.append(group)
@@ -178,7 +183,7 @@ class _Index:
             group.stored, group.known, group.again = other.stored, other.known, other.again
         for record in other.records:
             group.add(record)
-            for key in _keys(record):
+            for key in keys_of(record):
                 held = self._by[key]
                 held[:] = [group if one is other else one for one in held if one is not group]
         self.groups.pop(other, None)
@@ -212,7 +217,8 @@ def _numbers(record: Record) -> Iterator[tuple[str, str]]:
             yield kind, number
 
 
-def _keys(record: Record) -> Iterator[tuple[str, str]]:
+def keys_of(record: Record) -> Iterator[tuple[str, str]]:
+    """What other records of its paper may have in common with a record: numbers, the title, how the abstract begins."""
     yield from _numbers(record)
     yield "title", _key(record.title)
     if record.abstract:
@@ -393,7 +399,7 @@ def _sources(group: _Group, new: list[str], again: Collection[str]) -> tuple[str
     return tuple(dict.fromkeys([*kept, *new]))
 
 
-def _named(groups: list[_Group], papers: list[Paper], index: _Index) -> list[Paper]:
+def _named(groups: list[_Group], papers: list[Paper], index: _Index, is_taken: Callable[[str], bool]) -> list[Paper]:
     """The papers that have an abstract, each with an id of its own."""
     taken = {group.stored.id for group in index.groups if group.stored}
     order = sorted(range(len(papers)), key=lambda n: (papers[n].id, bool(_said(papers[n])), _said(papers[n])))
@@ -403,7 +409,7 @@ def _named(groups: list[_Group], papers: list[Paper], index: _Index) -> list[Pap
         if groups[n].stored or not paper.abstract:
             ids[n] = paper.id
             continue
-        ids[n] = next(id for id in _ids(paper) if id not in taken)
+        ids[n] = next(id for id in _ids(paper) if id not in taken and not is_taken(id))
         taken.add(ids[n])
     return [replace(paper, id=ids[n]) for n, paper in enumerate(papers) if paper.abstract]
 

@@ -111,6 +111,10 @@ def flipped_facts(folder: Path) -> None:
     sql(folder, "UPDATE facts SET value = value || x'20' WHERE field = 'author'")
 
 
+def no_keys(folder: Path) -> None:
+    sql(folder, "DELETE FROM keys WHERE paper = 2")
+
+
 def no_vector(folder: Path) -> None:
     sql(folder, "DELETE FROM vectors WHERE key = (SELECT key FROM sentences LIMIT 1)")
 
@@ -191,6 +195,7 @@ HARMS = {
     damaged_full_text: {"full text"},
     no_facts: {"filters"},
     flipped_facts: {"filters"},
+    no_keys: {"merging"},
     no_vector: {"vectors"},
     short_vector: {"vectors"},
     no_numbers: {"vectors"},
