@@ -37,7 +37,7 @@ def migrate(database: Database, schema: int) -> None:
             return  # another process was faster
         if int(meta["content"]) != write.content_of(db):
             raise database.damaged("its papers are not those that were stored")
-        _keep(db, database.folder / BEFORE)
+        _keep(database.file, database.folder / BEFORE)
         for table, columns in _COLUMNS.items():
             for column in columns.split("|"):
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
@@ -53,13 +53,13 @@ def migrate(database: Database, schema: int) -> None:
         write.set_meta(db, **meta | {"schema": str(schema), "collection": "", "full_text": write.state(db)})
 
 
-def _keep(db: Connection, file: Path) -> None:
-    """Copy the library as it is to a file, whole or not at all."""
+def _keep(library: Path, file: Path) -> None:
+    """Copy a library, which nobody else can write to meanwhile, to a file: whole or not at all."""
     part = file.with_name(f"{file.name}.part")
     part.unlink(missing_ok=True)
     part.touch(0o600)
-    with closing(sqlite3.connect(part)) as copy:
-        db.backup(copy)
+    with closing(sqlite3.connect(library)) as source, closing(sqlite3.connect(part)) as copy:
+        source.backup(copy)  # the connection that holds the writer's lock gives none
     os.replace(part, file)
 
 
