@@ -41,6 +41,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "rag library embed mine --embedder nomic-embed-text --embed-url ollama",
     ),
     "doctor": ("rag doctor", "rag doctor --library mine --repair"),
+    "backup": ("rag backup mine.zip --library mine",),
+    "restore": ("rag restore mine.zip --library mine2", "rag restore mine.zip --library mine --force"),
     "models": ("rag models --base-url ollama", "rag models --base-url http://localhost:8080/v1 --json"),
     "completion": ("source <(rag completion bash)", "rag completion fish > ~/.config/fish/completions/rag.fish"),
     "mcp": ("rag mcp", "rag mcp --library mine", "rag mcp --model qwen2.5:7b --base-url ollama"),

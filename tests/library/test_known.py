@@ -69,7 +69,9 @@ def record(chance: random.Random) -> dict[str, object]:
         "abstract": abstract[: chance.choice([999, 999, 60, 0])],
         "authors": chance.choice([[], ["Ann Gray"], ["Bob Stone"]]),
         "year": chance.choice([None, 2001]),
-        "doi": chance.choice([None, f"10.1000/x{number}", f"10.1000/x{number // 2}", f"10.48550/arxiv.2001.0000{number % 9}"]),
+        "doi": chance.choice(
+            [None, f"10.1000/x{number}", f"10.1000/x{number // 2}", f"10.48550/arxiv.2001.0000{number % 9}"]
+        ),
     }
 
 
