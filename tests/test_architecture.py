@@ -35,7 +35,7 @@ ORDER = {
     "answering": {"assistant", "finding", "writing", "plain", "detailed", "drafting", "survey", "search", "opening"}
 }  # in a room of stages, the modules that know their order
 NAMES = set(
-    """answer aanswer answer_many stream astream search cite table Cell Row Table add Added Attribution Bearing Library
+    """answer aanswer answer_many stream astream search cite table Cell Row Table add Added Attribution Bearing Library backup restore Backup
     open_library Stream AsyncStream Hits Paper Chunk Found Hit Evidence Draft Claim Citation Usage FrozenMap Answer
     RagError UsageError ReadError LibraryError LibraryMissing LibraryBusy LibraryDamaged LibraryNewer
     PaperNotFound EmbedError ModelError PromptError Cancelled""".split()

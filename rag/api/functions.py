@@ -17,6 +17,7 @@ from rag.tabulated import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rag.library.backup import Backup
     from rag.library.report import Added
 
 
@@ -281,6 +282,34 @@ def add(
     """
     return added(paths, Options("extractive").settings(library).library, format=format, columns=columns,
                  dry_run=dry_run, progress=progress, embedder=embedder, embed_url=embed_url)  # fmt: skip
+
+
+def backup(file: str | Path, *, library: str | Path | None = None, force: bool = False) -> Backup:
+    """Write a library, as it is now, to one file; what it holds. `force` replaces a file that is there.
+
+    Raises UsageError, LibraryDamaged for a library that is not as it was written, LibraryError when it cannot be written.
+
+    >>> backup(folder / "all.zip").papers  # `folder` is a pathlib.Path of yours
+    213
+    """
+    from rag.library.backup import backup as backed_up
+
+    with Library.open(library, model="extractive") as opened:
+        return backed_up(opened.store, Path(file), over=force)
+
+
+def restore(file: str | Path, *, library: str | Path, force: bool = False) -> Backup:
+    """Make what `backup` wrote a library of your own; `force` replaces one that is there, whose file is kept beside it.
+
+    Raises UsageError, LibraryNewer, LibraryBusy, or LibraryError for what is no whole backup: nothing is changed then.
+
+    >>> held = backup(folder / "all.zip")  # `folder` is a pathlib.Path of yours
+    >>> restore(folder / "all.zip", library=folder / "again") == held
+    True
+    """
+    from rag.library.backup import restore as restored
+
+    return restored(Path(file), str(library), over=force)
 
 
 def open_library(name: str | Path | None = None) -> Library:

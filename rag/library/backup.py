@@ -40,7 +40,11 @@ LONGEST = 10_000  # bytes of a manifest
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What a backup holds: the library when it was `made` (ISO 8601, UTC), and the size and digest of its file."""
+    """What a backup holds: the library when it was `made` (ISO 8601, UTC), and the size and digest of its file.
+
+    >>> rag.backup(folder / "all.zip").generation  # `folder` is a pathlib.Path of yours
+    1
+    """
 
     made: str
     papers: int
