@@ -232,4 +232,4 @@ def test_in_python(tmp_path: Path) -> None:
     assert rag.restore(tmp_path / "mine.zip", library=str(tmp_path / "again")) == told
     with pytest.raises(RagError):
         rag.restore(tmp_path / "mine.zip", library=str(tmp_path / "again"))
-    assert rag.open_library(str(tmp_path / "again")).paper(made.POKER.id) == made.POKER
+    assert rag.open_library(str(tmp_path / "again")).get(made.POKER.id) == made.POKER
