@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rag import bibliography, notebook
+from rag import bibliography
 from rag.records import Citation, Paper
 from rag.text import readable
 
@@ -68,6 +68,8 @@ class Attribution:
         return f"Attribution({self.claim[:56]!r}, {self.status!r}, {len(self.bearings)} papers)"
 
     def _repr_html_(self) -> str:
+        from rag import notebook
+
         return notebook.attribution_html(self)
 
     @property

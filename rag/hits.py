@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rag import notebook
 from rag.records import Hit
 
 
@@ -23,7 +22,11 @@ class Hits(tuple[Hit, ...]):
         return f"Hits({len(self)} paper{'s' * (len(self) != 1)}{best})"
 
     def _repr_html_(self) -> str:
+        from rag import notebook
+
         return notebook.hits_html(self)
 
     def _repr_markdown_(self) -> str:
+        from rag import notebook
+
         return notebook.hits_markdown(self)

@@ -21,7 +21,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from rag import notebook
 from rag.errors import PromptError
 from rag.text import Span, readable
 
@@ -116,6 +115,8 @@ class Paper:
         return _brief(self, self.id, self.title, year=self.year, abstract=self.abstract)
 
     def _repr_html_(self) -> str:
+        from rag import notebook
+
         return notebook.paper_html(self)
 
     @property
@@ -518,9 +519,13 @@ class Answer:
         return _brief(self, self.question, status=self.status, **counts, text=self.text)
 
     def _repr_html_(self) -> str:
+        from rag import notebook
+
         return notebook.answer_html(self)
 
     def _repr_markdown_(self) -> str:
+        from rag import notebook
+
         return notebook.answer_markdown(self)
 
     @property

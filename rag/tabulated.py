@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rag import bibliography, notebook
+from rag import bibliography
 from rag.records import Citation, Paper
 from rag.text import readable
 
@@ -68,9 +68,13 @@ class Table:
         return f"Table({columns}, {len(self.rows)} paper{'s' * (len(self.rows) != 1)})"
 
     def _repr_html_(self) -> str:
+        from rag import notebook
+
         return notebook.table_html(self)
 
     def _repr_markdown_(self) -> str:
+        from rag import notebook
+
         return notebook.table_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
