@@ -52,6 +52,8 @@ class Remedy(Enum):
     REPLACE_LIBRARY = Words(
         "name another one, or give force=True to replace it", "name another one, or add --force to replace it"
     )
+    BACK_UP_AGAIN = Words("make another with rag.backup", "make another with: rag backup")
+    NAME_BACKUP = Words("name a file that rag.backup made", "name a file of: rag backup")
     ADD_FILES_AGAIN = Words(
         'add its files again: rag.add("FILE", library="NAME")', "add its files again: rag add FILE --library NAME"
     )

@@ -177,9 +177,9 @@ def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, Backup]]:
         with zipfile.ZipFile(file) as archive:
             yield archive, _manifest(archive)
     except OSError as error:
-        raise LibraryError(f"{file}: cannot be read ({error.strerror or error}); name a file of: rag backup") from error
+        raise LibraryError(f"{file}: cannot be read ({error.strerror or error})", Remedy.NAME_BACKUP) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise LibraryError(f"{file} is no whole backup ({_first(error)}); name a file of: rag backup") from error
+        raise LibraryError(f"{file} is no whole backup ({_first(error)})", Remedy.NAME_BACKUP) from error
 
 
 def _first(error: Exception) -> str:
@@ -221,7 +221,7 @@ def _put(archive: zipfile.ZipFile, told: Backup, file: Path, folder: Path) -> No
         with closing(Database(folder, salvage.NEW)) as database:
             problem = database.run(integrity.problem) if told.schema == SCHEMA else ""  # an older one had no digests
             if problem:
-                raise LibraryDamaged(f"{file} is damaged ({problem}); make another with: rag backup")
+                raise LibraryDamaged(f"{file} is damaged ({problem})", Remedy.BACK_UP_AGAIN)
             database.run(lambda db: db.execute("PRAGMA journal_mode = WAL").fetchall())
         if is_there := (folder / FILE).exists():
             _settle(folder)
