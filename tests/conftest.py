@@ -9,13 +9,14 @@ from __future__ import annotations
 import gc
 import hashlib
 import ipaddress
+import json
 import os
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import cache
 from importlib.metadata import version
@@ -135,6 +136,38 @@ def _one_model() -> Iterator[None]:
             once = _once(getattr(embed, name))
             for module in (embed, reader):
                 patch.setattr(module, name, once)
+        yield
+
+
+class Remembering(reader.Reader):
+    """The shipped reader, which reads no pair twice in a run: what it says depends on the pair alone (test_reader.py)."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    def read(self, text: str, passages: Sequence[reader.Passage]) -> list[reader.Reading]:
+        keys = [hashlib.sha256(repr((text, passage)).encode("utf-8", "replace")).hexdigest() for passage in passages]
+        with closing(sqlite3.connect(self._file, timeout=60)) as db, db:
+            db.execute("CREATE TABLE IF NOT EXISTS said (pair TEXT PRIMARY KEY, reading TEXT)")
+            marks = ", ".join("?" * len(keys))
+            known = dict(db.execute(f"SELECT pair, reading FROM said WHERE pair IN ({marks})", keys))
+        new = {key: passage for key, passage in zip(keys, passages, strict=True) if key not in known}
+        if new:
+            read = super().read(text, list(new.values()))
+            known |= {key: json.dumps(one) for key, one in zip(new, read, strict=True)}
+            with closing(sqlite3.connect(self._file, timeout=60)) as db, db:
+                db.executemany("INSERT OR IGNORE INTO said VALUES (?, ?)", [(key, known[key]) for key in new])
+        return [
+            reader.Reading(*(tuple(x) if isinstance(x, list) else x for x in json.loads(known[key]))) for key in keys
+        ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_once(home: Path) -> Iterator[None]:
+    """All workers of a run share what the reader said."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rag.answering.opening.Reader", lambda: Remembering(home / "readings.sqlite"))
         yield
 
 
