@@ -27,7 +27,7 @@ zpty shell zsh -f -i
 zpty -w shell "PROMPT=; autoload -Uz compinit; compinit -u -D; source ${(q)1}; PROMPT='READY>'"
 zpty -r shell seen '*READY>*'
 zpty -w -n shell "$2"$'\t\t'
-sleep 0.2
+sleep $3
 zpty -w -n shell $'\x01echo \x05 DONE\n'
 zpty -r shell seen '*DONE*READY>*'
 print -r -- "$seen"
@@ -55,7 +55,7 @@ def shell(tmp_path_factory):
             pytest.skip(f"no {name} here")
         argv = {
             "bash": ["bash", "-c", BASH, "bash", "./bash", *words],
-            "zsh": ["zsh", "-f", "-c", ZSH, "zsh", "./zsh", " ".join(words)],
+            "zsh": ["zsh", "-f", "-c", ZSH, "zsh", "./zsh", *words],
             "fish": ["fish", "--no-config", "-c", f"source ./fish; complete -C '{' '.join(words)}'"],
         }[name]
         env = environment(
@@ -110,8 +110,8 @@ def test_fish(shell, line, offered):
     [("rag compl", "rag completion "), ("rag ask --libr", "--library"), ("rag ask --library mi", "--library mine"), ("rag bib --format bi", "--format bibtex"), ("rag library ren", "library rename")],
 )  # fmt: skip
 def test_zsh(shell, line, shown):
-    """It completes what is typed, and `echo` in front of that prints it."""
-    assert any(shown in one for one in shell("zsh", line))
+    """It completes what is typed, and `echo` in front of that prints it. What is typed too soon ends a completion."""
+    assert any(shown in one for seconds in ("0.2", "3", "30") for one in shell("zsh", line, seconds))
 
 
 def test_the_scripts_have_every_command_and_every_option():
