@@ -23,9 +23,11 @@ import numpy as np
 from rag.answering.bearing import by_support
 from rag.answering.judge import Asserted, Opinion, opinions, prompted
 from rag.answering.opening import open_assistant
+from rag.answering.reading import Reads
 from rag.answering.search import Search
 from rag.errors import RagError
 from rag.library.embed import open_embedder
+from rag.library.reader import Reader
 from rag.records import EXTRACTIVE, Paper, Prompt
 from rag.settings import load
 
@@ -273,7 +275,8 @@ def check_offline(known: Sequence[Item]) -> Check:
     library, encode = assistant.library, open_embedder().encode
     sentences = Search(library, open_embedder(), pool=50, dense_weight=0.5).sentences_of
     frequency, least = library.words.document_frequency, assistant.settings.claim_support
-    supports = by_support(least, sentences, encode, frequency=frequency, papers=len(library))
+    read = Reads(Reader(), 1).supporting
+    supports = by_support(least, sentences, encode, frequency=frequency, papers=len(library), read=read)
     found = ((item, supports(item.claim, [library.paper(item.paper)])) for item in known)
     return _checked("the offline check", [(item, Opinion(said.supported, why=said.reason)) for item, said in found], ())
 

@@ -41,9 +41,11 @@ _CHOICES = {
     "k": int,
     "deadline": float,
     "prompt_tokens": int,
+    "papers_read": int,
 }
 _PRICE = {"prompt", "completion"}
 LONGEST_DEADLINE = 86_400  # seconds of a deadline
+MOST_READ = 20  # papers that are read before an answer
 LEAST_PROMPT, LONGEST_PROMPT = 100, 1_000_000  # tokens of passages in a prompt
 
 
@@ -58,7 +60,8 @@ class Settings:
     k                papers an answer may draw on; None is as many as its question needs
     pool             chunks taken from each search before fusion
     dense_weight     share of the dense score in the fused one, 0..1
-    papers_read      papers that are read word by word before an answer without a chat model; 0 reads none
+    papers_read      papers that are read word by word before an answer without a chat model;
+                     0 reads none, nor claims beside their quotes
     least_support    evidence score under which the answer is a refusal, 0..1
     prompt_tokens    room for passages in a chat model's prompt; None is what its context leaves
     reply_tokens     longest reply of a chat model
@@ -114,6 +117,8 @@ def load(**chosen: Any) -> Settings:
     k = settings.k
     if k is not None and (not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= 100):
         raise UsageError(f"k is {settings.k!r}; it counts papers, from 1 to 100")
+    if not 0 <= settings.papers_read <= MOST_READ:
+        raise UsageError(f"papers_read is {settings.papers_read!r}; it counts papers, from 0 to {MOST_READ}")
     return replace(settings, deadline=_seconds(settings.deadline), prompt_tokens=_tokens(settings.prompt_tokens))
 
 

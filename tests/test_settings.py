@@ -188,3 +188,15 @@ def test_every_prompt_file_is_loaded_and_can_be_filled() -> None:
 def test_a_prompt_that_is_not_there_is_named() -> None:
     with pytest.raises(PromptError, match="no prompt named 'nope'"):
         load().prompt("nope")
+
+
+@pytest.mark.parametrize(("text", "told"), [("papers_read = -1", "from 0 to 20"), ("papers_read = 21", "from 0 to 20"), ('papers_read = "4"', "not a number")])  # fmt: skip
+def test_how_many_papers_are_read_is_a_small_number(file, text, told):
+    file.write_text(text, "utf-8")
+    with pytest.raises(UsageError, match=told):
+        load()
+
+
+def test_the_reader_is_switched_off_in_the_settings_file(file):
+    file.write_text("papers_read = 0", "utf-8")
+    assert load().papers_read == 0

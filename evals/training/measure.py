@@ -90,7 +90,7 @@ def _mean(values: Sequence[tuple[str, float, bool]]) -> float:
     return float(np.mean([v for _, v, _ in values])) if values else float("nan")
 
 
-def table(reader: Reader, dev: Sequence[dict[str, Any]], controls: bool = True) -> str:
+def table(reader: Reader, dev: Sequence[dict[str, Any]]) -> str:
     """The figures, one line each."""
     own = list(pairs.own(dev))
     nearest = pairs.Nearest([pairs.abstract_of(row) for row in dev])
@@ -108,26 +108,21 @@ def table(reader: Reader, dev: Sequence[dict[str, Any]], controls: bool = True) 
     lines += _judged(
         "... of them minimal edits (assistant)", [s for s in found if s.pair.style == "assistant"], _claims
     )
-    if controls:
-        blank = [p._replace(abstract=Abstract(p.abstract.id, "", ())) for p in own]
-        bare = seen(reader, blank)
-        lines += _judged("text alone: near miss", bare, _near_miss) + _judged("text alone: claim", bare, _claims)
-        swapped = [
-            pair._replace(abstract=other._replace(id=pair.abstract.id))
-            for pair in own
-            for other in nearest.find(pair.text, 1, pair.abstract.id)
-        ]
-        wrong = seen(reader, swapped)
-        lines += _judged("wrong abstract: near miss", wrong, _near_miss) + _judged(
-            "wrong abstract: claim", wrong, _claims
-        )
-        right = {(s.pair.text): s.answered for s in found if s.pair.kind == "question"}
-        ranked = [
-            (s.pair.abstract.id, float(right[s.pair.text] > s.answered), True)
-            for s in wrong
-            if s.pair.kind == "question"
-        ]
-        lines.append(_line("right abstract above the best wrong one", ranked, _mean))
+    blank = [p._replace(abstract=Abstract(p.abstract.id, "", ())) for p in own]
+    bare = seen(reader, blank)
+    lines += _judged("text alone: near miss", bare, _near_miss) + _judged("text alone: claim", bare, _claims)
+    swapped = [
+        pair._replace(abstract=other._replace(id=pair.abstract.id))
+        for pair in own
+        for other in nearest.find(pair.text, 1, pair.abstract.id)
+    ]
+    wrong = seen(reader, swapped)
+    lines += _judged("wrong abstract: near miss", wrong, _near_miss) + _judged("wrong abstract: claim", wrong, _claims)
+    right = {(s.pair.text): s.answered for s in found if s.pair.kind == "question"}
+    ranked = [
+        (s.pair.abstract.id, float(right[s.pair.text] > s.answered), True) for s in wrong if s.pair.kind == "question"
+    ]
+    lines.append(_line("right abstract above the best wrong one", ranked, _mean))
     return "\n".join(lines)
 
 

@@ -63,19 +63,21 @@ def passage(pair: Pair) -> Passage:
 
 
 def rows(paths: Iterable[Path]) -> list[dict[str, Any]]:
-    """The lines of JSON files, packed or not, those of the same id joined.
+    """The abstracts of JSON files, packed or not, in their order, each with the items of all files, once each.
 
     Items whose abstract no file has are left out: `items.jsonl.gz` beside this module holds none.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        text = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text("utf-8")
-        for row in map(json.loads, text.splitlines()):
-            if "abstract" in row:
-                found.setdefault(row["id"], {**row, "items": []})
-            if row["id"] in found:
-                found[row["id"]]["items"] += row["items"]
+    lines = [row for path in paths for row in map(json.loads, _text(path).splitlines())]
+    found = {row["id"]: {**row, "items": []} for row in lines if "abstract" in row}
+    for row in lines:
+        if row["id"] in found:
+            held = found[row["id"]]["items"]
+            held += [item for item in row.get("items", ()) if item not in held]
     return list(found.values())
+
+
+def _text(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text("utf-8")
 
 
 def abstract_of(row: dict[str, Any]) -> Abstract:

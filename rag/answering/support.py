@@ -4,7 +4,7 @@ A claim (a sentence a chat model wrote) is set next to the sentences it cites. W
 look for becomes a signal: are its words there, or words close to them; do the quotes mean the same; does
 a word that both have stand among words of rise on one side and of fall or denial on the other
 ("decreases the risk" and "a higher risk")? A logistic regression adds them up: plain numbers, learned by
-`evals/bench/support.py` from SciFact, HealthVer and AttributionBench. Numbers are not weighed: a number
+`evals/bench/support.py` from SciFact, HealthVer and AttributionBench; those with a reader from small edits of claims too. Numbers are not weighed: a number
 that no quote gives is a veto. Missing names are told, for they often stand in the title alone.
 
 With `encode` words that the quotes lack may be near in meaning to what stands there; without it, a

@@ -54,7 +54,7 @@ def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise EmbedError(f"the embedder's file {path} cannot be read ({error.strerror}); {REPAIR}") from error
+        raise EmbedError(f"the model's file {path} cannot be read ({error.strerror}); {REPAIR}") from error
     if data.startswith(GIT_LFS):
         raise EmbedError(f"{path} is only a git-lfs pointer; run `git lfs pull`, or {REPAIR}")
     return data
@@ -62,9 +62,9 @@ def _read(path: Path) -> bytes:
 
 def _unusable(path: Path, error: Exception) -> EmbedError:
     if isinstance(error, ImportError):
-        return EmbedError(f"the shipped embedder cannot start ({line_of(error)}); {REPAIR}")
+        return EmbedError(f"the shipped models cannot start ({line_of(error)}); {REPAIR}")
     kind = type(error).__name__
-    return EmbedError(f"the embedder's file {path} is damaged or cut short ({kind}); {REPAIR}")
+    return EmbedError(f"the model's file {path} is damaged or cut short ({kind}); {REPAIR}")
 
 
 def encodable(text: str) -> str:

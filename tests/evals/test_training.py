@@ -19,6 +19,7 @@ ITEMS = [
     {"kind": "false_claim", "text": "Eighty pairs of terns bred.", "sentences": [1], "error": "number"},
     {"kind": "false_claim", "text": "Ninety pairs bred thanks to fences.", "sentences": [1], "error": "cause"},
 ]
+NEW = {"kind": "question", "text": "Which birds took chicks?", "sentences": [2], "style": "own_terms"}
 
 
 def row(number: int) -> dict:
@@ -43,10 +44,11 @@ def read() -> list[dict]:
 def test_items_of_one_abstract_are_joined_from_files_packed_or_not(tmp_path: Path):
     whole, more = tmp_path / "whole.jsonl", tmp_path / "more.jsonl.gz"
     whole.write_text(json.dumps(row(1)) + "\n", "utf-8")
-    lines = [{"id": "p1", "items": ITEMS[:1]}, {"id": "unknown", "items": ITEMS}]
+    lines = [{"id": "p1", "items": [NEW, ITEMS[0]]}, {"id": "unknown", "items": ITEMS}]
     more.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
-    (found,) = pairs.rows([whole, more])
-    assert len(found["items"]) == len(ITEMS) + 1
+    for files in ([whole, more], [more, whole], [whole, more, whole]):
+        (found,) = pairs.rows(files)
+        assert sorted(map(str, found["items"])) == sorted(map(str, [*ITEMS, NEW])), "each once, in whatever order"
 
 
 def test_a_text_beside_its_own_abstract_has_the_label_of_its_kind(read):
